@@ -5,79 +5,79 @@ import { oneLine } from './protocol/text.ts';
  * client makes of the code. Retired codes stay reserved. SPEC ER1.
  */
 export const ERROR_TABLE = {
-  malformed_message: { retryable: false, says: 'The message does not fit its schema.' },
-  message_too_large: { retryable: false, says: 'The message is larger than the limit.' },
-  unknown_message: { retryable: false, says: 'There is no message of that name.' },
-  out_of_order: { retryable: false, says: 'The message does not fit the state of this session.' },
+  malformed_message: { retryable: false, summary: 'The message does not fit its schema.' },
+  message_too_large: { retryable: false, summary: 'The message is larger than the limit.' },
+  unknown_message: { retryable: false, summary: 'There is no message of that name.' },
+  out_of_order: { retryable: false, summary: 'The message does not fit the state of this session.' },
   protocol_version: {
     retryable: false,
-    says: 'This client speaks another version of the protocol: reload it.',
+    summary: 'This client speaks another version of the protocol: reload it.',
   },
-  token_invalid: { retryable: false, says: 'The token is not valid here.' },
-  token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
-  token_wrong_room: { retryable: false, says: 'The token is for another room.' },
+  token_invalid: { retryable: false, summary: 'The token is not valid here.' },
+  token_expired: { retryable: false, summary: 'The token has expired: ask for a new one.' },
+  token_wrong_room: { retryable: false, summary: 'The token is for another room.' },
   keys_unavailable: {
     retryable: true,
-    says: 'The keys that this token is checked with are being fetched: try again.',
+    summary: 'The keys that this token is checked with are being fetched: try again.',
   },
-  token_unavailable: { retryable: true, says: 'The application gave no join token that could be used.' },
-  access_revoked: { retryable: false, says: 'The right to be in this room was taken away.' },
+  token_unavailable: { retryable: true, summary: 'The application gave no join token that could be used.' },
+  access_revoked: { retryable: false, summary: 'The right to be in this room was taken away.' },
   guests_not_allowed: {
     retryable: false,
-    says: 'Guests are not let in here: a join token of an application is needed.',
+    summary: 'Guests are not let in here: a join token of an application is needed.',
   },
-  token_replayed: { retryable: false, says: 'A newer token of this session is in use: join again.' },
+  token_replayed: { retryable: false, summary: 'A newer token of this session is in use: join again.' },
   proof_invalid: {
     retryable: false,
-    says: 'The proof is not by the key of this session, or not for this connection.',
+    summary: 'The proof is not by the key of this session, or not for this connection.',
   },
   insecure_context: {
     retryable: false,
-    says: 'The page is not served securely, so that the browser has no WebCrypto.',
+    summary: 'The page is not served securely, so that the browser has no WebCrypto.',
   },
   browser_failed: {
     retryable: false,
-    says: 'The browser lacks or refused something that the client needs, such as WebRTC.',
+    summary: 'The browser lacks or refused something that the client needs, such as WebRTC.',
   },
-  forbidden: { retryable: false, says: 'The token does not grant this.' },
-  session_gone: { retryable: false, says: 'The session has ended: join again.' },
-  rate_limited: { retryable: true, says: 'Too many messages: slow down.' },
-  flooding: { retryable: false, says: 'The connection was dropped because it went on flooding.' },
-  room_full: { retryable: true, says: 'The room has reached its limit of people.' },
+  forbidden: { retryable: false, summary: 'The token does not grant this.' },
+  session_gone: { retryable: false, summary: 'The session has ended: join again.' },
+  rate_limited: { retryable: true, summary: 'Too many messages: slow down.' },
+  flooding: { retryable: false, summary: 'The connection was dropped because it went on flooding.' },
+  room_full: { retryable: true, summary: 'The room has reached its limit of people.' },
   joined_too_often: {
     retryable: true,
-    says: 'This person is in the room as many times as one may be at a time.',
+    summary: 'This person is in the room as many times as one may be at a time.',
   },
   tenant_limit_reached: {
     retryable: true,
-    says: 'The application has reached its limit of people or rooms.',
+    summary: 'The application has reached its limit of people or rooms.',
   },
-  limit_reached: { retryable: false, says: 'A limit of this session is reached.' },
-  no_media_node: { retryable: true, says: 'No media node can take one more person now.' },
-  media_unavailable: { retryable: true, says: 'The media node does not answer.' },
-  media_lost: { retryable: true, says: 'The media node lost this peer: open media again.' },
+  limit_reached: { retryable: false, summary: 'A limit of this session is reached.' },
+  no_media_node: { retryable: true, summary: 'No media node can take one more person now.' },
+  media_unavailable: { retryable: true, summary: 'The media node does not answer.' },
+  media_lost: { retryable: true, summary: 'The media node lost this peer: open media again.' },
   store_unavailable: {
     retryable: true,
-    says: 'The store does not answer: running meetings go on, joins wait.',
+    summary: 'The store does not answer: running meetings go on, joins wait.',
   },
-  stale_epoch: { retryable: true, says: 'A newer placement of this peer exists.' },
-  peer_not_found: { retryable: false, says: 'There is no such peer here.' },
-  track_not_found: { retryable: false, says: 'There is no such track.' },
-  consumer_not_found: { retryable: false, says: 'There is no such consumer.' },
-  transport_not_found: { retryable: false, says: 'There is no such transport.' },
-  cannot_consume: { retryable: false, says: 'The client cannot decode this track.' },
+  stale_epoch: { retryable: true, summary: 'A newer placement of this peer exists.' },
+  peer_not_found: { retryable: false, summary: 'There is no such peer here.' },
+  track_not_found: { retryable: false, summary: 'There is no such track.' },
+  consumer_not_found: { retryable: false, summary: 'There is no such consumer.' },
+  transport_not_found: { retryable: false, summary: 'There is no such transport.' },
+  cannot_consume: { retryable: false, summary: 'The client cannot decode this track.' },
   invalid_media_parameters: {
     retryable: false,
-    says: 'These media parameters do not fit each other or the cluster.',
+    summary: 'These media parameters do not fit each other or the cluster.',
   },
-  port_slice_overlap: { retryable: false, says: 'Another media node owns ports of this slice.' },
-  id_taken: { retryable: true, says: 'Another living process has this id.' },
-  unauthorised: { retryable: false, says: 'The control link is not authenticated.' },
-  replaced: { retryable: false, says: 'Another connection took this session over.' },
-  timed_out: { retryable: true, says: 'The answer did not come in time.' },
-  shutting_down: { retryable: true, says: 'This process is stopping: use another one.' },
-  internal: { retryable: true, says: 'An unexpected fault; it is in the log with this request.' },
-} as const satisfies Record<string, { retryable: boolean; says: string }>;
+  port_slice_overlap: { retryable: false, summary: 'Another media node owns ports of this slice.' },
+  id_taken: { retryable: true, summary: 'Another living process has this id.' },
+  unauthorised: { retryable: false, summary: 'The control link is not authenticated.' },
+  replaced: { retryable: false, summary: 'Another connection took this session over.' },
+  timed_out: { retryable: true, summary: 'The answer did not come in time.' },
+  shutting_down: { retryable: true, summary: 'This process is stopping: use another one.' },
+  internal: { retryable: true, summary: 'An unexpected fault; it is in the log with this request.' },
+} as const satisfies Record<string, { retryable: boolean; summary: string }>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
@@ -122,7 +122,7 @@ export class PlenaryError extends Error {
       readonly retryable?: boolean;
     },
   ) {
-    super(more === undefined ? ERROR_TABLE[code].says : `${ERROR_TABLE[code].says} ${more}`, options);
+    super(more === undefined ? ERROR_TABLE[code].summary : `${ERROR_TABLE[code].summary} ${more}`, options);
     this.code = code;
     this.detail = options?.detail;
     this.retryable = options?.retryable ?? ERROR_TABLE[code].retryable;

@@ -36,7 +36,7 @@ export { answerOddHttp, answerStrayUpgrade, SOCKET_PATH } from './process/odd-ht
 export * from './process/operator-server.ts';
 export * from './process/operator-settings.ts';
 export * from './process/parent-pipe.ts';
-export * from './process/port-guard.ts';
+export * from './process/port-gate.ts';
 export * from './process/rare-lines.ts';
 export * from './process/show-trouble.ts';
 export * from './process/signals.ts';

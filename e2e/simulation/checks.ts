@@ -3,7 +3,7 @@ import type { DatacenterId, RoomId, TrackId } from '@plenary/cluster';
 import { entryField } from '@plenary/cluster/protocol';
 import type { EntryChange } from '@plenary/cluster/protocol';
 import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
-import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import type { SimulatedStore } from '@plenary/cluster/testing/simulation/store-server';
 import type { SimulatedClient } from './client.ts';
 import type { SimulatedEdge } from './edge.ts';
 import type { ConsumerPart, Ether, ProducerPart } from './engine/host.ts';
@@ -13,7 +13,7 @@ import type { SimulatedMediaNode } from './media-node.ts';
 /** What is looked at. */
 export interface Scene {
   readonly roomIds: readonly RoomId[];
-  readonly store: StoreServer;
+  readonly store: SimulatedStore;
   readonly ether: Ether;
   readonly nodes: readonly SimulatedMediaNode[];
   readonly edges: readonly SimulatedEdge[];
@@ -30,7 +30,7 @@ const LONGEST_WAY = 8;
 export function checkPlacements({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
     const placements = store.watch.placements(roomId);
-    const formers = store.watch.formers(roomId);
+    const previousPlacements = store.watch.previousPlacements(roomId);
     for (const node of nodes) {
       for (const peer of node.rooms.room(roomId)?.peers() ?? []) {
         const { peerId, epoch } = peer.placed;
@@ -39,10 +39,10 @@ export function checkPlacements({ roomIds, store, nodes }: Scene): void {
           throw new RuleBroken(
             `PL3: ${peerId} of ${roomId} is hosted by ${node.life.name} under ${epoch}, which is ${live.mediaNodeId}'s`,
           );
-        const former = formers.get(peerId);
-        if (former?.epoch === epoch && former.mediaNodeId !== node.plan.mediaNodeId)
+        const previous = previousPlacements.get(peerId);
+        if (previous?.epoch === epoch && previous.mediaNodeId !== node.plan.mediaNodeId)
           throw new RuleBroken(
-            `EP7: ${peerId} of ${roomId} goes on at ${node.life.name} under ${epoch}, which is ${former.mediaNodeId}'s`,
+            `EP7: ${peerId} of ${roomId} goes on at ${node.life.name} under ${epoch}, which is ${previous.mediaNodeId}'s`,
           );
       }
     }
@@ -188,7 +188,7 @@ export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void
 function checkMoves({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
     const placements = store.watch.placements(roomId);
-    for (const [peerId, { epoch }] of store.watch.formers(roomId))
+    for (const [peerId, { epoch }] of store.watch.previousPlacements(roomId))
       throw new RuleBroken(`EP7: ${peerId} of ${roomId} still goes on under ${epoch}`);
     for (const node of nodes) {
       for (const { placed } of node.rooms.room(roomId)?.peers() ?? []) {
@@ -223,7 +223,7 @@ function checkClient(scene: Scene, client: SimulatedClient): void {
   const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
   if (own.length > client.publications.size)
     throw new RuleBroken(`EP3: ${name} publishes ${client.publications.size} tracks, and has ${own.length}`);
-  for (const [trackId, wish] of client.wishes) {
+  for (const [trackId, wish] of client.demands) {
     const consumer = client.consumers.get(trackId);
     if (consumer === undefined) throw new RuleBroken(`PI5: ${name} wants ${trackId} and does not get it`);
     if (!wish.paused) checkFlow(scene, host, client, trackId, consumer.consumerId);

@@ -7,7 +7,7 @@ import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import type { SimulatedEdge } from './edge.ts';
 
 /** A client's connection to an edge. */
-export interface Link {
+export interface ClientLink {
   readonly edge: SimulatedEdge;
   readonly wire: Wire;
   readonly calls: Calls<typeof CLIENT_REQUESTS>;
@@ -38,7 +38,7 @@ const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
   'sync',
 ]);
 
-export function openLink(net: Net, life: Life, edge: SimulatedEdge, events: LinkEvents): Link {
+export function openLink(net: Net, life: Life, edge: SimulatedEdge, events: LinkEvents): ClientLink {
   const timer = setTimeout(() => {
     wire.close('caller');
   }, CONNECT_TIMEOUT_MS);

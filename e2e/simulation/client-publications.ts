@@ -2,7 +2,7 @@ import type { RequestId, TrackId, TransportId } from '@plenary/cluster';
 import { Replaceable } from '@plenary/cluster/make-before-break';
 import { KIND_OF_SOURCE } from '@plenary/cluster/protocol';
 import type { MediaKind, RtpParameters, TrackSource } from '@plenary/cluster/protocol';
-import type { ClientRequests } from './client-requests.ts';
+import type { RequestEdge } from './client-requests.ts';
 
 const RTP: Readonly<Record<MediaKind, RtpParameters>> = {
   audio: {
@@ -64,9 +64,9 @@ class Publication {
 /** What a simulated client publishes. */
 export class ClientPublications {
   readonly bySource = new Map<TrackSource, Publication>();
-  readonly #requests: ClientRequests;
+  readonly #requests: RequestEdge;
 
-  constructor(requests: ClientRequests) {
+  constructor(requests: RequestEdge) {
     this.#requests = requests;
   }
 
@@ -93,7 +93,7 @@ export class ClientPublications {
     void this.#requests.try('track.pause', { trackId, paused, epoch: this.#requests.epoch() });
   }
 
-  /** Other media is open in the place of the former. */
+  /** Other media is open in the place of the previous. */
   publishAnew(): void {
     for (const publication of this.#wanted()) publication.publishAnew();
   }
@@ -104,7 +104,7 @@ export class ClientPublications {
   }
 
   /** The media that was left is closed, and its tracks with it. */
-  settle(): void {
+  completeMove(): void {
     for (const { track } of this.bySource.values())
       track.dispatch({ type: 'carries', attempt: track.state.attempt });
   }

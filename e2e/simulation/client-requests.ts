@@ -8,10 +8,10 @@ import type {
 } from '@plenary/cluster/protocol';
 
 /** What a client says of itself when it asks for media. */
-export const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
+export const MEDIA_REQUEST: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
 
 /** How the parts of a simulated client ask their edge. */
-export interface ClientRequests {
+export interface RequestEdge {
   /** Asks, and takes a failure for an answer: what it says of media and session is noted. */
   readonly try: <Name extends ClientRequestName>(
     name: Name,

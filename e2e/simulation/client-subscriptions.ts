@@ -1,10 +1,10 @@
 import type { ConsumerId, Epoch, TrackId } from '@plenary/cluster';
 import { Replaceable, type CloseReason } from '@plenary/cluster/make-before-break';
 import type { MediaOffer, RoomTrack } from '@plenary/cluster/protocol';
-import type { ClientRequests } from './client-requests.ts';
+import type { RequestEdge } from './client-requests.ts';
 
 /** What the client wants of a track of somebody else. */
-export interface Wish {
+export interface Demand {
   paused: boolean;
 }
 
@@ -17,11 +17,11 @@ interface SimulatedConsumer {
 
 /** What a simulated client wants of the others, and gets. */
 export class ClientSubscriptions {
-  readonly wishes = new Map<TrackId, Wish>();
-  readonly #requests: ClientRequests;
+  readonly demands = new Map<TrackId, Demand>();
+  readonly #requests: RequestEdge;
   readonly #places = new Map<TrackId, Replaceable<SimulatedConsumer>>();
 
-  constructor(requests: ClientRequests) {
+  constructor(requests: RequestEdge) {
     this.#requests = requests;
   }
 
@@ -34,12 +34,12 @@ export class ClientSubscriptions {
     );
   }
 
-  watch(trackId: TrackId, wish: Wish): void {
-    this.wishes.set(trackId, wish);
+  watch(trackId: TrackId, wish: Demand): void {
+    this.demands.set(trackId, wish);
   }
 
   unwatch(trackId: TrackId): void {
-    this.wishes.delete(trackId);
+    this.demands.delete(trackId);
     const place = this.#places.get(trackId);
     if (place === undefined) return;
     this.#places.delete(trackId);
@@ -50,7 +50,7 @@ export class ClientSubscriptions {
   offered({ consumers, epoch }: MediaOffer): void {
     for (const { trackId, consumerId, paused } of consumers) {
       this.#placeOf(trackId).dispatch({ type: 'given', item: { consumerId, epoch, paused } });
-      if (!this.wishes.has(trackId)) this.wishes.set(trackId, { paused: false });
+      if (!this.demands.has(trackId)) this.demands.set(trackId, { paused: false });
     }
   }
 
@@ -79,14 +79,14 @@ export class ClientSubscriptions {
   /** Whether everything is consumed that is wanted. */
   get isSubscribed(): boolean {
     const { consumers } = this;
-    return [...this.wishes.keys()].every((trackId) => consumers.has(trackId));
+    return [...this.demands.keys()].every((trackId) => consumers.has(trackId));
   }
 
   async subscribeMissing(tracks: ReadonlyMap<TrackId, RoomTrack>): Promise<void> {
     for (const { trackId, replaces } of tracks.values()) this.#succeed(replaces, trackId);
-    for (const trackId of this.wishes.keys()) if (!tracks.has(trackId)) this.wishes.delete(trackId);
+    for (const trackId of this.demands.keys()) if (!tracks.has(trackId)) this.demands.delete(trackId);
     const { consumers } = this;
-    const trackIds = [...this.wishes.keys()].filter((trackId) => !consumers.has(trackId));
+    const trackIds = [...this.demands.keys()].filter((trackId) => !consumers.has(trackId));
     if (trackIds.length === 0) return;
     const epoch = this.#requests.epoch();
     const asked = new Map(trackIds.map((trackId) => [trackId, this.#begin(trackId)]));
@@ -96,7 +96,7 @@ export class ClientSubscriptions {
       const item = { consumerId, epoch, paused };
       const { place, attempt } = asked.get(trackId) ?? this.#begin(trackId);
       // No longer wanted, and wanted again, meanwhile: the edge would answer with the same one.
-      if (place !== this.#places.get(trackId) && this.wishes.has(trackId))
+      if (place !== this.#places.get(trackId) && this.demands.has(trackId))
         this.#placeOf(trackId).dispatch({ type: 'given', item });
       else place.dispatch({ type: 'opened', attempt, item });
     }
@@ -104,7 +104,7 @@ export class ClientSubscriptions {
 
   async pauseAsWanted(): Promise<void> {
     for (const [trackId, consumer] of this.consumers) {
-      const wish = this.wishes.get(trackId);
+      const wish = this.demands.get(trackId);
       if (wish === undefined || wish.paused === consumer.paused) continue;
       if (this.consumers.get(trackId) !== consumer) continue;
       const { paused } = wish;
@@ -120,10 +120,10 @@ export class ClientSubscriptions {
 
   /** Who watches a track watches the one that takes its place; the older one goes on until the newer is there. */
   #succeed(trackId: TrackId | undefined, successor: TrackId): void {
-    const wish = trackId === undefined ? undefined : this.wishes.get(trackId);
+    const wish = trackId === undefined ? undefined : this.demands.get(trackId);
     if (trackId === undefined || wish === undefined) return;
-    this.wishes.delete(trackId);
-    this.wishes.set(successor, wish);
+    this.demands.delete(trackId);
+    this.demands.set(successor, wish);
     const place = this.#places.get(trackId);
     if (place === undefined) return;
     this.#places.delete(trackId);

@@ -3,11 +3,11 @@ import type { MediaOffer, RoomTrack } from '@plenary/cluster/protocol';
 import { ClientMedia } from './client-media.ts';
 import type { ClientMediaWorld } from './client-media.ts';
 import { ClientPublications } from './client-publications.ts';
-import { MEDIA } from './client-requests.ts';
-import type { ClientRequests } from './client-requests.ts';
+import { MEDIA_REQUEST } from './client-requests.ts';
+import type { RequestEdge } from './client-requests.ts';
 import { ClientSubscriptions } from './client-subscriptions.ts';
 
-export interface ClientTracksEnvironment extends Pick<ClientRequests, 'try' | 'nextRequestId'> {
+export interface ClientTracksEnvironment extends Pick<RequestEdge, 'try' | 'nextRequestId'> {
   /** Whether the client is in its room, and stays. */
   readonly isReady: () => boolean;
   /** As the client's copy of the room has them. */
@@ -24,7 +24,7 @@ export class ClientTracks {
 
   constructor(world: ClientMediaWorld, environment: ClientTracksEnvironment) {
     this.#environment = environment;
-    const requests: ClientRequests = { ...environment, epoch: () => this.media.epoch };
+    const requests: RequestEdge = { ...environment, epoch: () => this.media.epoch };
     this.media = new ClientMedia(world);
     this.publications = new ClientPublications(requests);
     this.subscriptions = new ClientSubscriptions(requests);
@@ -47,7 +47,7 @@ export class ClientTracks {
     if (this.#isPursuing || !this.#environment.isReady()) return;
     this.#isPursuing = true;
     if (!this.media.isOpen) {
-      const offer = await this.#environment.try('media.open', MEDIA);
+      const offer = await this.#environment.try('media.open', MEDIA_REQUEST);
       if (offer !== undefined) this.openedMedia(offer);
     }
     if (this.media.isOpen) {
@@ -65,7 +65,7 @@ export class ClientTracks {
     const move = this.media.beginToMove();
     if (move === undefined) return;
     const { attempt, moveFrom } = move;
-    const offer = await this.#environment.try('media.open', { ...MEDIA, moveFrom });
+    const offer = await this.#environment.try('media.open', { ...MEDIA_REQUEST, moveFrom });
     if (!this.media.openedBeside(attempt, offer)) return;
     // From now on everything is to go by it, while the other one goes on.
     this.subscriptions.move();
@@ -80,6 +80,6 @@ export class ClientTracks {
     const reply = await this.#environment.try('media.moved', { epoch });
     if (reply === undefined || this.media.move?.attempt !== attempt) return;
     this.media.moved(attempt);
-    this.publications.settle();
+    this.publications.completeMove();
   }
 }

@@ -15,10 +15,10 @@ import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import type { Wire } from '@plenary/cluster/testing/simulation/wire';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
-import { openLink, type Link } from './client-link.ts';
+import { openLink, type ClientLink } from './client-link.ts';
 import type { ClientPublications } from './client-publications.ts';
-import { MEDIA, RequestIds } from './client-requests.ts';
-import type { ClientSubscriptions, Wish } from './client-subscriptions.ts';
+import { MEDIA_REQUEST, RequestIds } from './client-requests.ts';
+import type { ClientSubscriptions, Demand } from './client-subscriptions.ts';
 import { ClientTracks } from './client-tracks.ts';
 import type { SimulatedEdge } from './edge.ts';
 import type { Ether } from './engine/host.ts';
@@ -61,9 +61,9 @@ export class SimulatedClient {
   readonly #world: ClientWorld;
   readonly #token: string;
   readonly #tracks: ClientTracks;
-  #link: Link | undefined;
+  #link: ClientLink | undefined;
   /** The connection that is opened beside the one in use, whose edge will go. */
-  #next: Link | undefined;
+  #next: ClientLink | undefined;
   /** Another edge is asked to take the session up: requests wait for its answer. */
   #resuming: Promise<void> | undefined;
   #wasAskedElsewhere = false;
@@ -137,8 +137,8 @@ export class SimulatedClient {
     return this.#tracks.publications.bySource;
   }
 
-  get wishes(): ClientSubscriptions['wishes'] {
-    return this.#tracks.subscriptions.wishes;
+  get demands(): ClientSubscriptions['demands'] {
+    return this.#tracks.subscriptions.demands;
   }
 
   get consumers(): ClientSubscriptions['consumers'] {
@@ -186,7 +186,7 @@ export class SimulatedClient {
     this.#tracks.publications.mute(source, paused);
   }
 
-  watch(trackId: TrackId, wish: Wish): void {
+  watch(trackId: TrackId, wish: Demand): void {
     this.#tracks.subscriptions.watch(trackId, wish);
     void this.#tracks.pursue();
   }
@@ -233,7 +233,7 @@ export class SimulatedClient {
       this.#connectLater();
       return;
     }
-    const link: Link = this.#open(
+    const link: ClientLink = this.#open(
       edge,
       () => void this.#enter(link),
       () => {
@@ -243,8 +243,8 @@ export class SimulatedClient {
     this.#link = link;
   }
 
-  #open(edge: SimulatedEdge, opened: () => void, closed: () => void): Link {
-    const link: Link = openLink(this.#world.net, this.life, edge, {
+  #open(edge: SimulatedEdge, opened: () => void, closed: () => void): ClientLink {
+    const link: ClientLink = openLink(this.#world.net, this.life, edge, {
       opened,
       closed,
       notice: (name, payload) => {
@@ -263,7 +263,7 @@ export class SimulatedClient {
     );
   }
 
-  #disconnected(link: Link): void {
+  #disconnected(link: ClientLink): void {
     // While another edge is asked, that one may be what ended it.
     if (this.#link !== link || this.#wasAskedElsewhere) return;
     this.#lost();
@@ -276,7 +276,7 @@ export class SimulatedClient {
   }
 
   /** The edge in use will go: the session goes to another one meanwhile. Tries until that is done, or the edge is gone. */
-  async #handOver(from: Link): Promise<void> {
+  async #handOver(from: ClientLink): Promise<void> {
     if (this.#next !== undefined || !this.#isJoined) return;
     while (this.#link === from && from.wire.isOpen('caller') && !this.#isLeaving) {
       const edge = this.#world.anyEdge(from.edge);
@@ -289,9 +289,9 @@ export class SimulatedClient {
     this.#next = undefined;
   }
 
-  #openBeside(edge: SimulatedEdge): Promise<Link | undefined> {
+  #openBeside(edge: SimulatedEdge): Promise<ClientLink | undefined> {
     return new Promise((resolve) => {
-      const next: Link = this.#open(
+      const next: ClientLink = this.#open(
         edge,
         () => {
           resolve(next);
@@ -306,7 +306,7 @@ export class SimulatedClient {
   }
 
   /** @returns whether the other edge has the session */
-  async #goOver(from: Link, next: Link): Promise<boolean> {
+  async #goOver(from: ClientLink, next: ClientLink): Promise<boolean> {
     const sessionToken = this.#sessionToken;
     if (this.#link !== from || sessionToken === undefined) return false;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -341,7 +341,7 @@ export class SimulatedClient {
     }
   }
 
-  async #enter(link: Link): Promise<void> {
+  async #enter(link: ClientLink): Promise<void> {
     try {
       if (this.#sessionToken === undefined) await this.#join();
       else this.#resumed(await this.#ask('resume', this.#resumption(this.#sessionToken)));
@@ -365,7 +365,7 @@ export class SimulatedClient {
       roomId: roomNameOf(this.plan.roomId),
       token: this.#token,
       sessionKey: SAMPLE_SESSION_KEY,
-      media: MEDIA,
+      media: MEDIA_REQUEST,
     });
     this.#joinRequestId = undefined;
     this.#sessionToken = session.sessionToken;
@@ -404,7 +404,7 @@ export class SimulatedClient {
     this.#tracks.lostMedia();
   }
 
-  #take(link: Link, name: string, payload: unknown): void {
+  #take(link: ClientLink, name: string, payload: unknown): void {
     switch (name) {
       case 'event':
         this.#heard(EDGE_NOTICES.event.payload.parse(payload));

@@ -3,8 +3,8 @@ import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, RoomId } from '@pl
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
 import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
-import type { StoreClient } from '@plenary/cluster/testing/simulation/store-client';
-import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import type { SimulatedStoreClient } from '@plenary/cluster/testing/simulation/store-client';
+import type { SimulatedStore } from '@plenary/cluster/testing/simulation/store-server';
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
@@ -22,7 +22,7 @@ import type { Tokens } from './tokens.ts';
 
 const SECRET = 'a secret of the simulation';
 
-export interface EdgePlan {
+export interface SimulatedEdgePlan {
   readonly edgeId: EdgeId;
   readonly datacenter: DatacenterId;
 }
@@ -36,7 +36,7 @@ export interface EdgeSettings {
 /** What an edge sees of the world. */
 export interface EdgeWorld {
   readonly net: Net;
-  readonly store: StoreServer;
+  readonly store: SimulatedStore;
   readonly settings: EdgeSettings;
   readonly tokens: Tokens;
   readonly nodeAt: (mediaNodeId: MediaNodeId, from: EdgeId) => SimulatedMediaNode | undefined;
@@ -52,11 +52,11 @@ const logger = silentLogger();
 
 /** One life of an edge: everything but its sockets is the real one. */
 export class SimulatedEdge {
-  readonly plan: EdgePlan;
+  readonly plan: SimulatedEdgePlan;
   readonly life: Life;
   readonly incarnation: Incarnation;
   readonly core: EdgeCore;
-  readonly store: StoreClient;
+  readonly store: SimulatedStoreClient;
   readonly #world: EdgeWorld;
   readonly #sockets = new Map<Wire, WireSocket>();
   readonly #rooms = new Map<RoomId, Set<WireSocket>>();
@@ -65,7 +65,7 @@ export class SimulatedEdge {
   readonly #drain: Drain<WireSocket>;
   #links: EdgeWires | undefined;
 
-  constructor(world: EdgeWorld, plan: EdgePlan, lifeNumber: number) {
+  constructor(world: EdgeWorld, plan: SimulatedEdgePlan, lifeNumber: number) {
     const { net, tokens } = world;
     const { edgeId, datacenter } = plan;
     this.#world = world;

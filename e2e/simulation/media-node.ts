@@ -23,8 +23,8 @@ import type {
 } from '@plenary/cluster';
 import type { ReplyEnvelope } from '@plenary/cluster/protocol';
 import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
-import type { StoreClient } from '@plenary/cluster/testing/simulation/store-client';
-import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import type { SimulatedStoreClient } from '@plenary/cluster/testing/simulation/store-client';
+import type { SimulatedStore } from '@plenary/cluster/testing/simulation/store-server';
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
@@ -39,20 +39,25 @@ import {
   NodeBudgets,
   NodeDirectory,
   NoResends,
-  Outbox,
-  Reach,
+  EventOutbox,
+  AddressReachability,
   Rooms,
   systemTimers,
   UNKNOWN_MACHINE,
 } from '@plenary/media-node/simulation';
-import type { ControlLink, MediaAddresses, PipeAsker, SliceSource } from '@plenary/media-node/simulation';
+import type {
+  AcceptedControlLink,
+  MediaAddresses,
+  PipeAsker,
+  SliceSource,
+} from '@plenary/media-node/simulation';
 import { Engine } from './engine/engine.ts';
 import { Host } from './engine/host.ts';
 import type { Ether } from './engine/host.ts';
 import { NodeWires } from './node-wires.ts';
 import type { TakeNotice } from './node-wires.ts';
 
-export interface MediaNodePlan {
+export interface SimulatedMediaNodePlan {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   /** The machine, by the address that it announces; nodes of one machine share its ports. */
@@ -72,7 +77,7 @@ export interface MediaNodeSettings {
 /** What a media node sees of the world. */
 export interface NodeWorld {
   readonly net: Net;
-  readonly store: StoreServer;
+  readonly store: SimulatedStore;
   readonly ether: Ether;
   /** What other process of a machine has bound ports of a slice. */
   readonly portHolder: (host: string, slice: PortSlice, self: Life) => string | undefined;
@@ -110,7 +115,7 @@ export function incarnationOf(number: number): Incarnation {
 }
 
 /** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
-type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
+type Link = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
 
 /**
@@ -118,21 +123,21 @@ type Peer = ReturnType<Rooms['peers']>[number];
  * wires, and its engine is in memory.
  */
 export class SimulatedMediaNode {
-  readonly plan: MediaNodePlan;
+  readonly plan: SimulatedMediaNodePlan;
   readonly life: Life;
   readonly incarnation: Incarnation;
   readonly rooms: Rooms;
   readonly engine: Engine;
   readonly lease: LeaseKeeper;
-  readonly store: StoreClient;
+  readonly store: SimulatedStoreClient;
   /** Its ports, once it has them. */
   portSlice: PortSlice | undefined;
   readonly #world: NodeWorld;
   readonly #drain: Drain<Peer>;
   readonly #directory: NodeDirectory;
-  readonly #outbox = new Outbox(metrics, logger);
+  readonly #outbox = new EventOutbox(metrics, logger);
   readonly #nodes: NodeWires;
-  readonly #reach: Reach;
+  readonly #reach: AddressReachability;
   readonly #budgets: NodeBudgets;
   readonly #dispatch: ReturnType<typeof createDispatch>;
   readonly #links = new Map<Wire, Link>();
@@ -141,7 +146,7 @@ export class SimulatedMediaNode {
   readonly #highest = new Map<string, number>();
   #isStopping = false;
 
-  constructor(world: NodeWorld, plan: MediaNodePlan, lifeNumber: number) {
+  constructor(world: NodeWorld, plan: SimulatedMediaNodePlan, lifeNumber: number) {
     const { net, settings } = world;
     const { mediaNodeId, datacenter } = plan;
     this.#world = world;
@@ -165,7 +170,7 @@ export class SimulatedMediaNode {
         this.#refused();
       },
     });
-    this.#reach = new Reach({
+    this.#reach = new AddressReachability({
       clock: net.time,
       timers: systemTimers,
       changed: () => {
@@ -403,7 +408,7 @@ export class SimulatedMediaNode {
           ephemeralFault: () => undefined,
           portFault: async (slice) => {
             const holder = broken.sharesPorts === true ? undefined : portHolder(host, slice, this.life);
-            return holder === undefined ? undefined : { taken: true, says: `${holder} has a port of it` };
+            return holder === undefined ? undefined : { taken: true, message: `${holder} has a port of it` };
           },
         },
         onWaiting: () => undefined,
@@ -460,7 +465,7 @@ export class SimulatedMediaNode {
   }
 }
 
-function addressesOf({ host }: MediaNodePlan): MediaAddresses {
+function addressesOf({ host }: SimulatedMediaNodePlan): MediaAddresses {
   return [{ family: 'ipv4', listenIp: host, announced: host }];
 }
 

@@ -92,7 +92,7 @@ class ObedientLog extends MemoryRoomLog {
 
 /** Takes a peer that has moved for one that still moves. */
 class UnsettledPlacements extends MemoryPlacementStore {
-  override settlePeer(): Promise<void> {
+  override completeMove(): Promise<void> {
     return Promise.resolve();
   }
 }
@@ -113,7 +113,7 @@ function withoutTime(rooms: MemoryRooms): MemoryRooms {
 /** Takes none of the entries that an edge gives back. */
 class ForgottenEntries extends MemoryRoomEntries {
   override republish(): Promise<RepublishedEntries> {
-    return Promise.resolve({ fates: [], events: [] });
+    return Promise.resolve({ verdicts: [], events: [] });
   }
 }
 

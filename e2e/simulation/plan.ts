@@ -2,9 +2,9 @@ import { DATACENTER_ID, EDGE_ID, MEDIA_NODE_ID, ROOM_ID } from '@plenary/cluster
 import type { RoomId } from '@plenary/cluster/ids';
 import type { Random } from '@plenary/cluster/testing/simulation/random';
 import type { ClientPlan } from './client.ts';
-import type { EdgePlan, EdgeSettings } from './edge.ts';
+import type { SimulatedEdgePlan, EdgeSettings } from './edge.ts';
 import type { SliceSource } from '@plenary/media-node/simulation';
-import type { MediaNodePlan, MediaNodeSettings } from './media-node.ts';
+import type { SimulatedMediaNodePlan, MediaNodeSettings } from './media-node.ts';
 
 /** What may go wrong. */
 export const FAULTS = [
@@ -23,21 +23,24 @@ export const FAULTS = [
   'store fails over',
   'store is emptied',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+export type SimulatedFault = (typeof FAULTS)[number];
 
 /** After these the store lacks what it had: sessions may have to join anew. */
-export const FORGETTING: ReadonlySet<Fault> = new Set<Fault>(['store fails over', 'store is emptied']);
+export const FORGETTING: ReadonlySet<SimulatedFault> = new Set<SimulatedFault>([
+  'store fails over',
+  'store is emptied',
+]);
 
 /** One run, as its seed decides it. */
 export interface Plan {
-  readonly nodes: readonly MediaNodePlan[];
-  readonly edges: readonly EdgePlan[];
+  readonly nodes: readonly SimulatedMediaNodePlan[];
+  readonly edges: readonly SimulatedEdgePlan[];
   readonly clients: readonly ClientPlan[];
   readonly roomIds: readonly RoomId[];
   readonly nodeSettings: MediaNodeSettings;
   readonly edgeSettings: EdgeSettings;
   /** Which faults happen. */
-  readonly faults: readonly Fault[];
+  readonly faults: readonly SimulatedFault[];
   /** Whether messages are held up, lost and doubled. */
   readonly isStormy: boolean;
 }
@@ -61,7 +64,7 @@ export function planOf(random: Random): Plan {
   const datacenters = range(random.between(1, 3)).map((index) => DATACENTER_ID.parse(`dc${index}`));
   const datacenterOf = (index: number) =>
     datacenters[index % datacenters.length] ?? DATACENTER_ID.parse('dc0');
-  const nodes = range(random.between(2, 5)).map((index): MediaNodePlan => {
+  const nodes = range(random.between(2, 5)).map((index): SimulatedMediaNodePlan => {
     const datacenter = datacenterOf(index);
     return {
       mediaNodeId: MEDIA_NODE_ID.parse(`n${index}`),

@@ -7,14 +7,14 @@ import { describe, expect, it } from 'vitest';
 import { checkForest, checkOneCopy, checkSettled } from './checks.ts';
 import type { ClientPlan, SimulatedClient } from './client.ts';
 import type { SimulatedEdge } from './edge.ts';
-import type { MediaNodePlan } from './media-node.ts';
+import type { SimulatedMediaNodePlan } from './media-node.ts';
 import type { Plan } from './plan.ts';
-import { World } from './world.ts';
+import { SimulatedWorld } from './simulated-world.ts';
 
 const ROOM = ROOM_ID.parse('tenant/room');
 const [NEAR, FAR] = [DATACENTER_ID.parse('near'), DATACENTER_ID.parse('far')];
 
-const node = (name: string, datacenter: typeof NEAR, firstPort: number): MediaNodePlan => ({
+const node = (name: string, datacenter: typeof NEAR, firstPort: number): SimulatedMediaNodePlan => ({
   mediaNodeId: MEDIA_NODE_ID.parse(name),
   datacenter,
   host: `${datacenter}.example`,
@@ -42,13 +42,13 @@ const PLAN: Plan = {
 
 /** A world in which only happens what the test does. */
 async function inWorld(
-  scenario: (world: World, pass: (forMs: number) => Promise<void>) => Promise<void>,
+  scenario: (world: SimulatedWorld, pass: (forMs: number) => Promise<void>) => Promise<void>,
   plan = PLAN,
 ) {
   const random = new Random(1);
   const uncaught: unknown[] = [];
   const time = new VirtualTime(random.next, (_life, fault) => uncaught.push(fault));
-  const world = new World({
+  const world = new SimulatedWorld({
     plan,
     time,
     random,
@@ -128,7 +128,7 @@ describe('scenarios', () => {
       expect(drained.rooms.peerCount).toBe(0);
       expect(nodeOf(ann)?.plan.mediaNodeId).not.toBe(drained.plan.mediaNodeId);
       for (const client of clients) {
-        expect([client.isMoving, client.lossesOfMedia, client.wishes.size]).toEqual([false, 0, 2]);
+        expect([client.isMoving, client.lossesOfMedia, client.demands.size]).toEqual([false, 0, 2]);
       }
       checkSettled(world);
       world.undrain(drained);

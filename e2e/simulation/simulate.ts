@@ -17,7 +17,7 @@ import {
 import type { BrokenParts } from './media-node.ts';
 import { FORGETTING, planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
-import { World } from './world.ts';
+import { SimulatedWorld } from './simulated-world.ts';
 
 /** Lines of the trace that a failure shows. */
 const LAST_LINES = 60;
@@ -58,7 +58,7 @@ class Run {
   readonly #random: Random;
   readonly #plan: Plan;
   readonly #time: VirtualTime;
-  readonly #world: World;
+  readonly #world: SimulatedWorld;
   /** The last lines, made only when somebody reads them. */
   readonly #lines: { readonly atMs: number; readonly line: () => string }[] = [];
   #steps = 0;
@@ -75,7 +75,7 @@ class Run {
         new RuleBroken(`LC2: ${life?.name ?? 'the world'} caught nobody's error: ${what}`),
       );
     });
-    this.#world = new World({
+    this.#world = new SimulatedWorld({
       plan: this.#plan,
       time: this.#time,
       random: this.#random,

@@ -2,7 +2,7 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { endMediaLinks, readRtpTimestamp } from '@plenary/loadtest/bots';
-import { Crowd } from '@plenary/loadtest/spanning';
+import { SpanningCrowd } from '@plenary/loadtest/spanning';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '@plenary/loadtest/browser';
@@ -99,7 +99,7 @@ describe('a running meeting', () => {
   });
 
   it('[DR3] [DR4] [DR5] misses no packet while nodes and edges of a publisher and of a viewer are drained', async () => {
-    const crowd = new Crowd(cluster);
+    const crowd = new SpanningCrowd(cluster);
     const sent: number[] = [];
     const got = new Set<number>();
     const publisher = await crowd.join('drain-bots', cluster.mediaNodes, { canPublish: true });

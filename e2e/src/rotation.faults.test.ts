@@ -1,4 +1,4 @@
-/** Every secret of a cluster is changed while people meet, as HA_SETUP says: by restarts of real edges and real media nodes. */
+/** Every secret of a cluster is changed while people meet, as HA_SETUP title: by restarts of real edges and real media nodes. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { PROTOCOL_VERSION, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
@@ -27,7 +27,7 @@ interface Secrets {
 
 /** What processes are restarted with, and what operators and the application use meanwhile. */
 interface Step {
-  readonly says: string;
+  readonly title: string;
   /** The first one makes, all are believed. */
   readonly processes: readonly Secrets[];
   readonly others: Secrets;
@@ -209,14 +209,14 @@ describe('the secrets of a cluster', () => {
     const oldRejoinToken = returning.rejoinToken;
 
     const steps: readonly Step[] = [
-      { says: 'the old ones first', processes: [old, next], others: old },
-      { says: 'the new ones first', processes: [next, old], others: next },
-      { says: 'the new ones alone', processes: [next], others: next },
+      { title: 'the old ones first', processes: [old, next], others: old },
+      { title: 'the new ones first', processes: [next, old], others: next },
+      { title: 'the new ones alone', processes: [next], others: next },
     ];
     const nodesOfNewcomers = new Set<string>();
-    for (const { says, processes, others } of steps) {
+    for (const { title, processes, others } of steps) {
       for (const node of [...cluster.edges, ...cluster.mediaNodes]) {
-        expect(await drain(node, others.admin), `${node.id}, ${says}`).toMatchObject({ left: 0, cut: 0 });
+        expect(await drain(node, others.admin), `${node.id}, ${title}`).toMatchObject({ left: 0, cut: 0 });
         await node.restart(
           'publicUrl' in node
             ? await edgeSettings(cluster.apiKey, node.id, processes)
@@ -224,7 +224,7 @@ describe('the secrets of a cluster', () => {
         );
         for (const nodeId of await newcomers(others)) nodesOfNewcomers.add(nodeId);
         // Who is served by no edge could not ask for this.
-        for (const bot of [publisher, viewer]) await bot.postChat(`${node.id} has ${says}`);
+        for (const bot of [publisher, viewer]) await bot.postChat(`${node.id} has ${title}`);
       }
       if (processes.includes(old)) expect(await returning.rejoin(second, oldRejoinToken)).toBe('ok');
     }

@@ -73,9 +73,9 @@ describe('a peer that moves', () => {
     await ann.call('media.moved', { epoch: next.epoch });
     await waitFor('the old node to let her go', () => old.peerIds.length === 0);
     expect(old.callsOf('peer.drop')).toEqual([placed]);
-    const former = ({ placements }: TestCluster['store']) =>
-      placements.formerPlacement(placed.roomId, placed.peerId);
-    expect(await cluster.ask(former)).toBeUndefined();
+    const previous = ({ placements }: TestCluster['store']) =>
+      placements.previousPlacement(placed.roomId, placed.peerId);
+    expect(await cluster.ask(previous)).toBeUndefined();
     expect(await ann.verdict('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
     expect(ann.noticesOf('media.lost')).toEqual([]);
     await ann.call('leave', {});

@@ -17,7 +17,7 @@ import { EdgeNews } from './directory/edge-news.ts';
 import { edgeHints } from './directory/edge-hints.ts';
 import type { EdgeProofs } from './directory/edge-proofs.ts';
 import { EdgeStanding } from './directory/edge-standing.ts';
-import { Connection } from './entry/connection.ts';
+import { ClientConnection } from './entry/client-connection.ts';
 import { EntryAssembly } from './entry/entry-assembly.ts';
 import type { EntryAssemblySettings } from './entry/entry-assembly.ts';
 import { Announcer } from './lifecycle.ts';
@@ -177,7 +177,7 @@ export class EdgeCore {
     const table = createDispatchTable(handlers, reportFault);
     const dispatcher = new Dispatcher({ table, metrics, reportFault });
     this.accept = (socket) => {
-      const connection = new Connection(socket, entryAssembly.keeper, this.#budgets, localRooms);
+      const connection = new ClientConnection(socket, entryAssembly.keeper, this.#budgets, localRooms);
       return {
         onMessage: entry('socket', (message: IncomingMessage) => dispatcher.onMessage(message, connection)),
         onClosed: () => connection.close(),
@@ -236,14 +236,14 @@ export class EdgeCore {
         if (message.edgeId === edgeId) break;
         for (const hold of message.sessions) keeper.heardOfHold(hold);
         break;
-      case 'sessions.sought':
+      case 'sessions.lookup':
         if (message.edgeId === edgeId) break;
-        for (const peerId of message.peerIds) inBackground(() => keeper.sought(peerId));
+        for (const peerId of message.peerIds) inBackground(() => keeper.lookedUp(peerId));
         break;
       case 'purses.left':
         for (const purse of message.purses) keeper.heardOfPurse(purse);
         break;
-      case 'room.sought':
+      case 'room.lookup':
         if (message.edgeId === edgeId) this.#recovery.sweeper.note(message.roomId);
     }
   }

@@ -176,10 +176,10 @@ describe('docs/protocol.md', () => {
 
   it('[DC2] has the whole table of errors', () => {
     const documented = rows(chapter('Errors'));
-    const expected = Object.entries(ERROR_TABLE).map(([code, { retryable, says }]) => [
+    const expected = Object.entries(ERROR_TABLE).map(([code, { retryable, summary }]) => [
       code,
       retryable ? 'yes' : 'no',
-      says,
+      summary,
     ]);
     expect(documented).toEqual(expected);
   });

@@ -65,7 +65,7 @@ describe('what can be told of announced addresses at the start', () => {
 
   test('[AD8] [AD27] each address is said once with what can be told, and a wrong one with what to do', async () => {
     const hasAddress = (address: string): boolean => address === '10.1.0.21';
-    await check(['10.1.0.21', '203.0.113.21', '127.0.0.1'], { hasAddress }).look(await freePort());
+    await check(['10.1.0.21', '203.0.113.21', '127.0.0.1'], { hasAddress }).check(await freePort());
     expect(logger.info).toHaveBeenCalledExactlyOnceWith(
       { addresses: { '10.1.0.21': 'own interface', '203.0.113.21': 'wrong', '127.0.0.1': 'wrong' } },
       'clients send media to these addresses',
@@ -80,7 +80,7 @@ describe('what can be told of announced addresses at the start', () => {
   test('[AD8] whether what is sent to the address comes back in', async () => {
     expect(await comesBack('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
     expect(await comesBack('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
-    await check(['127.0.0.1'], {}, ['127.0.0.1']).look(await freePort());
+    await check(['127.0.0.1'], {}, ['127.0.0.1']).check(await freePort());
     expect(logger.info).toHaveBeenCalledWith(
       { addresses: { '127.0.0.1': 'comes back in' } },
       expect.any(String),

@@ -47,7 +47,7 @@ export function certainFault(address: string, listenIp: string): string | undefi
 }
 
 /** What can be said of a told address before a client has tried it. */
-export type AddressVerdict = 'own interface' | 'comes back in' | 'cannot be told from here';
+export type AnnouncedAddressVerdict = 'own interface' | 'comes back in' | 'cannot be told from here';
 
 export interface AddressCheckOptions {
   readonly addresses: MediaAddresses;
@@ -70,7 +70,7 @@ export class AddressCheck {
   }
 
   /** Says what can be told of each address, before workers bind the port. @param port - that the first of them will have */
-  async look(port: number): Promise<void> {
+  async check(port: number): Promise<void> {
     const { addresses, logger } = this.#options;
     const looked = await Promise.all(
       addresses.flatMap((address) => toldOf(address).map((told) => this.#lookAt(address, told, port))),
@@ -113,7 +113,7 @@ export class AddressCheck {
     address: MediaAddress,
     told: string,
     port: number,
-  ): Promise<[string, AddressVerdict | 'wrong']> {
+  ): Promise<[string, AnnouncedAddressVerdict | 'wrong']> {
     const { logger, hasAddress } = this.#options;
     const fault = certainFault(told, address.listenIp);
     if (fault !== undefined) {

@@ -6,7 +6,7 @@ import { vp8Parameters } from './testing/rtp.ts';
 import type { TestEdge } from './testing/test-edge.ts';
 import {
   TestPeer,
-  TestStore,
+  TestNodeStore,
   connectEdge,
   startTestNode,
   testRoom,
@@ -15,7 +15,7 @@ import {
 import type { TestNode } from './testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let [old, next]: TestNode[] = [];
 let [edgeOfOld, edgeOfNext]: TestEdge[] = [];
 

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { edgeRecord } from '@plenary/cluster/testing/samples';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum } from './testing/metric-values.ts';
-import { TestStore, connectEdge, startTestNode } from './testing/test-node.ts';
+import { TestNodeStore, connectEdge, startTestNode } from './testing/test-node.ts';
 import type { TestNode } from './testing/test-node.ts';
 
 const LEASE_MS = 600_000;
-const store = new TestStore();
+const store = new TestNodeStore();
 let node: TestNode;
 beforeAll(async () => {
   node = await startTestNode(store);

@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { metricSum } from './testing/metric-values.ts';
 import type { TestEdge } from './testing/test-edge.ts';
-import { connectEdge, startTestNode, testRoom, TestPeer, TestStore } from './testing/test-node.ts';
+import { connectEdge, startTestNode, testRoom, TestPeer, TestNodeStore } from './testing/test-node.ts';
 import type { TestNode } from './testing/test-node.ts';
 
 const FRAMES = 10_000;
 
-const store = new TestStore();
+const store = new TestNodeStore();
 const faults: unknown[] = [];
 let testNode: TestNode;
 /** An honest edge with a peer, which must notice nothing. */

@@ -59,7 +59,7 @@ describe('the lease', () => {
     await expect(start()).rejects.toThrow(/media node other owns ports 20050-20149/);
   });
 
-  test('[RG5] [RG7] the lease of a former life is waited for; one that goes on is refused', async () => {
+  test('[RG5] [RG7] the lease of a previous life is waited for; one that goes on is refused', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('own', 20_000), LEASE_MS);
     const restarted = keeper(registry, record('own', 20_000));

@@ -56,7 +56,7 @@ export class LeaseKeeper {
   /**
    * Announces the node and goes on renewing. With the store away it settles at once, and the lease follows.
    * @throws PlenaryError `port_slice_overlap`, naming the other node; `id_taken` when the id's lease outlives one lease's
-   *   time, so that it is no former life of this node
+   *   time, so that it is no previous life of this node
    */
   async start(node: AnnouncedNode): Promise<void> {
     this.#node = node;
@@ -163,7 +163,7 @@ export class LeaseKeeper {
     return new PlenaryError(refusal.refused, describe(refusal));
   }
 
-  /** Whether a refusal can no longer be the remains of this node's former life. */
+  /** Whether a refusal can no longer be the remains of this node's previous life. */
   #fatal(): PlenaryError | undefined {
     const refusal = this.#refusal;
     if (refusal === undefined) return undefined;

@@ -207,7 +207,7 @@ export class MediaNode {
     const { names, addressCheck, pool, load, directory, rooms, watches, lease, edgeLinks } = this.#parts;
     const { webRtcPorts } = ports;
     const [firstPort] = webRtcPorts;
-    if (firstPort !== undefined) await Promise.all([names.start(), addressCheck.look(firstPort)]);
+    if (firstPort !== undefined) await Promise.all([names.start(), addressCheck.check(firstPort)]);
     const lonePort = loneLowPort(webRtcPorts);
     if (lonePort !== undefined) logger.warn({ webRtcPorts }, lonePort);
     const starting = pool.start((workerIndex) => {

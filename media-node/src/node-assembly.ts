@@ -15,7 +15,7 @@ import {
 } from '@plenary/cluster';
 import type { ControlNotice, Incarnation, Logger } from '@plenary/cluster';
 import { AddressCheck } from './address-check.ts';
-import { Admission } from './admission.ts';
+import { NodeAdmission } from './node-admission.ts';
 import { AnnouncedNames } from './announced-names.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
@@ -35,9 +35,9 @@ import type { Machine } from './pipe/machine.ts';
 import { reportReach } from './reach-report.ts';
 import { NoResends } from './room/no-resends.ts';
 import type { NodeStore } from './room/node-store.ts';
-import { Outbox } from './room/outbox.ts';
+import { EventOutbox } from './room/event-outbox.ts';
 import type { Peer } from './room/peer.ts';
-import { Reach } from './room/reach.ts';
+import { AddressReachability } from './room/address-reachability.ts';
 import { Rooms } from './room/rooms.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 
@@ -99,7 +99,7 @@ function assembleCluster(base: NodeBase) {
     logger,
     onRefused,
   });
-  const admission = new Admission(lease);
+  const admission = new NodeAdmission(lease);
   const directory = new NodeDirectory(store.registry, metrics, logger);
   const linkLines = new RareLines(systemClock, FIRST_LINES);
   const nodes = new NodeLinks({
@@ -118,7 +118,7 @@ function assembleCluster(base: NodeBase) {
     metrics,
     logger,
   });
-  const reach = new Reach({
+  const reach = new AddressReachability({
     clock: systemClock,
     timers: systemTimers,
     changed: (people, verdict) => {
@@ -138,7 +138,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
   const { config, store, incarnation, ports, servers, machine, metrics, logger } = base;
   const { mediaNodeId, datacenter, addresses, pipeAddresses, identity } = config;
   const { lease, admission, nodes, reach } = around;
-  const outbox = new Outbox(metrics, logger);
+  const outbox = new EventOutbox(metrics, logger);
   const links = new OpenLinks();
   const noResends = new NoResends(systemClock);
   const rooms = new Rooms({

@@ -1,10 +1,10 @@
 import { CONTROL_VERSION } from '@plenary/cluster';
 import type { Clock, Incarnation, MediaNodeRecord, PortSlice } from '@plenary/cluster';
-import type { Admission } from './admission.ts';
+import type { NodeAdmission } from './node-admission.ts';
 import type { MediaNodeConfig } from './config.ts';
 import type { LoadMeter } from './load-meter.ts';
 import { announcedAddresses } from './media-address.ts';
-import type { Reach } from './room/reach.ts';
+import type { AddressReachability } from './room/address-reachability.ts';
 import type { Rooms } from './room/rooms.ts';
 
 /** Where the registry entry of a node comes from: its settings, and what its parts say now. */
@@ -15,10 +15,10 @@ export interface RecordSources {
   >;
   readonly incarnation: Incarnation;
   readonly portSlice: PortSlice;
-  readonly admission: Pick<Admission, 'isStopping' | 'isDraining'>;
+  readonly admission: Pick<NodeAdmission, 'isStopping' | 'isDraining'>;
   readonly load: Pick<LoadMeter, 'load'>;
   readonly rooms: Pick<Rooms, 'peerCount' | 'recentJoins'>;
-  readonly reach: Pick<Reach, 'isUnreached' | 'isSurelyUnreached'>;
+  readonly reach: Pick<AddressReachability, 'isUnreached' | 'isSurelyUnreached'>;
   readonly clock: Pick<Clock, 'wallMs'>;
 }
 

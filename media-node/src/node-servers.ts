@@ -11,7 +11,7 @@ import {
   listenFault,
   OperatorServer,
   PORT_GUARD_LIMITS,
-  PortGuard,
+  PortGate,
   TLS_HANDSHAKE_MS,
   TlsFiles,
 } from '@plenary/cluster';
@@ -50,7 +50,7 @@ export class NodeServers {
   /** Carries control links. */
   readonly http: Server;
   /** Watches connections to the control port until they have proven who they are. */
-  readonly guard: PortGuard;
+  readonly guard: PortGate;
   /** Whose certificates are believed where this node opens links. */
   readonly caFile: AuthorityFile | undefined;
 
@@ -87,7 +87,7 @@ export class NodeServers {
             nothingHere,
           );
     answerOddHttp(this.http);
-    this.guard = new PortGuard({
+    this.guard = new PortGate({
       ...PORT_GUARD_LIMITS,
       clock,
       onRefused: (reason) => metrics.refusedConnections.inc({ reason }),

@@ -1,7 +1,7 @@
 import type { Logger, PortSlice } from '@plenary/cluster';
 import type { MediaAddresses } from './media-address.ts';
 import type { NodeMetrics } from './metrics.ts';
-import type { Reach } from './room/reach.ts';
+import type { AddressReachability } from './room/address-reachability.ts';
 import { textOf } from './slice-claim.ts';
 
 export interface ReachReportOptions {
@@ -15,7 +15,7 @@ export interface ReachReportOptions {
 export function reportReach(
   { addresses, portSlice, metrics, logger }: ReachReportOptions,
   people: number,
-  { isUnreached, isSurelyUnreached }: Pick<Reach, 'isUnreached' | 'isSurelyUnreached'>,
+  { isUnreached, isSurelyUnreached }: Pick<AddressReachability, 'isUnreached' | 'isSurelyUnreached'>,
 ): void {
   metrics.unreached.set(isUnreached ? 1 : 0);
   const where = { announced: addresses.map(({ announced }) => announced), ports: textOf(portSlice) };

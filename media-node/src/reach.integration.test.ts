@@ -4,10 +4,10 @@ import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum } from './testing/metric-values.ts';
 import { checkCandidate } from './testing/stun.ts';
 import type { TestEdge } from './testing/test-edge.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from './testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from './testing/test-node.ts';
 import type { TestNode } from './testing/test-node.ts';
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let node: TestNode;
 let edge: TestEdge;
 beforeAll(async () => {

@@ -3,7 +3,7 @@
  * lint).
  */
 export type { SliceSource } from './config.ts';
-export type { ControlLink } from './control/control-link.ts';
+export type { AcceptedControlLink } from './control/accepted-control-link.ts';
 export { createDispatch } from './control/dispatch.ts';
 export { NodeBudgets } from './control/node-budgets.ts';
 export { NodeDirectory } from './control/node-directory.ts';
@@ -28,7 +28,7 @@ export { GATEWAY_PATIENCE_MS } from './pipe/track-routes.ts';
 export { claimSlice } from './slice-claim.ts';
 export type { PortMachine } from './slice-claim.ts';
 export { NoResends } from './room/no-resends.ts';
-export { Outbox } from './room/outbox.ts';
-export { Reach } from './room/reach.ts';
+export { EventOutbox } from './room/event-outbox.ts';
+export { AddressReachability } from './room/address-reachability.ts';
 export { Rooms } from './room/rooms.ts';
 export { systemTimers } from '@plenary/cluster';

@@ -72,7 +72,7 @@ export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSli
   await claimExplicit(options, sliceSource.portSlice);
   const checked = await checkPorts(machine, sliceSource.portSlice, workers, config);
   if ('ports' in checked) return checked;
-  throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
+  throw new StartRefused(`${settingOf(options)}: ${checked.message}`);
 }
 
 async function claimExplicit(options: SliceClaimOptions, portSlice: PortSlice): Promise<void> {
@@ -101,14 +101,14 @@ async function leaseSlice(
     } else if (result.refused === null) {
       const checked = await checkPorts(machine, result.portSlice, config.workers, config);
       if ('ports' in checked) return checked;
-      if (!checked.taken) throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
-      logger.warn({ portSlice: textOf(result.portSlice) }, `${checked.says}; trying the next slice`);
-      lastTaken = checked.says;
+      if (!checked.taken) throw new StartRefused(`${settingOf(options)}: ${checked.message}`);
+      logger.warn({ portSlice: textOf(result.portSlice) }, `${checked.message}; trying the next slice`);
+      lastTaken = checked.message;
       except.push(result.portSlice.firstPort);
       continue;
     } else {
       const holders = result.refused === 'no_free_slice' ? result.holders : [];
-      // What a former life of this node held lapses and rests: that long it is worth waiting, and no longer.
+      // What a previous life of this node held lapses and rests: that long it is worth waiting, and no longer.
       waitUntilMs ??= clock.monotonicMs() + (config.leaseMs * 4) / 3 + SLICE_REST_MS;
       if (!willBeFree(holders, config.mediaNodeId) || clock.monotonicMs() > waitUntilMs) {
         throw new StartRefused(`${settingOf(options)}: ${describeHolders(size, holders, lastTaken)}`);
@@ -160,9 +160,9 @@ async function checkPorts(
   portSlice: PortSlice,
   workers: number,
   { addresses }: Pick<MediaNodeConfig, 'addresses'>,
-): Promise<ClaimedSlice | { readonly taken: boolean; readonly says: string }> {
+): Promise<ClaimedSlice | { readonly taken: boolean; readonly message: string }> {
   const ports = planPorts(portSlice, workers);
-  if ('fault' in ports) return { taken: false, says: ports.fault };
+  if ('fault' in ports) return { taken: false, message: ports.fault };
   const own = ownAddresses();
   const listenIps = addresses.flatMap((address) => boundIps(address, own));
   const fault = await machine.portFault(portSlice, ports.webRtcPorts, listenIps);

@@ -9,7 +9,7 @@ import { MeetingPage } from './pages/MeetingPage.tsx';
 import { PreJoinPage } from './pages/PreJoinPage.tsx';
 import { isActive } from './client/index.ts';
 import type { RoomController } from './state/room-controller.ts';
-import type { Route } from './state/route.ts';
+import type { PageRoute } from './state/route.ts';
 
 /** One room's page, from the door to the goodbye. */
 export function RoomApp({ controller }: { readonly controller: RoomController }) {
@@ -53,7 +53,7 @@ export function App({
   route,
   controller,
 }: {
-  readonly route: Route;
+  readonly route: PageRoute;
   readonly controller: RoomController | undefined;
 }) {
   return (

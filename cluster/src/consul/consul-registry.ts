@@ -137,20 +137,20 @@ export class ConsulRegistry implements Registry {
   async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
     const service = candidateService(this.#names, claim, leaseMs);
     return this.#ask(service.id, async () => {
-      const former = await this.#leases.stillHeld(service.id);
+      const previous = await this.#leases.stillHeld(service.id);
       const foreseen = await this.#slices.foresee(claim, await this.#heldElsewhere(claim));
       if (foreseen.refused !== null) return foreseen;
-      let held = former ?? (await this.#leases.enter('media-node', service));
+      let held = previous ?? (await this.#leases.enter('media-node', service));
       try {
         const result = await this.#claimSlice(claim, held);
         if (result.refused === null) {
           const { announcedAddress, announcedIpv6 } = claim;
           held = { ...held, slice: { announcedAddress, announcedIpv6, portSlice: result.portSlice } };
           await this.#leases.renewOrThrow(held, held.isAnnounced ? held.service : service);
-        } else if (former === undefined) await this.#leases.discard(held);
+        } else if (previous === undefined) await this.#leases.discard(held);
         return result;
       } catch (fault) {
-        if (former === undefined) await this.#leases.discard(held);
+        if (previous === undefined) await this.#leases.discard(held);
         throw fault;
       }
     });
@@ -279,11 +279,11 @@ export class ConsulRegistry implements Registry {
   /** As {@link ConsulRegistry.#claimUnder} for ports. A claim from a range that yields takes the next slice. */
   async #claimSlice(
     claim: PortSliceClaim,
-    { session, slice: former, isAnnounced: hasId }: Held,
+    { session, slice: previous, isAnnounced: hasId }: Held,
   ): Promise<PortSliceResult> {
     let elsewhere = await this.#heldElsewhere(claim);
     for (;;) {
-      const result = await this.#slices.claim(claim, { session, former, hasId, elsewhere });
+      const result = await this.#slices.claim(claim, { session, previous, hasId, elsewhere });
       if (result.refused !== null) return result;
       const { portSlice } = result;
       elsewhere = await this.#heldElsewhere(claim);
@@ -323,13 +323,13 @@ export class ConsulRegistry implements Registry {
     await this.#turns.run(id, async () => this.#leases.withdraw(kind, id));
   }
 
-  #reportOnce(detail: string, says: string, about = ''): void {
+  #reportOnce(detail: string, message: string, about = ''): void {
     const report = `${about}|${detail}`;
     if (this.#reported.has(report)) return;
     if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
     this.#reported.add(report);
-    this.#lines.say(says, (unsaid) => {
-      this.#logger.error({ detail, about, ...leftOut(unsaid) }, says);
+    this.#lines.say(message, (unsaid) => {
+      this.#logger.error({ detail, about, ...leftOut(unsaid) }, message);
     });
   }
 }

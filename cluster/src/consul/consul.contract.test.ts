@@ -287,7 +287,7 @@ describe('registry (Consul)', () => {
     const [early, late] = [await sessionOf('early'), await sessionOf('late')];
     const wanted = { firstPort: 20_000, lastPort: 20_099 };
     const [first, second] = [claimFromRange('node-a', { wanted }), claimFromRange('node-b', { wanted })];
-    const claimant = { former: undefined, hasId: false, elsewhere: [] };
+    const claimant = { previous: undefined, hasId: false, elsewhere: [] };
     const settings = {
       names: new ConsulNames(DEFAULT_NAMESPACE),
       clock: systemClock,

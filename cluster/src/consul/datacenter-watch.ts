@@ -54,7 +54,7 @@ export class DatacenterWatch {
   }
 
   /** Whether every service was asked for, with or without an answer. */
-  get isSettled(): boolean {
+  get hasFirstAnswer(): boolean {
     return SERVICE_KINDS.every((kind) => this.#instances.has(kind) || this.#failing.has(kind));
   }
 

@@ -56,7 +56,7 @@ export class Discovery {
    * @throws PlenaryError `store_unavailable` while the local agent, or its servers, do not answer
    */
   async instances(kind: ServiceKind): Promise<readonly ServiceInstance[]> {
-    await this.until(() => this.#isSettled(), FIRST_ANSWERS_MS);
+    await this.until(() => this.#haveAllAnswered(), FIRST_ANSWERS_MS);
     if (this.#settings.isBlind()) this.#judge();
     if (!this.#settings.health.isAvailable()) throw new PlenaryError('store_unavailable', 'Consul is away.');
     return [...this.#watches]
@@ -95,10 +95,10 @@ export class Discovery {
     this.#settings.health.close();
   }
 
-  #isSettled(): boolean {
+  #haveAllAnswered(): boolean {
     return (
       (this.#agentTrouble !== undefined && this.#agentTrouble !== null) ||
-      (this.#watches.size > 0 && [...this.#watches.values()].every((watch) => watch.isSettled))
+      (this.#watches.size > 0 && [...this.#watches.values()].every((watch) => watch.hasFirstAnswer))
     );
   }
 

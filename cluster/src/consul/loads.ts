@@ -17,7 +17,7 @@ export class Loads {
     this.#logger = logger;
   }
 
-  /** Consul has decided; what the channel would refuse, as for a former life of this node, does not matter. */
+  /** Consul has decided; what the channel would refuse, as for a previous life of this node, does not matter. */
   async tell(record: MediaNodeRecord, leaseMs: number): Promise<void> {
     await this.#use('told', async () => this.#channel.announceMediaNode(record, leaseMs));
   }

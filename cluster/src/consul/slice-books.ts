@@ -38,8 +38,8 @@ export interface SliceBooksSettings {
 export interface SliceClaimant {
   readonly session: string;
   /** Under which addresses the session held a slice before. */
-  readonly former: AnnouncedAddresses | undefined;
-  /** Whether it has the node's id, so that what its former lives held is no longer needed. */
+  readonly previous: AnnouncedAddresses | undefined;
+  /** Whether it has the node's id, so that what its previous lives held is no longer needed. */
   readonly hasId: boolean;
   /** What is held under the same addresses in other datacenters. */
   readonly elsewhere: readonly SliceHolding[];
@@ -69,9 +69,9 @@ export class SliceBooks {
 
   /** Enters a slice for a session; what its incarnation held before is given back. */
   claim(claim: PortSliceClaim, claimant: SliceClaimant): Promise<PortSliceResult> {
-    const { session, former, hasId, elsewhere } = claimant;
+    const { session, previous, hasId, elsewhere } = claimant;
     const { mediaNodeId, incarnation, announcedAddress, announcedIpv6 } = claim;
-    return this.#change<PortSliceResult>(addressesOf(claim, former), (entries, nowMs) => {
+    return this.#change<PortSliceResult>(addressesOf(claim, previous), (entries, nowMs) => {
       const result = chooseSlice([...entries.map(holdingOf), ...elsewhere], claim, nowMs);
       if (result.refused !== null) return { entries, result };
       const { portSlice } = result;

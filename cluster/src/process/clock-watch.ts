@@ -17,7 +17,7 @@ export const offsetMs = (ownMs: number, theirMs: number, roundTripMs: number): n
   ownMs - (theirMs + roundTripMs / 2);
 
 /** What is asked of the store. */
-export interface TimeKeeper {
+export interface StoreClock {
   /** Its time, in milliseconds since the epoch. */
   timeMs(): Promise<number>;
   /** Calls back when it is away and when it answers again. Returns the function that ends it. */
@@ -25,7 +25,7 @@ export interface TimeKeeper {
 }
 
 export interface ClockWatchSettings {
-  readonly store: TimeKeeper;
+  readonly store: StoreClock;
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'error' | 'warn' | 'info'>;
   readonly show: (offsetSeconds: number) => void;

@@ -11,7 +11,7 @@ import { systemClock } from '../clock.ts';
 import { listenFault } from './listen-fault.ts';
 import type { Logger } from './logging.ts';
 import { answerOddHttp } from './odd-http.ts';
-import { guardConnections, PORT_GUARD_LIMITS, PortGuard, TLS_HANDSHAKE_MS } from './port-guard.ts';
+import { guardConnections, PORT_GUARD_LIMITS, PortGate, TLS_HANDSHAKE_MS } from './port-gate.ts';
 import { leftOut, RareLines } from './rare-lines.ts';
 import type { TlsFiles } from './tls-files.ts';
 
@@ -170,7 +170,7 @@ export class OperatorServer {
       tls === undefined
         ? createServer(LIMITS, listener)
         : createTlsServer({ ...LIMITS, ...tls.read() }, listener);
-    const guard = new PortGuard({
+    const guard = new PortGate({
       ...PORT_GUARD_LIMITS,
       maxUnproven: MAX_CONNECTIONS,
       maxPerAddress: CONNECTIONS_PER_ADDRESS,

@@ -61,7 +61,7 @@ export class TlsFiles {
   read(): Pick<SecureContextOptions, 'cert' | 'key'> {
     const { certFile, keyFile } = this.#paths;
     try {
-      this.#stamp = this.#look();
+      this.#stamp = this.#readStamp();
       const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
       createSecureContext(pair);
       this.#term = termOf(pair.cert);
@@ -89,7 +89,7 @@ export class TlsFiles {
     clearInterval(this.#timer);
   }
 
-  #look(): string {
+  #readStamp(): string {
     return `${stampOf(this.#paths.certFile)} ${stampOf(this.#paths.keyFile)}`;
   }
 
@@ -113,7 +113,7 @@ export class TlsFiles {
   #renew(server: SecureServer): void {
     const before = this.#stamp;
     try {
-      if (this.#look() === before) return;
+      if (this.#readStamp() === before) return;
       server.setSecureContext(this.read());
       this.#refused = '';
       this.#logger.info({ certFile: this.#paths.certFile }, 'the new certificate is in use');

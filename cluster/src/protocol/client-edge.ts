@@ -175,7 +175,8 @@ export const TRACK_PUBLICATION = z.object({
 /** Requests of the client, each acknowledged. */
 export const CLIENT_REQUESTS = {
   join: {
-    says: 'Enters a room and opens media, in one round trip. A repeat with the same requestId gives the same peer.',
+    summary:
+      'Enters a room and opens media, in one round trip. A repeat with the same requestId gives the same peer.',
     payload: z.object({
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
@@ -194,7 +195,7 @@ export const CLIENT_REQUESTS = {
     reply: z.object({ session: SESSION, room: ROOM_SNAPSHOT, media: MEDIA_OFFER }),
   },
   resume: {
-    says: 'Takes the session up again on this connection, on any edge. Media is not touched.',
+    summary: 'Takes the session up again on this connection, on any edge. Media is not touched.',
     payload: z.object({
       protocolVersion: z.int(),
       roomId: ROOM_NAME,
@@ -217,18 +218,19 @@ export const CLIENT_REQUESTS = {
     }),
   },
   'session.confirm': {
-    says: 'Tells that a newer session token arrived: the older ones do not resume any more.',
+    summary: 'Tells that a newer session token arrived: the older ones do not resume any more.',
     payload: z.object({ sessionToken: TOKEN_TEXT }),
     reply: NOTHING,
   },
-  leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
+  leave: { summary: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
   'edge.check': {
-    says: 'Asks an edge that owes an answer for a sign of life, which needs neither store nor media node.',
+    summary: 'Asks an edge that owes an answer for a sign of life, which needs neither store nor media node.',
     payload: NOTHING,
     reply: NOTHING,
   },
   'media.open': {
-    says: 'Opens media anew, on a media node chosen anew: after `media.lost`, when a resume found media gone, or, with `moveFrom`, beside the media that goes on.',
+    summary:
+      'Opens media anew, on a media node chosen anew: after `media.lost`, when a resume found media gone, or, with `moveFrom`, beside the media that goes on.',
     payload: MEDIA_REQUEST.extend({
       /** After `media.move`: the epoch of the media that goes on until `media.moved`. A repeat gives the same media. */
       moveFrom: EPOCH.optional(),
@@ -240,12 +242,12 @@ export const CLIENT_REQUESTS = {
     reply: MEDIA_OFFER,
   },
   'media.moved': {
-    says: 'The client is on its newer media altogether: the older one may end.',
+    summary: 'The client is on its newer media altogether: the older one may end.',
     payload: z.object({ epoch: EPOCH }),
     reply: NOTHING,
   },
   'media.check': {
-    says: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
+    summary: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
     payload: z.object(OF_MEDIA),
     reply: z.object({
       /** `false` when the media node lost the peer: send `media.open`. */
@@ -255,32 +257,34 @@ export const CLIENT_REQUESTS = {
     }),
   },
   'transport.connect': {
-    says: 'Gives the DTLS parameters of a transport that was opened without them.',
+    summary: 'Gives the DTLS parameters of a transport that was opened without them.',
     payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS, ...OF_MEDIA }),
     reply: NOTHING,
   },
   'transport.restartIce': {
-    says: 'Asks for new ICE parameters after a change of network.',
+    summary: 'Asks for new ICE parameters after a change of network.',
     payload: z.object({ transportId: TRANSPORT_ID, ...OF_MEDIA }),
     reply: z.object({ iceParameters: ICE_PARAMETERS }),
   },
   'track.publish': {
-    says: 'Publishes a track on the sending transport. A repeat with the same requestId gives the same track.',
+    summary:
+      'Publishes a track on the sending transport. A repeat with the same requestId gives the same track.',
     payload: TRACK_PUBLICATION.extend(OF_MEDIA),
     reply: z.object({ trackId: TRACK_ID }),
   },
   'track.pause': {
-    says: 'Mutes or unmutes a track of one’s own.',
+    summary: 'Mutes or unmutes a track of one’s own.',
     payload: z.object({ trackId: TRACK_ID, paused: z.boolean(), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'track.end': {
-    says: 'Ends a track of one’s own.',
+    summary: 'Ends a track of one’s own.',
     payload: z.object({ trackId: TRACK_ID, ...OF_MEDIA }),
     reply: NOTHING,
   },
   subscribe: {
-    says: 'Asks for tracks of others. What cannot be had is listed in `failed`; the rest is not held up by it.',
+    summary:
+      'Asks for tracks of others. What cannot be had is listed in `failed`; the rest is not held up by it.',
     payload: z.object({ trackIds: z.array(TRACK_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: z.object({
       consumers: z.array(CONSUMER_OFFER),
@@ -288,27 +292,29 @@ export const CLIENT_REQUESTS = {
     }),
   },
   unsubscribe: {
-    says: 'Closes consumers. Ids that are gone already are no error.',
+    summary: 'Closes consumers. Ids that are gone already are no error.',
     payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'consumer.failed': {
-    says: 'The client cannot make a receiver for a consumer: it is closed, and counted by the operators.',
+    summary: 'The client cannot make a receiver for a consumer: it is closed, and counted by the operators.',
     payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID, ...OF_MEDIA }),
     reply: NOTHING,
   },
   'consumers.update': {
-    says: 'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
+    summary:
+      'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
     payload: CONSUMER_UPDATES.extend(OF_MEDIA),
     reply: NOTHING,
   },
   'chat.post': {
-    says: 'Posts a message to everybody in the room. A repeat with the same requestId posts nothing twice.',
+    summary:
+      'Posts a message to everybody in the room. A repeat with the same requestId posts nothing twice.',
     payload: z.object({ requestId: REQUEST_ID, text: CHAT_TEXT }),
     reply: z.object({ message: CHAT_MESSAGE }),
   },
   'roster.page': {
-    says: 'Gives the next page of the roster.',
+    summary: 'Gives the next page of the roster.',
     payload: z.object({ cursor: CURSOR_TEXT }),
     reply: z.object({
       peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
@@ -316,7 +322,8 @@ export const CLIENT_REQUESTS = {
     }),
   },
   sync: {
-    says: 'Gives what happened after an event: asked for when an event’s previousId is not the last one known.',
+    summary:
+      'Gives what happened after an event: asked for when an event’s previousId is not the last one known.',
     payload: z.object({ afterEventId: EVENT_ID }),
     reply: z.discriminatedUnion('type', [
       z.object({ type: z.literal('events'), events: z.array(HEARD_EVENT) }),
@@ -334,21 +341,24 @@ export const MEDIA_LOSS_REASON = z.enum(['worker_died', 'node_lost', 'transport_
 
 /** Notices of the edge. */
 export const EDGE_NOTICES = {
-  event: { says: 'Something happened in the room.', payload: HEARD_EVENT },
+  event: { summary: 'Something happened in the room.', payload: HEARD_EVENT },
   head: {
-    says: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
+    summary: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
     payload: z.object({ lastEventId: EVENT_ID }),
   },
   edges: {
-    says: 'The edges that the client may go to, whenever they change; in place of those that it was told before.',
+    summary:
+      'The edges that the client may go to, whenever they change; in place of those that it was told before.',
     payload: z.object({ edges: z.array(EDGE_HINT).max(64) }),
   },
   'edge.leaving': {
-    says: 'This edge will go: resume on another one while this connection goes on. Who is still here after ten seconds is sent away with `bye`.',
+    summary:
+      'This edge will go: resume on another one while this connection goes on. Who is still here after ten seconds is sent away with `bye`.',
     payload: NOTHING,
   },
   speakers: {
-    says: 'Who is heard now and how loud, as one media node hears its own peers. Repeated, since it may be lost.',
+    summary:
+      'Who is heard now and how loud, as one media node hears its own peers. Repeated, since it may be lost.',
     payload: z.object({
       mediaNodeId: MEDIA_NODE_ID,
       speakers: z
@@ -358,43 +368,48 @@ export const EDGE_NOTICES = {
     }),
   },
   'track.demand': {
-    says: 'What is wanted of one of the client’s own tracks: more than that need not be sent. Until told, everything is.',
+    summary:
+      'What is wanted of one of the client’s own tracks: more than that need not be sent. Until told, everything is.',
     payload: z.object({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'publishing.limited': {
-    says: 'The client sends more than its tracks may have: it is warned, then its tracks are paused, then ended.',
+    summary:
+      'The client sends more than its tracks may have: it is warned, then its tracks are paused, then ended.',
     payload: PUBLISHING_LIMIT,
   },
   'consumer.closed': {
-    says: 'A consumer of this client is gone, for example because its track ended. Where `isWayLost` is true, only the way that the track came by is, and to `subscribe` to it anew at once is worth it.',
+    summary:
+      'A consumer of this client is gone, for example because its track ended. Where `isPathLost` is true, only the way that the track came by is, and to `subscribe` to it anew at once is worth it.',
     payload: z.object({
       consumerId: CONSUMER_ID,
       trackId: TRACK_ID,
-      isWayLost: z.boolean().optional(),
+      isPathLost: z.boolean().optional(),
     }),
   },
   'consumer.superseded': {
-    says: 'The track of this consumer comes another way now: `subscribe` to it anew, and `unsubscribe` this consumer when the new one plays. It goes on for ten seconds.',
+    summary:
+      'The track of this consumer comes another way now: `subscribe` to it anew, and `unsubscribe` this consumer when the new one plays. It goes on for ten seconds.',
     payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
   'media.lost': {
-    says: 'This client’s media is gone from its media node: send `media.open`.',
+    summary: 'This client’s media is gone from its media node: send `media.open`.',
     payload: z.object({ reason: openTo(MEDIA_LOSS_REASON, 'transport_failed'), epoch: EPOCH }),
   },
   'media.move': {
-    says: 'The media node of this media will go: send `media.open` with `moveFrom`, and `media.moved` when everything goes by the new media. Said again as long as that has not happened.',
+    summary:
+      'The media node of this media will go: send `media.open` with `moveFrom`, and `media.moved` when everything goes by the new media. Said again as long as that has not happened.',
     payload: z.object({ epoch: EPOCH }),
   },
   'session.renewed': {
-    says: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',
+    summary: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',
     payload: z.object({ sessionToken: TOKEN_TEXT }),
   },
   refused: {
-    says: 'A message that asked for no acknowledgement was refused.',
+    summary: 'A message that asked for no acknowledgement was refused.',
     payload: WIRE_ERROR,
   },
   bye: {
-    says: 'The last message before the edge closes the connection, with the reason.',
+    summary: 'The last message before the edge closes the connection, with the reason.',
     payload: WIRE_ERROR,
   },
 } as const;

@@ -5,14 +5,14 @@ import { lineText, patternText } from './text.ts';
 
 /** One request: its payload, its reply, and a sentence for the reference. */
 export interface RequestDefinition {
-  readonly says: string;
+  readonly summary: string;
   readonly payload: z.ZodType;
   readonly reply: z.ZodType;
 }
 
 /** One message that expects no answer. */
 export interface NoticeDefinition {
-  readonly says: string;
+  readonly summary: string;
   readonly payload: z.ZodType;
 }
 

@@ -117,7 +117,8 @@ export const DIGEST = patternText(
 
 export const CONTROL_REQUESTS = {
   'peer.admit': {
-    says: 'Hosts a peer under an epoch: its transports and first consumers. A repeat of the same epoch gives the same transports.',
+    summary:
+      'Hosts a peer under an epoch: its transports and first consumers. A repeat of the same epoch gives the same transports.',
     payload: PLACED_PEER.extend({
       media: MEDIA_REQUEST,
       tracks: z.array(TRACK_HOME).max(64),
@@ -134,7 +135,7 @@ export const CONTROL_REQUESTS = {
     }),
   },
   'peer.attach': {
-    says: 'Makes this control link the one that hears of a peer: after a resume on another edge.',
+    summary: 'Makes this control link the one that hears of a peer: after a resume on another edge.',
     payload: PLACED_PEER.extend({
       /** Whether the reply is to count media, which costs two calls into mediasoup. */
       countMedia: z.boolean().optional(),
@@ -142,42 +143,43 @@ export const CONTROL_REQUESTS = {
     reply: z.object({ alive: z.boolean(), ...MEDIA_TRAFFIC.partial().shape }),
   },
   'peer.ask': {
-    says: 'Whether the node hosts a peer under this epoch. Changes nothing.',
+    summary: 'Whether the node hosts a peer under this epoch. Changes nothing.',
     payload: PLACED_PEER,
     reply: z.object({ alive: z.boolean() }),
   },
   'peer.drop': {
-    says: 'Frees everything of a peer up to this epoch. That the peer is unknown is no error.',
+    summary: 'Frees everything of a peer up to this epoch. That the peer is unknown is no error.',
     payload: PLACED_PEER,
     reply: NOTHING,
   },
   'transport.connect': {
-    says: 'Gives a transport the DTLS parameters of the client.',
+    summary: 'Gives a transport the DTLS parameters of the client.',
     payload: PLACED_PEER.extend({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),
     reply: z.object({ calls: CALLS_TAKEN }),
   },
   'transport.restartIce': {
-    says: 'Gives a transport new ICE credentials.',
+    summary: 'Gives a transport new ICE credentials.',
     payload: PLACED_PEER.extend({ transportId: TRANSPORT_ID }),
     reply: z.object({ iceParameters: ICE_PARAMETERS }),
   },
   'track.publish': {
-    says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
+    summary:
+      'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
     payload: PLACED_PEER.extend(TRACK_PUBLICATION.shape),
     reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   'track.pause': {
-    says: 'Pauses or resumes a producer and its record.',
+    summary: 'Pauses or resumes a producer and its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, paused: z.boolean() }),
     reply: z.object({ events: z.array(LOGGED_NODE_EVENT) }),
   },
   'track.end': {
-    says: 'Closes a producer and removes its record.',
+    summary: 'Closes a producer and removes its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID }),
     reply: z.object({ events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   subscribe: {
-    says: 'Consumes tracks, pulling those of other nodes through a pipe.',
+    summary: 'Consumes tracks, pulling those of other nodes through a pipe.',
     payload: PLACED_PEER.extend({ tracks: z.array(TRACK_HOME).min(1).max(64) }),
     reply: z.object({
       consumers: z.array(CONSUMER_OFFER),
@@ -186,27 +188,29 @@ export const CONTROL_REQUESTS = {
     }),
   },
   unsubscribe: {
-    says: 'Closes consumers.',
+    summary: 'Closes consumers.',
     payload: PLACED_PEER.extend({ consumerIds: z.array(CONSUMER_ID).min(1).max(64) }),
     reply: z.object({ calls: CALLS_TAKEN }),
   },
   'consumers.update': {
-    says: 'Pauses, resumes, or sets layers and priority of consumers.',
+    summary: 'Pauses, resumes, or sets layers and priority of consumers.',
     payload: PLACED_PEER.extend(CONSUMER_UPDATES.shape),
     reply: z.object({ calls: CALLS_TAKEN }),
   },
   'pipe.locate': {
-    says: 'Asks a track’s home node which router hosts its producer.',
+    summary: 'Asks a track’s home node which router hosts its producer.',
     payload: z.object({ roomId: ROOM_ID, trackId: TRACK_ID }),
     reply: z.object({ routerId: ROUTER_ID }),
   },
   'pipe.relay': {
-    says: 'Asks a gateway by which of its routers tracks of a node elsewhere come in; null when it is not, or no longer, the gateway to that node.',
+    summary:
+      'Asks a gateway by which of its routers tracks of a node elsewhere come in; null when it is not, or no longer, the gateway to that node.',
     payload: z.object({ roomId: ROOM_ID, homeNodeId: MEDIA_NODE_ID }),
     reply: z.object({ routerId: ROUTER_ID.nullable() }),
   },
   'pipe.open': {
-    says: 'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
+    summary:
+      'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
     payload: PIPE_KEY.extend({
       end: PIPE_END,
       /** By which of the home's own addresses the asking side reaches it; without it the home chooses. */
@@ -217,7 +221,8 @@ export const CONTROL_REQUESTS = {
     reply: z.object({ end: PIPE_END }),
   },
   'pipe.consume': {
-    says: 'Sends a track into an open pipe; a gateway pulls it from its home for that. A repeat gives the same consumer.',
+    summary:
+      'Sends a track into an open pipe; a gateway pulls it from its home for that. A repeat gives the same consumer.',
     payload: PIPE_KEY.extend(TRACK_ORIGIN.shape),
     reply: z.object({
       kind: MEDIA_KIND,
@@ -226,22 +231,23 @@ export const CONTROL_REQUESTS = {
     }),
   },
   'pipe.demand': {
-    says: 'Says what is wanted of a track behind a pipe: with null it is paused there.',
+    summary: 'Says what is wanted of a track behind a pipe: with null it is paused there.',
     payload: PIPE_KEY.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
     reply: NOTHING,
   },
   'pipe.release': {
-    says: 'Takes a track out of a pipe.',
+    summary: 'Takes a track out of a pipe.',
     payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
     reply: NOTHING,
   },
   'pipe.traffic': {
-    says: 'Asks how many bytes of RTP were sent into a pipe so far: where it is more and more, and nothing comes out, the pipe leads nowhere.',
+    summary:
+      'Asks how many bytes of RTP were sent into a pipe so far: where it is more and more, and nothing comes out, the pipe leads nowhere.',
     payload: PIPE_KEY,
     reply: z.object({ sentBytes: z.number().min(0) }),
   },
   'pipe.close': {
-    says: 'Closes a pipe. That it is gone already is no error.',
+    summary: 'Closes a pipe. That it is gone already is no error.',
     payload: PIPE_KEY,
     reply: NOTHING,
   },
@@ -250,7 +256,7 @@ export const CONTROL_REQUESTS = {
 /** Notices of a media node on a control link. */
 export const CONTROL_NOTICES = {
   hello: {
-    says: 'The first message on a link: who this is.',
+    summary: 'The first message on a link: who this is.',
     payload: z.object({
       controlVersion: z.int(),
       mediaNodeId: MEDIA_NODE_ID,
@@ -265,62 +271,69 @@ export const CONTROL_NOTICES = {
     }),
   },
   beat: {
-    says: 'The node lives; every CONTROL_BEAT_MS.',
+    summary: 'The node lives; every CONTROL_BEAT_MS.',
     payload: z.object({ incarnation: INCARNATION }),
   },
   'room.events': {
-    says: 'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
+    summary:
+      'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
     payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_NODE_EVENT).min(1) }),
   },
   speakers: {
-    says: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',
+    summary: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',
     payload: z.object({
       roomId: ROOM_ID,
       speakers: z.array(z.object({ peerId: PEER_ID, volumeDbov: z.int().min(-127).max(0) })).max(16),
     }),
   },
   'consumer.closed': {
-    says: 'A consumer closed because its track ended or its pipe broke; where `isWayLost` is true, a pipe from a node that only relayed the track.',
+    summary:
+      'A consumer closed because its track ended or its pipe broke; where `isPathLost` is true, a pipe from a node that only relayed the track.',
     payload: PLACED_PEER.extend({
       consumerId: CONSUMER_ID,
       trackId: TRACK_ID,
-      isWayLost: z.boolean().optional(),
+      isPathLost: z.boolean().optional(),
     }),
   },
   'consumer.superseded': {
-    says: 'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',
+    summary:
+      'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',
     payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
   'publishing.limited': {
-    says: 'A peer sends more than it may, and what the node did about it.',
+    summary: 'A peer sends more than it may, and what the node did about it.',
     payload: PLACED_PEER.extend(PUBLISHING_LIMIT.shape),
   },
   'track.demand': {
-    says: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
+    summary: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'peer.lost': {
-    says: 'The node no longer hosts this peer, although nobody asked.',
+    summary: 'The node no longer hosts this peer, although nobody asked.',
     payload: PLACED_PEER.extend({ reason: PEER_LOST_REASON }),
   },
   'peer.unreached': {
-    says: 'The client found no path to this node in its time. The node goes on hosting it; the edge moves it where there is another node.',
+    summary:
+      'The client found no path to this node in its time. The node goes on hosting it; the edge moves it where there is another node.',
     payload: PLACED_PEER,
   },
   'peer.move': {
-    says: 'The node drains: the client is to open media elsewhere, and goes on here until it has. Said again until it left.',
+    summary:
+      'The node drains: the client is to open media elsewhere, and goes on here until it has. Said again until it left.',
     payload: PLACED_PEER,
   },
   'pipe.producer': {
-    says: 'To a node behind a pipe: the track at its home was paused or resumed by its publisher, or ended.',
+    summary:
+      'To a node behind a pipe: the track at its home was paused or resumed by its publisher, or ended.',
     payload: PIPE_KEY.extend({ trackId: TRACK_ID, state: z.enum(['paused', 'resumed', 'ended']) }),
   },
   'pipe.closed': {
-    says: 'To a node behind a pipe: the home side of the pipe is gone.',
+    summary: 'To a node behind a pipe: the home side of the pipe is gone.',
     payload: PIPE_KEY,
   },
   'pipe.moved': {
-    says: 'To a node behind a gateway: tracks of a home elsewhere should come another way; they go on here meanwhile.',
+    summary:
+      'To a node behind a gateway: tracks of a home elsewhere should come another way; they go on here meanwhile.',
     payload: PIPE_KEY.extend({ homeNodeId: MEDIA_NODE_ID }),
   },
 } as const;

@@ -39,12 +39,12 @@ function schemaOf(schema: z.ZodType): unknown {
 /** The whole document. Requests and notices are where their names say: `#/$defs/request:join`. */
 export function protocolSchema(): unknown {
   const messages: Record<string, unknown> = {};
-  for (const [name, { says, payload, reply }] of Object.entries(protocol.CLIENT_REQUESTS)) {
-    messages[`request:${name}`] = { description: says, ...Object(schemaOf(payload)) };
+  for (const [name, { summary, payload, reply }] of Object.entries(protocol.CLIENT_REQUESTS)) {
+    messages[`request:${name}`] = { description: summary, ...Object(schemaOf(payload)) };
     messages[`reply:${name}`] = schemaOf(reply);
   }
-  for (const [name, { says, payload }] of Object.entries(protocol.EDGE_NOTICES)) {
-    messages[`notice:${name}`] = { description: says, ...Object(schemaOf(payload)) };
+  for (const [name, { summary, payload }] of Object.entries(protocol.EDGE_NOTICES)) {
+    messages[`notice:${name}`] = { description: summary, ...Object(schemaOf(payload)) };
   }
   messages['envelope'] = schemaOf(protocol.REPLY_ENVELOPE);
   messages['error'] = schemaOf(protocol.WIRE_ERROR);

@@ -27,14 +27,14 @@ const FEEDBACK: ReadonlySet<string> = new Set(
   ROUTER_RTP_CAPABILITIES.codecs.flatMap(({ rtcpFeedback = [] }) => rtcpFeedback.map(feedbackName)),
 );
 
-export interface Publication {
+export interface JudgedPublication {
   readonly kind: MediaKind;
   readonly source: TrackSource;
   readonly rtpParameters: RtpParameters;
 }
 
 /** What is wrong with a publication, as a sentence for developers; `undefined` when nothing is. */
-export function faultOfPublication({ kind, source, rtpParameters }: Publication): string | undefined {
+export function faultOfPublication({ kind, source, rtpParameters }: JudgedPublication): string | undefined {
   if (KIND_OF_SOURCE[source] !== kind) return `A ${source} is not ${kind}.`;
   return (
     faultOfCodecs(kind, rtpParameters) ??

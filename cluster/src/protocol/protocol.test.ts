@@ -139,6 +139,6 @@ describe('protocol', () => {
 
   it('[ER1] every code of the table says something and whether it may be tried again', () => {
     expect(ERROR_CODES).toEqual(Object.keys(ERROR_TABLE));
-    for (const code of ERROR_CODES) expect(ERROR_TABLE[code].says).toMatch(/\.$/);
+    for (const code of ERROR_CODES) expect(ERROR_TABLE[code].summary).toMatch(/\.$/);
   });
 });

@@ -104,7 +104,7 @@ describe('texts', () => {
 
   it('[MS17] an error is one line, whatever it quotes', () => {
     const wire = new PlenaryError('malformed_message', 'a\r\nb\u202e').toWire();
-    expect(wire.message).toBe(`${ERROR_TABLE.malformed_message.says} a\uFFFD\uFFFDb\uFFFD`);
+    expect(wire.message).toBe(`${ERROR_TABLE.malformed_message.summary} a\uFFFD\uFFFDb\uFFFD`);
     expect(WIRE_ERROR.safeParse(wire).success).toBe(true);
     expect(WIRE_ERROR.safeParse(new PlenaryError('internal', '😀'.repeat(300)).toWire()).success).toBe(true);
     expect(oneLine('fine')).toBe('fine');

@@ -66,8 +66,8 @@ export const linesText = (maxLength: number): z.ZodString =>
     .max(maxLength);
 
 /** A text that a program reads. @param pattern - of the whole text: begins with `^` and ends with `$` */
-export const patternText = (pattern: RegExp, maxLength: number, says: string): z.ZodString =>
-  z.string().max(maxLength).regex(pattern, says);
+export const patternText = (pattern: RegExp, maxLength: number, message: string): z.ZodString =>
+  z.string().max(maxLength).regex(pattern, message);
 
 /** What a program names things by: it needs no quoting in keys, links and records. */
 export const plainId = (maxLength: number): z.ZodString =>

@@ -7,7 +7,7 @@ import { LastingRedis } from './lasting-redis.ts';
 import { leaveSilent } from './leave-silent.ts';
 import type { ServerOptions } from './lasting-redis.ts';
 import type { StoreAddress } from './store-address.ts';
-import { isReplyError, troubleOf } from './store-trouble.ts';
+import { isReplyError, storeTroubleOf } from './store-trouble.ts';
 
 /** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -63,7 +63,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that was made a replica while we held on to it: the right one is found by connecting again.
-    reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => troubleOf(error) === 'read_only'),
+    reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
     ...options,
   };
   // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind

@@ -4,7 +4,7 @@ import { CommandGate } from './command-gate.ts';
 import { ConnectionLosses } from './connection-losses.ts';
 import { LatePublications } from './late-publications.ts';
 import { PublicationRights } from './publication-rights.ts';
-import type { PubSubConnection, ReportFault } from './pubsub-connection.ts';
+import type { PubSubConnection, ReportStoreFault } from './pubsub-connection.ts';
 import { slotOf } from './key-slot.ts';
 import { isReplyError } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
@@ -49,7 +49,7 @@ export class ClusterPubSub implements PubSubConnection {
   #connectionFault: unknown;
   readonly #losses = new ConnectionLosses();
 
-  constructor(cluster: ShardedClient, onFault: ReportFault) {
+  constructor(cluster: ShardedClient, onFault: ReportStoreFault) {
     this.#cluster = cluster;
     this.#subscriptions = new WantedChannels(onFault);
     this.#rights = new PublicationRights(async (...publication) => cluster.spublish(...publication));

@@ -3,11 +3,11 @@ import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { answerWithin } from './answer-within.ts';
 import { SLOTS, slotOf } from './key-slot.ts';
-import { isReplyError, troubleOf } from './store-trouble.ts';
+import { isReplyError, storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** How much of a Redis Cluster answers: every slot, some, or none. */
-export type Reach = 'whole' | 'part' | 'none';
+export type Coverage = 'whole' | 'part' | 'none';
 
 /** How often a cluster that is not whole is looked at, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
@@ -26,7 +26,7 @@ export interface ClusterLook {
 
 /** What a look came to, and why it is not the whole. */
 interface Found {
-  readonly reach: Reach;
+  readonly reach: Coverage;
   readonly trouble: StoreTrouble | undefined;
 }
 
@@ -43,7 +43,7 @@ export function ownSlots(nodes: string): { readonly first: number; readonly last
   return ranges[0];
 }
 
-export function reachOf({ masters, answered, info }: ClusterLook): Reach {
+export function reachOf({ masters, answered, info }: ClusterLook): Coverage {
   const field = (name: string): string => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1] ?? '';
   // A cluster that needs all its slots, or a minority of it, refuses everything.
   if (answered === 0 || field('cluster_state') !== 'ok') return 'none';
@@ -57,8 +57,8 @@ export function reachOf({ masters, answered, info }: ClusterLook): Reach {
 export class ClusterWatch {
   readonly #cluster: Cluster;
   readonly #probe: ProbeMaster;
-  readonly #onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
-  #reach: Reach = 'none';
+  readonly #onFound: (reach: Coverage, trouble: StoreTrouble | undefined) => void;
+  #coverage: Coverage = 'none';
   #failure: unknown;
   /** Masters that took a look's questions and have answered none since, as ioredis names them. */
   readonly #silent = new Set<string>();
@@ -70,14 +70,14 @@ export class ClusterWatch {
   constructor(
     cluster: Cluster,
     probe: ProbeMaster,
-    onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void,
+    onFound: (reach: Coverage, trouble: StoreTrouble | undefined) => void,
   ) {
     this.#cluster = cluster;
     this.#probe = probe;
     this.#onFound = onFound;
     const onFailure = entry('store', (error: Error) => {
       this.#failure = error;
-      if (cluster.status !== 'ready') this.#found({ reach: 'none', trouble: troubleOf(error) });
+      if (cluster.status !== 'ready') this.#found({ reach: 'none', trouble: storeTroubleOf(error) });
     });
     cluster.on('error', onFailure);
     cluster.on('node error', onFailure);
@@ -89,13 +89,14 @@ export class ClusterWatch {
     );
     cluster.on(
       'close',
-      entry('store', () => this.#found({ reach: 'none', trouble: troubleOf(this.#failure) })),
+      entry('store', () => this.#found({ reach: 'none', trouble: storeTroubleOf(this.#failure) })),
     );
     cluster.on(
       '-node',
       entry('store', () => {
         // Even when another master has its slots by the time of the look: it may not know all that this one knew.
-        if (this.#reach === 'whole') this.#found({ reach: 'part', trouble: troubleOf(this.#failure) });
+        if (this.#coverage === 'whole')
+          this.#found({ reach: 'part', trouble: storeTroubleOf(this.#failure) });
         this.suspect();
       }),
     );
@@ -111,8 +112,8 @@ export class ClusterWatch {
     if (answers.some(({ status }) => status === 'rejected')) this.suspect();
   }
 
-  get reach(): Reach {
-    return this.#reach;
+  get reach(): Coverage {
+    return this.#coverage;
   }
 
   /** Whether the master that has a key is known to answer nothing: what is sent to it waits until nobody waits for it any more. */
@@ -135,7 +136,7 @@ export class ClusterWatch {
 
   #found({ reach, trouble }: Found): void {
     if (this.#isStopped) return;
-    this.#reach = reach;
+    this.#coverage = reach;
     this.#onFound(reach, trouble);
   }
 
@@ -143,11 +144,11 @@ export class ClusterWatch {
     if (this.#timer !== undefined || this.#isLooking || this.#isStopped) return;
     this.#timer = after(delayMs, () => {
       this.#timer = undefined;
-      inBackground(() => this.#look());
+      inBackground(() => this.#check());
     });
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     this.#isLooking = true;
     const found = await this.#question();
@@ -173,14 +174,14 @@ export class ClusterWatch {
       if (answer === undefined) continue;
       // A connection that is replaced takes questions along: only an answer, of whatever kind, shows that the master is there.
       if (answer.status === 'fulfilled' || isReplyError(answer.reason)) this.#silent.delete(nameOf(master));
-      else if (troubleOf(answer.reason) === 'no_answer') this.#silent.add(nameOf(master));
+      else if (storeTroubleOf(answer.reason) === 'no_answer') this.#silent.add(nameOf(master));
     }
     this.#forgetReplaced();
     const infos = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const reach = reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
     if (reach === 'whole') return { reach, trouble: undefined };
     const refusal = answers.find((answer) => answer.status === 'rejected');
-    return { reach, trouble: refusal === undefined ? 'slots_away' : troubleOf(refusal.reason) };
+    return { reach, trouble: refusal === undefined ? 'slots_away' : storeTroubleOf(refusal.reason) };
   }
 
   /** A silent master whose slots others have is asked no more. Should it have some again, it is not silent until it is found so. */

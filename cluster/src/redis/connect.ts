@@ -10,9 +10,9 @@ import { databaseOf, openCluster, openServer } from './client.ts';
 import type { StoreClient } from './client.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import type { ProbeMaster } from './cluster-watch.ts';
-import type { Reach } from './cluster-watch.ts';
+import type { Coverage } from './cluster-watch.ts';
 import { StoreHealth } from './store-health.ts';
-import { troubleOf } from './store-trouble.ts';
+import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { channelPrefixOf, keysOf } from './keys.ts';
 import type { StoreKeys } from './keys.ts';
@@ -129,7 +129,7 @@ export function connectClusterStore({
   );
   client.on(
     'ready',
-    entry('store', () => evictionWatch.look()),
+    entry('store', () => evictionWatch.check()),
   );
   // What one of the masters of a Redis Cluster does not serve another one may.
   const gate = new CommandGate((key) =>
@@ -218,7 +218,7 @@ interface WatchOptions {
   readonly connectionName: string;
   readonly keys: StoreKeys;
   readonly readsOnly: boolean;
-  readonly onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
+  readonly onFound: (reach: Coverage, trouble: StoreTrouble | undefined) => void;
   readonly onError: (error: Error) => void;
 }
 
@@ -281,7 +281,7 @@ function refused(error: unknown): never {
 
 /** A server that lets its user not write the probe serves a process that only looks up. */
 function unlessForbidden(error: unknown): undefined {
-  if (troubleOf(error) !== 'access_denied') throw error;
+  if (storeTroubleOf(error) !== 'access_denied') throw error;
 }
 
 /** The tag of a probe whose key is in one of the slots; none for a master that has next to none of them. */

@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.ts';
 import { SIGN_OF_LIFE_MS } from './client.ts';
-import { troubleOf } from './store-trouble.ts';
+import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** Owns when connections ended and why: one that breaks all the time may be open at each look, and serves nobody (SPEC HL52). */
@@ -16,6 +16,6 @@ export class ConnectionLosses {
   get trouble(): StoreTrouble | undefined {
     if (this.#last === undefined || systemClock.monotonicMs() - this.#last.atMs >= SIGN_OF_LIFE_MS)
       return undefined;
-    return troubleOf(this.#last.fault);
+    return storeTroubleOf(this.#last.fault);
   }
 }

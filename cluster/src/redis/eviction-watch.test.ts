@@ -24,7 +24,7 @@ describe('EvictionWatch', () => {
     const logger = { info: vi.fn(), error: vi.fn() };
     const watch = new EvictionWatch(() => [innocent, guilty], logger);
     const look = async (): Promise<void> => {
-      watch.look();
+      watch.check();
       await new Promise((resolve) => setImmediate(resolve));
     };
     await look();

@@ -37,20 +37,20 @@ export class EvictionWatch {
   constructor(servers: () => readonly InfoServer[], logger: Pick<Logger, 'info' | 'error'>) {
     this.#servers = servers;
     this.#logger = logger;
-    this.#timer = every(LOOK_EVERY_MS, () => this.look());
+    this.#timer = every(LOOK_EVERY_MS, () => this.check());
     this.#timer.unref();
   }
 
   /** Asks now: there is a new connection. */
-  look(): void {
-    inBackground(() => this.#look());
+  check(): void {
+    inBackground(() => this.#check());
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const servers = this.#servers();
     const ready = servers.filter(({ status }) => status === 'ready');
     const answers = await Promise.all(ready.map(async (server) => server.info('memory').catch(() => '')));

@@ -28,7 +28,7 @@ export interface RoomKeys {
   /**
    * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
    * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-   * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
+   * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `previous|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
    * `tracks|peerId` → its track ids, joined by commas; `entries` → what all entries are together (`lua/includes/entry-state.lua`),
    * and `entries|peerId` → the fields of a peer's entries, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
    * milliseconds of Redis TIME, with their number in `tombstones`; and

@@ -2,7 +2,7 @@ import { entry } from '../process/entry.ts';
 import { openCluster, openServer } from './client.ts';
 import { ClusterPubSub } from './cluster-pubsub.ts';
 import type { ServerIdentity } from './server-identity.ts';
-import type { PubSubConnection, ReportFault } from './pubsub-connection.ts';
+import type { PubSubConnection, ReportStoreFault } from './pubsub-connection.ts';
 import { ServerPubSub } from './server-pubsub.ts';
 import type { StoreAddress } from './store-address.ts';
 
@@ -13,7 +13,7 @@ import type { StoreAddress } from './store-address.ts';
 export function openPubSub(
   address: StoreAddress,
   connectionName: string,
-  onFault: ReportFault,
+  onFault: ReportStoreFault,
   onConnectionError: (error: Error) => void,
   commands?: ServerIdentity,
 ): PubSubConnection {

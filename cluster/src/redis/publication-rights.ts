@@ -1,4 +1,4 @@
-import { isReplyError, troubleOf } from './store-trouble.ts';
+import { isReplyError, storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /**
@@ -23,7 +23,7 @@ export class PublicationRights {
       this.#refusal = undefined;
       return receivers;
     } catch (fault) {
-      if (isReplyError(fault)) this.#refusal = { channel, trouble: troubleOf(fault) };
+      if (isReplyError(fault)) this.#refusal = { channel, trouble: storeTroubleOf(fault) };
       throw fault;
     }
   }
@@ -37,7 +37,7 @@ export class PublicationRights {
         this.#refusal = undefined;
       },
       (fault: unknown) => {
-        this.#refusal = { channel, trouble: isReplyError(fault) ? troubleOf(fault) : trouble };
+        this.#refusal = { channel, trouble: isReplyError(fault) ? storeTroubleOf(fault) : trouble };
       },
     );
   }

@@ -13,4 +13,4 @@ export interface PubSubConnection {
   close(): void;
 }
 
-export type ReportFault = (fault: unknown) => void;
+export type ReportStoreFault = (fault: unknown) => void;

@@ -38,7 +38,7 @@ export class PubSubWatch {
       partAway: AWAY,
       back: 'what edges tell each other gets through',
     });
-    this.#timer = every(LOOK_EVERY_MS, () => this.#look());
+    this.#timer = every(LOOK_EVERY_MS, () => this.#check());
   }
 
   /** Why it does not work although the store serves; `undefined` where it does, and until that was looked for. */
@@ -51,7 +51,7 @@ export class PubSubWatch {
     this.#health.close();
   }
 
-  #look(): void {
+  #check(): void {
     // Of a store that is away another watch tells.
     if (this.#connections.length === 0 || !this.#isStoreAvailable()) return;
     const trouble = this.#connections

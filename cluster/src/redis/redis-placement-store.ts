@@ -4,7 +4,7 @@ import type { EdgeId, MediaNodeId, PeerId, RoomId } from '../protocol/ids.ts';
 import { OPAQUE_TEXT } from '../protocol/text.ts';
 import type {
   AttachedPeer,
-  FormerPlacement,
+  PreviousPlacement,
   PlaceRequest,
   Placement,
   PlacementStore,
@@ -12,8 +12,8 @@ import type {
 } from '../room/placement-store.ts';
 import { readableOnes } from './malformed.ts';
 import type { RedisRooms } from './redis-rooms.ts';
-import { readAttached, readFormer, readPlaced, readPlacement, readTracks } from './room-replies.ts';
-import { attachPeer, confirmToken, placePeer, settlePeer } from './scripts.generated.ts';
+import { readAttached, readPrevious, readPlaced, readPlacement, readTracks } from './room-replies.ts';
+import { attachPeer, confirmToken, placePeer, completeMove } from './scripts.generated.ts';
 
 const VIEW_REPLY = z.tuple([
   z.tuple([z.null(), z.array(OPAQUE_TEXT)]),
@@ -71,16 +71,16 @@ export class RedisPlacementStore implements PlacementStore {
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
-  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
+  async previousPlacement(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
     const { meta } = this.#rooms.keys(roomId);
     const value = await this.#rooms.ask(roomId, meta, async () =>
-      this.#rooms.redis.hget(meta, `former|${peerId}`),
+      this.#rooms.redis.hget(meta, `previous|${peerId}`),
     );
-    return value === null ? undefined : readFormer(value, this.#rooms.report);
+    return value === null ? undefined : readPrevious(value, this.#rooms.report);
   }
 
-  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
-    await settlePeer(...this.#rooms.script(roomId), { peerId, epoch: String(epoch) });
+  async completeMove(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    await completeMove(...this.#rooms.script(roomId), { peerId, epoch: String(epoch) });
   }
 
   async attachPeer(

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CARRIED_EVENT, CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { CarriedEvent, LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
-import { FORMER_PLACEMENT, PLACEMENT } from '../room/placement-store.ts';
+import { PREVIOUS_PLACEMENT, PLACEMENT } from '../room/placement-store.ts';
 import { GATEWAY } from '../room/gateway-store.ts';
-import { PEER_FATE, ROOM_STANDING, TRACK_FATE } from '../room/recovery-store.ts';
-import { ENTRY_FATE } from '../room/room-entries.ts';
+import { PEER_VERDICT, ROOM_STANDING, TRACK_VERDICT } from '../room/recovery-store.ts';
+import { ENTRY_VERDICT } from '../room/room-entries.ts';
 import type { EntryChangeResult, EntryState, RepublishedEntries } from '../room/room-entries.ts';
 import { STORED_TRACK } from '../room/room-log.ts';
-import type { AttachedPeer, FormerPlacement, Placement } from '../room/placement-store.ts';
+import type { AttachedPeer, PreviousPlacement, Placement } from '../room/placement-store.ts';
 import type { Gateway } from '../room/gateway-store.ts';
 import type { HeldPeer, RepublishedPeers, RepublishedTracks, RoomStanding } from '../room/recovery-store.ts';
 import type { StoredTrack } from '../room/room-log.ts';
@@ -98,9 +98,9 @@ export function trackValue(track: StoredTrack): string {
 }
 
 /** `epoch|mediaNodeId`, see keys.ts; what is malformed is reported and taken for nothing. */
-export function readFormer(value: string, report: ReportMalformed): FormerPlacement | undefined {
+export function readPrevious(value: string, report: ReportMalformed): PreviousPlacement | undefined {
   const [epoch, mediaNodeId] = value.split('|');
-  return readable(report, 'placement', () => FORMER_PLACEMENT.parse({ epoch: Number(epoch), mediaNodeId }));
+  return readable(report, 'placement', () => PREVIOUS_PLACEMENT.parse({ epoch: Number(epoch), mediaNodeId }));
 }
 
 /** `epoch|homeNodeId|peerId|kind|source|paused|replaces`, see keys.ts. */
@@ -233,12 +233,12 @@ export function readGateway(reply: unknown): Gateway {
 }
 
 export function readAttached(peerId: string, reply: unknown, report: ReportMalformed): AttachedPeer {
-  const [, value, placement, former, peerCount] = accepted(ATTACH_REPLY, reply);
+  const [, value, placement, previous, peerCount] = accepted(ATTACH_REPLY, reply);
   return {
     self: readRosterPeer(peerId, value),
     sequence: sequenceOf(value),
     holdEpoch: readPlacement(peerId, placement).holdEpoch,
-    former: former === '' ? undefined : readFormer(former, report),
+    previous: previous === '' ? undefined : readPrevious(previous, report),
     peerCount,
   };
 }
@@ -250,12 +250,12 @@ export function heldPeerRecord(peer: HeldPeer): string {
   const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
   const { sequence, joinedAtMs, role, displayName } = peer;
   const placement = [peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration];
-  const former = [peer.former?.epoch, peer.former?.mediaNodeId];
-  return [...placement, ...former, sequence, joinedAtMs, role, displayName].join('|');
+  const previous = [peer.previous?.epoch, peer.previous?.mediaNodeId];
+  return [...placement, ...previous, sequence, joinedAtMs, role, displayName].join('|');
 }
 
 export function readRepublishedPeers(reply: unknown, report: ReportMalformed): RepublishedPeers {
-  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers, peerCount, count, sum] =
+  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, verdicts, unlisted, peerCount, count, sum] =
     PEERS_REPLY.parse(reply);
   return {
     lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
@@ -264,27 +264,27 @@ export function readRepublishedPeers(reply: unknown, report: ReportMalformed): R
     hasLostEvents: hasLostEvents === 1,
     peerCount,
     entries: { count, sum },
-    fates: pairs(fates).map(([peerId, fate]) => ({
+    verdicts: pairs(verdicts).map(([peerId, verdict]) => ({
       peerId: PLACEMENT.shape.peerId.parse(peerId),
-      fate: PEER_FATE.parse(fate),
+      verdict: PEER_VERDICT.parse(verdict),
     })),
-    strangers: readableOnes(report, 'placement', pairs(strangers), ([peerId, value]) =>
+    unlisted: readableOnes(report, 'placement', pairs(unlisted), ([peerId, value]) =>
       readPlacement(peerId, value),
     ),
   };
 }
 
 export function readRepublishedTracks(reply: unknown, report: ReportMalformed): RepublishedTracks {
-  const [lostTracks, events, fates, strangers] = TRACKS_REPLY.parse(reply);
+  const [lostTracks, events, verdicts, unlisted] = TRACKS_REPLY.parse(reply);
   const trackIdOf = (trackId: string): TrackId => STORED_TRACK.shape.trackId.parse(trackId);
   return {
     lostTracks,
     events: events.map(readEvent),
-    fates: pairs(fates).map(([trackId, fate]) => ({
+    verdicts: pairs(verdicts).map(([trackId, verdict]) => ({
       trackId: trackIdOf(trackId),
-      fate: TRACK_FATE.parse(fate),
+      verdict: TRACK_VERDICT.parse(verdict),
     })),
-    strangers: readableOnes(report, 'track', strangers, trackIdOf),
+    unlisted: readableOnes(report, 'track', unlisted, trackIdOf),
   };
 }
 
@@ -307,11 +307,11 @@ function readEntryStates(flat: readonly string[], report: ReportMalformed): Entr
 }
 
 export function readRepublishedEntries(reply: unknown): RepublishedEntries {
-  const [fates, event] = ENTRIES_REPUBLISHED_REPLY.parse(reply);
+  const [verdicts, event] = ENTRIES_REPUBLISHED_REPLY.parse(reply);
   return {
-    fates: pairs(fates).map(([field, fate]) => ({
+    verdicts: pairs(verdicts).map(([field, verdict]) => ({
       entry: parseEntryField(field),
-      fate: ENTRY_FATE.parse(fate),
+      verdict: ENTRY_VERDICT.parse(verdict),
     })),
     events: readMaybeEvent(event),
   };

@@ -153,7 +153,7 @@ describe('what scripts cost', () => {
       await raise(peerId, {});
       await placements.attachPeer(ROOM, peerId, epoch, EDGE);
       await placements.confirmToken(ROOM, peerId, 2);
-      await placements.settlePeer(ROOM, peerId, epoch);
+      await placements.completeMove(ROOM, peerId, epoch);
       await placements.placementOf(ROOM, peerId);
       await roomLog.postChat({ roomId: ROOM, peerId, requestId, text: 'hello' });
     });

@@ -5,9 +5,9 @@ import { CommandGate } from './command-gate.ts';
 import { ConnectionLosses } from './connection-losses.ts';
 import { LatePublications } from './late-publications.ts';
 import { PublicationRights } from './publication-rights.ts';
-import type { PubSubConnection, ReportFault } from './pubsub-connection.ts';
+import type { PubSubConnection, ReportStoreFault } from './pubsub-connection.ts';
 import { ServerIdentity } from './server-identity.ts';
-import { troubleOf } from './store-trouble.ts';
+import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { nobodysChannel, WantedChannels } from './wanted-channels.ts';
 
@@ -26,7 +26,7 @@ export class ServerPubSub implements PubSubConnection {
   /** Whether the last check found fewer subscriptions than expected: one may be on its way. */
   #isMissing = false;
 
-  constructor(redis: Redis, onFault: ReportFault, commands: ServerIdentity | undefined) {
+  constructor(redis: Redis, onFault: ReportStoreFault, commands: ServerIdentity | undefined) {
     this.#redis = redis;
     this.#subscriptions = new WantedChannels(onFault);
     this.#rights = new PublicationRights(async (...publication) => redis.spublish(...publication));
@@ -83,7 +83,7 @@ export class ServerPubSub implements PubSubConnection {
   }
 
   trouble(): StoreTrouble | undefined {
-    if (this.#redis.status !== 'ready') return troubleOf(this.#connectionFault);
+    if (this.#redis.status !== 'ready') return storeTroubleOf(this.#connectionFault);
     return this.#losses.trouble ?? this.#rights.trouble ?? this.#subscriptions.trouble;
   }
 

@@ -2,7 +2,7 @@ import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { systemClock } from '../clock.ts';
 import { answerWithin, COMMAND_TIMEOUT_MS } from './answer-within.ts';
-import { troubleOf } from './store-trouble.ts';
+import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** How often a server is asked whether it takes writes, in milliseconds. */
@@ -47,7 +47,7 @@ export class ServerWatch {
       entry('store', (error: Error) => {
         this.#failure = error;
         // A Sentinel that names an address that nobody reaches, or no primary, closes no connection.
-        if (redis.status !== 'ready') onFound(troubleOf(error));
+        if (redis.status !== 'ready') onFound(storeTroubleOf(error));
       }),
     );
     redis.on(
@@ -63,7 +63,7 @@ export class ServerWatch {
         this.#connection += 1;
         this.#refusedSinceMs = undefined;
         this.#isAsking = false;
-        onFound(troubleOf(this.#failure));
+        onFound(storeTroubleOf(this.#failure));
       }),
     );
     this.#timer = every(ASK_EVERY_MS, () => this.#ask());
@@ -87,7 +87,7 @@ export class ServerWatch {
     const tell = (trouble: StoreTrouble | undefined): void => {
       if (connection === this.#connection) this.#onFound(trouble);
     };
-    const answer = this.#probe().then(() => undefined, troubleOf);
+    const answer = this.#probe().then(() => undefined, storeTroubleOf);
     try {
       await answerWithin(COMMAND_TIMEOUT_MS, answer);
     } catch {

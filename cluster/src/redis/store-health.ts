@@ -3,14 +3,14 @@ import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Damping } from '../damping.ts';
 import { after } from '../process/entry.ts';
-import type { Reach } from './cluster-watch.ts';
+import type { Coverage } from './cluster-watch.ts';
 import { ADVICE } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** For so long a broken connection says nothing new where something more telling was known. */
 const KEEP_CAUSE_MS = 3_000;
 
-const RANK: Readonly<Record<Reach, number>> = { none: 0, part: 1, whole: 2 };
+const RANK: Readonly<Record<Coverage, number>> = { none: 0, part: 1, whole: 2 };
 
 export interface StoreHealthListener {
   /** Called on each change, and with `true` again when a part that was away is served again. */
@@ -42,10 +42,10 @@ export class StoreHealth {
   readonly #words: HealthWords;
   readonly #damping: Damping;
   readonly #told = new Set<StoreTrouble>();
-  #reach: Reach = 'none';
+  #coverage: Coverage = 'none';
   #trouble: StoreTrouble | undefined = 'no_connection';
   #troubleAtMs = Number.NEGATIVE_INFINITY;
-  #returning: { readonly to: Reach; readonly timer: NodeJS.Timeout } | undefined;
+  #returning: { readonly to: Coverage; readonly timer: NodeJS.Timeout } | undefined;
   #isClosed = false;
 
   constructor(
@@ -62,7 +62,7 @@ export class StoreHealth {
   }
 
   get isAvailable(): boolean {
-    return this.#reach !== 'none';
+    return this.#coverage !== 'none';
   }
 
   /** Why it is away, or a part of it; `undefined` while all is well. */
@@ -72,23 +72,23 @@ export class StoreHealth {
 
   close(): void {
     this.#isClosed = true;
-    this.#reach = 'none';
+    this.#coverage = 'none';
     this.#stopReturning();
   }
 
   /** What the watch found, told as often as it looks. @param trouble - why it is not the whole */
-  found(reach: Reach, trouble: StoreTrouble = 'no_connection'): void {
+  found(reach: Coverage, trouble: StoreTrouble = 'no_connection'): void {
     if (this.#isClosed) return;
-    if (RANK[reach] <= RANK[this.#reach]) this.#stopReturning();
+    if (RANK[reach] <= RANK[this.#coverage]) this.#stopReturning();
     if (reach !== 'whole') this.#note(trouble);
-    if (RANK[reach] < RANK[this.#reach]) this.#lose(reach);
-    else if (RANK[reach] > RANK[this.#reach]) this.#returnLater(reach);
+    if (RANK[reach] < RANK[this.#coverage]) this.#lose(reach);
+    else if (RANK[reach] > RANK[this.#coverage]) this.#returnLater(reach);
     if (reach !== 'whole') this.#tell();
   }
 
   #note(trouble: StoreTrouble): void {
     const nowMs = this.#clock.monotonicMs();
-    const isVague = trouble === 'no_connection' && this.#reach !== 'whole';
+    const isVague = trouble === 'no_connection' && this.#coverage !== 'whole';
     if (isVague && nowMs - this.#troubleAtMs < KEEP_CAUSE_MS) return;
     if (trouble !== 'no_connection') this.#troubleAtMs = nowMs;
     this.#setTrouble(trouble);
@@ -100,14 +100,14 @@ export class StoreHealth {
     this.#listener.onTrouble(trouble);
   }
 
-  #lose(to: Reach): void {
+  #lose(to: Coverage): void {
     this.#damping.noteLoss();
     const wasAvailable = this.isAvailable;
-    this.#reach = to;
+    this.#coverage = to;
     if (wasAvailable && !this.isAvailable) this.#listener.onAvailability(false);
   }
 
-  #returnLater(to: Reach): void {
+  #returnLater(to: Coverage): void {
     if (this.#returning?.to === to) return;
     this.#stopReturning();
     const waitMs = this.#damping.holdMs;
@@ -115,9 +115,9 @@ export class StoreHealth {
     else this.#returning = { to, timer: after(waitMs, () => this.#return(to)) };
   }
 
-  #return(to: Reach): void {
+  #return(to: Coverage): void {
     this.#returning = undefined;
-    this.#reach = to;
+    this.#coverage = to;
     if (to === 'whole') {
       this.#told.clear();
       this.#troubleAtMs = Number.NEGATIVE_INFINITY;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ADVICE, STORE_TROUBLES, troubleOf } from './store-trouble.ts';
+import { ADVICE, STORE_TROUBLES, storeTroubleOf } from './store-trouble.ts';
 
 const coded = (code: string, message = code): Error => Object.assign(new Error(message), { code });
 
@@ -49,7 +49,7 @@ describe('why a store does not serve', () => {
     [new Error('no answer within 2000 ms'), 'no_answer'],
     [undefined, 'no_connection'],
   ])('[HL1] %s is %s', (error, trouble) => {
-    expect(troubleOf(error)).toBe(trouble);
+    expect(storeTroubleOf(error)).toBe(trouble);
   });
 
   it('[HL1] [HL18] says for each what there is to do', () => {

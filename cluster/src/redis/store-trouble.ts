@@ -59,7 +59,7 @@ export function isOutage(error: unknown): boolean {
   return !isReplyError(error) || !OUR_MISTAKE.test(error.message) || SCRIPT_DENIED.test(error.message);
 }
 
-export function troubleOf(error: unknown): StoreTrouble {
+export function storeTroubleOf(error: unknown): StoreTrouble {
   if (!(error instanceof Error)) return 'no_connection';
   const [prefix = ''] = /^[A-Z]+/.exec(error.message) ?? [];
   const refused = BY_REPLY.get(prefix);

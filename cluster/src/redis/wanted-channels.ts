@@ -1,4 +1,4 @@
-import { isReplyError, troubleOf } from './store-trouble.ts';
+import { isReplyError, storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** A channel in the slot of another one that nobody subscribes to: to leave it changes nothing, and the answer counts the channels that a connection has. */
@@ -61,7 +61,7 @@ export class WantedChannels {
     if (isLost) this.drop(channel);
     else if (this.taken.has(channel)) this.#expected.add(channel);
     const isKnown = this.#refused.has(channel);
-    if (isReplyError(fault) && this.wanted.has(channel)) this.#refused.set(channel, troubleOf(fault));
+    if (isReplyError(fault) && this.wanted.has(channel)) this.#refused.set(channel, storeTroubleOf(fault));
     if (!isKnown) this.#onFault(fault);
   }
 }

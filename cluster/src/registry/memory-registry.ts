@@ -74,7 +74,7 @@ export class MemoryRegistry implements Registry {
       return Promise.resolve({ refused: 'port_slice_overlap', by, portSlice: theirs });
     }
     const leaseUntilMs = nowMs + leaseMs;
-    // Whatever a former life of the node held is no longer needed: the id is this incarnation's.
+    // Whatever a previous life of the node held is no longer needed: the id is this incarnation's.
     this.#giveBack((held) => held.mediaNodeId === mediaNodeId);
     this.#hold({ mediaNodeId, incarnation, portSlice, addresses, leaseUntilMs });
     this.#mediaNodes.set(mediaNodeId, { record, untilMs: leaseUntilMs });

@@ -5,7 +5,7 @@
  * A slice is held by a lease, and the holder's incarnation is its fencing token. An epoch that grows would be needed if
  * somebody compared the commands of two holders, as media nodes do for peers. Nobody does here: only the holder acts on
  * its slice, by binding it and by its own claims, announcements and withdrawals, each of which names its incarnation. One
- * that comes late is refused while another holds the slice, and a late withdrawal of a former life changes nothing.
+ * that comes late is refused while another holds the slice, and a late withdrawal of a previous life changes nothing.
  * Clients cannot mistake one holder for the next either: ICE credentials are new for every transport.
  */
 import { SLICE_REST_MS } from '../limits/store-limits.ts';

@@ -4,7 +4,7 @@ import type { EdgeId, MediaNodeId, PeerId, RoomId } from '../protocol/ids.ts';
 import type { MemoryRooms } from './memory-rooms.ts';
 import type {
   AttachedPeer,
-  FormerPlacement,
+  PreviousPlacement,
   PlaceRequest,
   Placement,
   PlacementStore,
@@ -45,7 +45,9 @@ export class MemoryPlacementStore implements PlacementStore {
       if (request.heldUnder !== undefined && existing.holdEpoch > request.heldUnder) return existing;
     }
     const { keepsEpoch } = request;
-    const kept = [existing, room.formers.get(request.peerId)].find((known) => known?.epoch === keepsEpoch);
+    const kept = [existing, room.previousPlacements.get(request.peerId)].find(
+      (known) => known?.epoch === keepsEpoch,
+    );
     if (keepsEpoch !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
     const epoch = room.nextEpoch(this.#rooms.nowUs());
     const placement: Placement = {
@@ -57,8 +59,8 @@ export class MemoryPlacementStore implements PlacementStore {
       holdEpoch: epoch,
     };
     room.placements.set(request.peerId, placement);
-    if (kept === undefined || keepsEpoch === undefined) room.formers.delete(request.peerId);
-    else room.formers.set(request.peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
+    if (kept === undefined || keepsEpoch === undefined) room.previousPlacements.delete(request.peerId);
+    else room.previousPlacements.set(request.peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
     this.#rooms.keep(request.roomId, room);
     return Promise.resolve(placement);
   }
@@ -67,13 +69,13 @@ export class MemoryPlacementStore implements PlacementStore {
     return Promise.resolve(this.#rooms.find(roomId)?.placements.get(peerId));
   }
 
-  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
-    return Promise.resolve(this.#rooms.find(roomId)?.formers.get(peerId));
+  async previousPlacement(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
+    return Promise.resolve(this.#rooms.find(roomId)?.previousPlacements.get(peerId));
   }
 
-  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+  async completeMove(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
     const room = this.#rooms.find(roomId);
-    if (room?.placements.get(peerId)?.epoch === epoch) room.formers.delete(peerId);
+    if (room?.placements.get(peerId)?.epoch === epoch) room.previousPlacements.delete(peerId);
     return Promise.resolve();
   }
 
@@ -94,9 +96,9 @@ export class MemoryPlacementStore implements PlacementStore {
     }
     const holdEpoch = room.nextEpoch(this.#rooms.nowUs());
     room.placements.set(peerId, { ...placement, edgeId, holdEpoch });
-    const former = room.formers.get(peerId);
+    const previous = room.previousPlacements.get(peerId);
     const peerCount = room.roster.size;
-    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, former, peerCount });
+    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, previous, peerCount });
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {

@@ -4,14 +4,14 @@ import { MemoryRoom, START } from './memory-room.ts';
 import type { MemoryRooms } from './memory-rooms.ts';
 import type {
   HeldPeer,
-  PeerFate,
+  PeerVerdict,
   RecoveryStore,
   RepublishedPeers,
   RepublishedTracks,
   RoomStanding,
-  TrackFate,
+  TrackVerdict,
 } from './recovery-store.ts';
-import { digestOf } from './room-entries.ts';
+import { entriesDigestOf } from './room-entries.ts';
 import type { StoredTrack } from './room-log.ts';
 
 /** Nobody takes the place of somebody else's track; one's own may only be published later than this. */
@@ -26,7 +26,7 @@ function withoutForeignReplaces(room: MemoryRoom, track: StoredTrack): StoredTra
 /** Writes what a room lacks of a peer. @returns whether anything was lacking */
 function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
-  const { sequence, joinedAtMs, role, displayName, former } = peer;
+  const { sequence, joinedAtMs, role, displayName, previous } = peer;
   const stored = room.placements.get(peerId);
   const lacksPlacement = stored === undefined || stored.holdEpoch < holdEpoch;
   const lacksEntry = !room.roster.has(peerId);
@@ -35,13 +35,13 @@ function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
     room.lastEpoch = Math.max(room.lastEpoch, holdEpoch);
     // A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
     for (const track of room.tracks.values()) {
-      const isOlder = track.epoch < epoch && track.epoch !== former?.epoch;
+      const isOlder = track.epoch < epoch && track.epoch !== previous?.epoch;
       if (track.peerId === peerId && isOlder) room.tracks.delete(track.trackId);
     }
   }
   // Whose client has moved says so by naming none.
-  if (former === undefined) room.formers.delete(peerId);
-  else room.formers.set(peerId, former);
+  if (previous === undefined) room.previousPlacements.delete(peerId);
+  else room.previousPlacements.set(peerId, previous);
   if (lacksEntry) {
     room.roster.set(peerId, { sequence, peer: { peerId, joinedAtMs, role, displayName } });
     room.joinSequence = Math.max(room.joinSequence, sequence);
@@ -67,16 +67,16 @@ export class MemoryRecoveryStore implements RecoveryStore {
   ): Promise<RepublishedPeers> {
     const known = this.#rooms.find(roomId);
     const room = known ?? this.#rooms.anew(roomId);
-    const fates: { peerId: PeerId; fate: PeerFate }[] = [];
+    const verdicts: { peerId: PeerId; verdict: PeerVerdict }[] = [];
     let lostPeers = 0;
     for (const peer of peers) {
       const placement = room.placements.get(peer.peerId);
       const isNewer = placement !== undefined && placement.holdEpoch > peer.holdEpoch;
       const leftAtMs = placement === undefined ? room.gone.get(peer.peerId) : undefined;
       const hasLeft = leftAtMs !== undefined && leftAtMs * 1_000 >= peer.holdEpoch;
-      if (hasLeft) fates.push({ peerId: peer.peerId, fate: 'gone' });
+      if (hasLeft) verdicts.push({ peerId: peer.peerId, verdict: 'gone' });
       else if (isNewer) {
-        if (placement.edgeId !== edgeId) fates.push({ peerId: peer.peerId, fate: 'moved' });
+        if (placement.edgeId !== edgeId) verdicts.push({ peerId: peer.peerId, verdict: 'moved' });
       } else if (restore(room, edgeId, peer)) lostPeers += 1;
     }
     const hasLostEvents = known !== undefined && room.hasLost(knownEventId);
@@ -92,9 +92,9 @@ export class MemoryRecoveryStore implements RecoveryStore {
       lostPeers,
       hasLostEvents,
       peerCount: room.roster.size,
-      entries: digestOf(room.entries.values()),
-      fates,
-      strangers: [...room.placements.values()].filter(
+      entries: entriesDigestOf(room.entries.values()),
+      verdicts,
+      unlisted: [...room.placements.values()].filter(
         (placement) => placement.edgeId === edgeId && !named.has(placement.peerId),
       ),
     });
@@ -106,7 +106,7 @@ export class MemoryRecoveryStore implements RecoveryStore {
     tracks: readonly StoredTrack[],
   ): Promise<RepublishedTracks> {
     const room = this.#rooms.find(roomId) ?? new MemoryRoom();
-    const fates: { trackId: TrackId; fate: TrackFate }[] = [];
+    const verdicts: { trackId: TrackId; verdict: TrackVerdict }[] = [];
     const events: LoggedEvent[] = [];
     const nowMs = this.#rooms.wallMs();
     let lostTracks = 0;
@@ -114,10 +114,10 @@ export class MemoryRecoveryStore implements RecoveryStore {
       const { trackId, paused } = track;
       const placement = room.placements.get(track.peerId);
       const stored = room.tracks.get(trackId);
-      const isFormer = room.formers.get(track.peerId)?.epoch === track.epoch;
-      if (placement === undefined) fates.push({ trackId, fate: 'unplaced' });
-      else if (placement.epoch > track.epoch && !isFormer) fates.push({ trackId, fate: 'stale' });
-      else if (stored === undefined && room.gone.has(trackId)) fates.push({ trackId, fate: 'ended' });
+      const isPrevious = room.previousPlacements.get(track.peerId)?.epoch === track.epoch;
+      if (placement === undefined) verdicts.push({ trackId, verdict: 'unplaced' });
+      else if (placement.epoch > track.epoch && !isPrevious) verdicts.push({ trackId, verdict: 'stale' });
+      else if (stored === undefined && room.gone.has(trackId)) verdicts.push({ trackId, verdict: 'ended' });
       else if (stored === undefined) {
         room.tracks.set(trackId, withoutForeignReplaces(room, track));
         lostTracks += 1;
@@ -128,10 +128,10 @@ export class MemoryRecoveryStore implements RecoveryStore {
     }
     if (lostTracks > 0) room.beginRebuild(START, nowMs, this.#rooms.monotonicMs());
     const named = new Set(tracks.map(({ trackId }) => trackId));
-    const strangers = [...room.tracks.values()]
+    const unlisted = [...room.tracks.values()]
       .filter((track) => track.homeNodeId === homeNodeId && !named.has(track.trackId))
       .map(({ trackId }) => trackId);
-    return Promise.resolve({ lostTracks, events, fates, strangers });
+    return Promise.resolve({ lostTracks, events, verdicts, unlisted });
   }
 
   async standing(roomId: RoomId): Promise<RoomStanding> {

@@ -13,7 +13,7 @@ import type {
   EntryChangeRequest,
   EntryChangeResult,
   EntryCondition,
-  EntryFate,
+  EntryVerdict,
   EntryState,
   EntryWrite,
   RepublishedEntries,
@@ -105,7 +105,7 @@ class BoundedEntries {
   }
 
   /** Why an entry is not published again, though no newer one is known. */
-  fateOf(entry: EntryChange): EntryFate | undefined {
+  verdictOf(entry: EntryChange): EntryVerdict | undefined {
     const room = this.#room;
     const before = this.find(entry);
     const { peerId, version } = entry;
@@ -186,15 +186,15 @@ export class MemoryRoomEntries implements RoomEntries {
   async republish(roomId: RoomId, told: readonly EntryChange[]): Promise<RepublishedEntries> {
     const room = this.#rooms.find(roomId);
     if (room === undefined)
-      return { fates: told.map((entry) => ({ entry: keyOf(entry), fate: 'unplaced' })), events: [] };
+      return { verdicts: told.map((entry) => ({ entry: keyOf(entry), verdict: 'unplaced' })), events: [] };
     const entries = new BoundedEntries(room);
-    const fates: { entry: EntryKey; fate: EntryFate }[] = [];
+    const verdicts: { entry: EntryKey; verdict: EntryVerdict }[] = [];
     const seen: EntryChange[] = [];
     for (const entry of told) {
       const before = entries.find(entry);
       if (before !== undefined && before.version >= entry.version) continue;
-      const fate = entries.fateOf(entry);
-      if (fate !== undefined) fates.push({ entry: keyOf(entry), fate });
+      const verdict = entries.verdictOf(entry);
+      if (verdict !== undefined) verdicts.push({ entry: keyOf(entry), verdict });
       else {
         entries.put(entry);
         // What nobody sees nobody is told of.
@@ -202,7 +202,7 @@ export class MemoryRoomEntries implements RoomEntries {
       }
     }
     entries.forgetOlder();
-    return Promise.resolve({ fates, events: this.#tell(room, seen) });
+    return Promise.resolve({ verdicts, events: this.#tell(room, seen) });
   }
 
   async all(roomId: RoomId): Promise<readonly EntryChange[]> {

@@ -58,7 +58,7 @@ export class MemoryRoomLog implements RoomLog {
       return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
     });
     room.placements.delete(peerId);
-    room.formers.delete(peerId);
+    room.previousPlacements.delete(peerId);
     room.tokenGenerations.delete(peerId);
     room.subjects.delete(peerId);
     room.removeEntriesOf(peerId);
@@ -74,8 +74,8 @@ export class MemoryRoomLog implements RoomLog {
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const former = this.#rooms.find(roomId)?.formers.get(track.peerId);
-    const isPublisher = (live: Epoch): boolean => live <= track.epoch || former?.epoch === track.epoch;
+    const previous = this.#rooms.find(roomId)?.previousPlacements.get(track.peerId);
+    const isPublisher = (live: Epoch): boolean => live <= track.epoch || previous?.epoch === track.epoch;
     const { room } = this.#rooms.placed(roomId, track.peerId, isPublisher);
     const before = room.tracks.get(track.trackId);
     const { replaces, ...alone } = track;

@@ -24,7 +24,7 @@ import type {
   RosterPeer,
 } from '../protocol/room.ts';
 import type { Gateway } from './gateway-store.ts';
-import type { FormerPlacement, PlaceRequest, Placement } from './placement-store.ts';
+import type { PreviousPlacement, PlaceRequest, Placement } from './placement-store.ts';
 import type { StoredTrack } from './room-log.ts';
 
 export const START = EVENT_ID.parse('0-0');
@@ -45,7 +45,7 @@ export class MemoryRoom {
   /** By `datacenter|homeNodeId`. */
   readonly gateways = new Map<string, Gateway>();
   /** Where peers that are being moved go on until they have moved. */
-  readonly formers = new Map<PeerId, FormerPlacement>();
+  readonly previousPlacements = new Map<PeerId, PreviousPlacement>();
   /** Which generation of a peer's session tokens is in use. */
   readonly tokenGenerations = new Map<PeerId, number>();
   /** When peers left and tracks ended, in milliseconds; the oldest first. */
@@ -73,7 +73,7 @@ export class MemoryRoom {
     for (const [peerId, entry] of this.roster) copy.roster.set(peerId, entry);
     for (const [trackId, track] of this.tracks) copy.tracks.set(trackId, track);
     for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
-    for (const [peerId, former] of this.formers) copy.formers.set(peerId, former);
+    for (const [peerId, previous] of this.previousPlacements) copy.previousPlacements.set(peerId, previous);
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     for (const [id, atMs] of this.gone) copy.gone.set(id, atMs);
     for (const [peerId, subject] of this.subjects) copy.subjects.set(peerId, subject);

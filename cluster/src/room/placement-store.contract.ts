@@ -158,8 +158,8 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         const moved = await move('node-b', ann.epoch);
         expect(moved.epoch).toBeGreaterThan(ann.epoch);
         expect(await placements.placementOf(ROOM, ann.peerId)).toEqual(moved);
-        const former = { mediaNodeId: mediaNode('node-a'), epoch: ann.epoch };
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+        const previous = { mediaNodeId: mediaNode('node-a'), epoch: ann.epoch };
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
         await roomLog.publishTrack(ROOM, { ...old, paused: true });
         const successor = { ...trackOf('new', ann.peerId, moved.epoch), replaces: old.trackId };
         const [published] = await roomLog.publishTrack(ROOM, successor);
@@ -171,10 +171,10 @@ export function describePlacementStore(version: string, open: () => Promise<Room
           { ...successor, paused: true },
         ]);
 
-        await placements.settlePeer(ROOM, ann.peerId, ann.epoch);
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toEqual(former);
-        await placements.settlePeer(ROOM, ann.peerId, moved.epoch);
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+        await placements.completeMove(ROOM, ann.peerId, ann.epoch);
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
+        await placements.completeMove(ROOM, ann.peerId, moved.epoch);
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
         await expect(roomLog.publishTrack(ROOM, old)).rejects.toMatchObject({ code: 'stale_epoch' });
         await roomLog.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
         expect(await subject.leftOver()).toBe(0);
@@ -186,12 +186,12 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(await move('node-c', ann.epoch)).toEqual(first);
         const second = await move('node-c', ann.epoch, first.epoch);
         expect(second).toMatchObject({ mediaNodeId: 'node-c' });
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toMatchObject({ epoch: ann.epoch });
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toMatchObject({ epoch: ann.epoch });
         await expect(move('node-d', first.epoch, second.epoch)).rejects.toMatchObject({
           code: 'stale_epoch',
         });
         await placements.placePeer(placement('ann', { replacesEpoch: second.epoch }));
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
       });
 
       it('[DR18] replaces only a track of its own, of the same source, that is there', async () => {
@@ -213,7 +213,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         const [ann, bob] = [await join('ann'), await join('bob')];
         const moved = await move('node-b', ann.epoch);
         await roomLog.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
-        expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
         await roomLog.removePeer(ROOM, bob.peerId, bob.epoch, 'left');
         expect(await subject.leftOver()).toBe(0);
       });

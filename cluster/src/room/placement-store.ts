@@ -23,9 +23,9 @@ export const PLACEMENT = z.object({
 export type Placement = z.infer<typeof PLACEMENT>;
 
 /** Where a peer that is being moved goes on until it has moved (EP7). */
-export const FORMER_PLACEMENT = PLACEMENT.pick({ mediaNodeId: true, epoch: true });
+export const PREVIOUS_PLACEMENT = PLACEMENT.pick({ mediaNodeId: true, epoch: true });
 
-export type FormerPlacement = z.infer<typeof FORMER_PLACEMENT>;
+export type PreviousPlacement = z.infer<typeof PREVIOUS_PLACEMENT>;
 
 export interface PlaceRequest {
   readonly roomId: RoomId;
@@ -39,7 +39,7 @@ export interface PlaceRequest {
   /** The newest hold of the session that the caller knows of: whose session was taken up since is placed by who took it (SE28). */
   readonly heldUnder?: Epoch;
   /**
-   * The placement that goes on beside the new one until {@link PlacementStore.settlePeer}: the replaced one, or the former one
+   * The placement that goes on beside the new one until {@link PlacementStore.completeMove}: the replaced one, or the previous one
    * that it left on. Absent where the peer does not live any more.
    */
   readonly keepsEpoch?: Epoch;
@@ -72,7 +72,7 @@ export interface AttachedPeer {
   readonly sequence: number;
   readonly holdEpoch: Epoch;
   /** Where it goes on beside, until it has moved. */
-  readonly former: FormerPlacement | undefined;
+  readonly previous: PreviousPlacement | undefined;
   /** In the whole room. */
   readonly peerCount: number;
 }
@@ -89,7 +89,7 @@ export interface PlacementStore {
    * @returns the live placement, whoever made it
    * @throws PlenaryError `room_full`; `store_unavailable` for a first placement while the room is being rebuilt;
    *   `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch` when `keepsEpoch` is neither that
-   *   of the live placement nor that of the former one
+   *   of the live placement nor that of the previous one
    */
   placePeer(request: PlaceRequest): Promise<Placement>;
 
@@ -97,10 +97,10 @@ export interface PlacementStore {
   placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined>;
 
   /** The placement that a peer which is being moved has beside its live one, if it has one (EP7). */
-  formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined>;
+  previousPlacement(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined>;
 
-  /** Notes that a peer has moved: its former placement is forgotten, unless another than `epoch` is live. */
-  settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void>;
+  /** Notes that a peer has moved: its previous placement is forgotten, unless another than `epoch` is live. */
+  completeMove(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void>;
 
   /**
    * Notes that another edge now holds the peer's session, and that the session token of this generation is in use (SK2).

@@ -126,15 +126,15 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
         hasLostEvents: false,
         peerCount: 2,
         entries: { count: 0, sum: 0 },
-        fates: [],
-        strangers: [],
+        verdicts: [],
+        unlisted: [],
       });
       expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(0);
       expect(await recovery.republishTracks(ROOM, NODE, [camera])).toEqual({
         lostTracks: 0,
         events: [],
-        fates: [],
-        strangers: [],
+        verdicts: [],
+        unlisted: [],
       });
       expect(await snapshot()).toEqual(before);
     });
@@ -165,8 +165,8 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const placedBefore = await placements.all(ROOM);
       await subject.flush();
 
-      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
-        { trackId: camera.trackId, fate: 'unplaced' },
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).verdicts).toEqual([
+        { trackId: camera.trackId, verdict: 'unplaced' },
       ]);
       expect(await subject.leftOver()).toBe(0);
       expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(1);
@@ -282,23 +282,23 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await roomLog.publishTrack(ROOM, camera);
       const attached = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
       const stale = await republish([ann]);
-      expect(stale.fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+      expect(stale.verdicts).toEqual([{ peerId: 'ann', verdict: 'moved' }]);
       expect(await placements.placementOf(ROOM, ann.peerId)).toMatchObject({
         edgeId: EDGE_B,
         holdEpoch: attached.holdEpoch,
       });
       const moved = await move(ann, EDGE_B);
-      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+      expect((await republish([ann])).verdicts).toEqual([{ peerId: 'ann', verdict: 'moved' }]);
       expect(await placements.placementOf(ROOM, ann.peerId)).toEqual(moved);
       await roomLog.endTracks(ROOM, [camera.trackId], 'transport_closed');
-      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
-        { trackId: 'camera', fate: 'stale' },
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).verdicts).toEqual([
+        { trackId: 'camera', verdict: 'stale' },
       ]);
       expect((await snapshot()).tracks).toEqual([]);
       // An own change that is on its way back to the caller is neither lost nor somebody else's.
       expect(await republish([ann], START, EDGE_B)).toMatchObject({
         lostPeers: 0,
-        fates: [],
+        verdicts: [],
         isRebuilding: false,
       });
     });
@@ -309,7 +309,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
       await bringBack();
       expect((await republish([{ ...ann, holdEpoch }], START, EDGE_B)).lostPeers).toBe(1);
-      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+      expect((await republish([ann])).verdicts).toEqual([{ peerId: 'ann', verdict: 'moved' }]);
     });
 
     it('[RC4] who was removed, and what was ended, is not brought back', async () => {
@@ -317,19 +317,19 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const camera = trackOf('camera', bob);
       await roomLog.publishTrack(ROOM, camera);
       await roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
-      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
-        { trackId: 'camera', fate: 'ended' },
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).verdicts).toEqual([
+        { trackId: 'camera', verdict: 'ended' },
       ]);
       await subject.passTime(2);
       await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
       const known = await roomLog.lastEventId(ROOM);
       expect(await republish([ann, bob], known)).toMatchObject({
         lostPeers: 0,
-        fates: [{ peerId: 'ann', fate: 'gone' }],
+        verdicts: [{ peerId: 'ann', verdict: 'gone' }],
         isRebuilding: false,
       });
       const again = await join('ann');
-      expect(await republish([again, bob])).toMatchObject({ lostPeers: 0, fates: [], strangers: [] });
+      expect(await republish([again, bob])).toMatchObject({ lostPeers: 0, verdicts: [], unlisted: [] });
       expect(await rosterNames()).toEqual(['bob', 'ann']);
     });
 
@@ -347,10 +347,10 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       });
       expect(await republish([ann, bob], await roomLog.lastEventId(ROOM))).toMatchObject({
         lostPeers: 0,
-        fates: [{ peerId: 'ann', fate: 'gone' }],
+        verdicts: [{ peerId: 'ann', verdict: 'gone' }],
       });
-      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
-        { trackId: 'camera', fate: 'ended' },
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).verdicts).toEqual([
+        { trackId: 'camera', verdict: 'ended' },
       ]);
     });
 
@@ -362,7 +362,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
         await roomLog.endTracks(ROOM, [track.trackId], 'unpublished');
       });
       const [first, last] = [tracks.slice(0, 1), tracks.slice(-1)];
-      expect((await recovery.republishTracks(ROOM, NODE, last)).fates).toHaveLength(1);
+      expect((await recovery.republishTracks(ROOM, NODE, last)).verdicts).toHaveLength(1);
       expect((await recovery.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);
     });
 
@@ -371,7 +371,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await subject.passTime(2);
       await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
       expect(await recovery.standing(ROOM)).toBe('absent');
-      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'gone' }]);
+      expect((await republish([ann])).verdicts).toEqual([{ peerId: 'ann', verdict: 'gone' }]);
       expect((await placements.view(ROOM)).occupancy.peerCount).toBe(0);
       await subject.passTime(FAREWELL_KEPT_MS + 1);
       expect(await subject.leftOver()).toBe(0);
@@ -382,9 +382,9 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const [mine, other] = [trackOf('mine', ann), trackOf('ghost', bob)];
       await roomLog.publishTrack(ROOM, mine);
       await roomLog.publishTrack(ROOM, other);
-      expect((await republish([])).strangers).toEqual([await placements.placementOf(ROOM, ann.peerId)]);
-      expect((await recovery.republishTracks(ROOM, NODE, [mine])).strangers).toEqual(['ghost']);
-      expect((await recovery.republishTracks(ROOM, mediaNode('node-b'), [])).strangers).toEqual([]);
+      expect((await republish([])).unlisted).toEqual([await placements.placementOf(ROOM, ann.peerId)]);
+      expect((await recovery.republishTracks(ROOM, NODE, [mine])).unlisted).toEqual(['ghost']);
+      expect((await recovery.republishTracks(ROOM, mediaNode('node-b'), [])).unlisted).toEqual([]);
     });
 
     it('[RC11] a mute that was lost is made again, with its event', async () => {
@@ -406,12 +406,12 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const camera = { ...trackOf('camera', moved), homeNodeId: moved.mediaNodeId, replaces: old.trackId };
       await roomLog.publishTrack(ROOM, camera);
       const before = await snapshot();
-      const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
+      const previous = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
       const { epoch, holdEpoch, mediaNodeId } = moved;
-      const held = { ...ann, epoch, holdEpoch, mediaNodeId, former };
+      const held = { ...ann, epoch, holdEpoch, mediaNodeId, previous };
       await subject.flush();
       await republish([held], before.lastEventId);
-      expect(await placements.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+      expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
       // The new one may come first: what it replaces is published later.
       for (const [home, track] of [
         [mediaNodeId, camera],
@@ -419,7 +419,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       ] as const)
         expect(await recovery.republishTracks(ROOM, home, [track])).toMatchObject({
           lostTracks: 1,
-          fates: [],
+          verdicts: [],
         });
       await subject.passTime(ROOM_REBUILD_MS);
       const after = await snapshot();
@@ -428,10 +428,10 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(byId(after.tracks)).toEqual(byId(before.tracks));
 
       // It moved while the store was away, or the store forgot that it did.
-      await republish([{ ...held, former: undefined }], after.lastEventId);
-      expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
-      expect((await recovery.republishTracks(ROOM, NODE, [old])).fates).toEqual([
-        { trackId: 'old', fate: 'stale' },
+      await republish([{ ...held, previous: undefined }], after.lastEventId);
+      expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
+      expect((await recovery.republishTracks(ROOM, NODE, [old])).verdicts).toEqual([
+        { trackId: 'old', verdict: 'stale' },
       ]);
     });
 
@@ -442,10 +442,10 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const bringBack = await subject.keep();
       const { epoch, holdEpoch, mediaNodeId } = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
       await bringBack();
-      const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
-      await republish([{ ...ann, epoch, holdEpoch, mediaNodeId, former }]);
+      const previous = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
+      await republish([{ ...ann, epoch, holdEpoch, mediaNodeId, previous }]);
       expect(await roomLog.tracks(ROOM, [old.trackId])).toEqual([old]);
-      expect(await placements.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ former });
+      expect(await placements.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ previous });
     });
 
     it('[RC1] [DR18] nobody takes the place of somebody else’s track by publishing again', async () => {
@@ -477,7 +477,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await roomLog.publishTrack(ROOM, trackOf('camera', ann));
       await roomLog.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('c'), text: 'hi' });
       await subject.passTime(ROOM_KEPT_MS * 0.7);
-      expect(await republish([ann])).toMatchObject({ lostPeers: 0, fates: [] });
+      expect(await republish([ann])).toMatchObject({ lostPeers: 0, verdicts: [] });
       await subject.passTime(ROOM_KEPT_MS * 0.7);
       expect((await snapshot()).chat).toHaveLength(1);
       expect(await recovery.standing(ROOM)).toBe('whole');

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Epoch } from '../protocol/edge-media.ts';
 import type { EdgeId, EventId, MediaNodeId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { LoggedEvent, Role } from '../protocol/room.ts';
-import type { FormerPlacement, Placement } from './placement-store.ts';
+import type { PreviousPlacement, Placement } from './placement-store.ts';
 import type { EntriesDigest } from './room-entries.ts';
 import type { StoredTrack } from './room-log.ts';
 
@@ -23,7 +23,7 @@ export interface HeldPeer {
   /** Which generation of its session tokens is in use at least. */
   readonly tokenGeneration: number;
   /** Where it goes on beside, until it has moved. */
-  readonly former?: FormerPlacement | undefined;
+  readonly previous?: PreviousPlacement | undefined;
   /** Its place in the roster. */
   readonly sequence: number;
   readonly joinedAtMs: number;
@@ -34,9 +34,9 @@ export interface HeldPeer {
 /**
  * Why a peer was not published again: another edge took its session up later (`moved`), or it was removed (`gone`).
  */
-export const PEER_FATE = z.enum(['moved', 'gone']);
+export const PEER_VERDICT = z.enum(['moved', 'gone']);
 
-export type PeerFate = z.infer<typeof PEER_FATE>;
+export type PeerVerdict = z.infer<typeof PEER_VERDICT>;
 
 export interface RepublishedPeers {
   readonly lastEventId: EventId;
@@ -50,26 +50,26 @@ export interface RepublishedPeers {
   readonly peerCount: number;
   /** By which an edge finds out whether it knows the same entries as the store (RE6). */
   readonly entries: EntriesDigest;
-  readonly fates: readonly { readonly peerId: PeerId; readonly fate: PeerFate }[];
+  readonly verdicts: readonly { readonly peerId: PeerId; readonly verdict: PeerVerdict }[];
   /** Placements of this edge that it did not name. */
-  readonly strangers: readonly Placement[];
+  readonly unlisted: readonly Placement[];
 }
 
 /**
  * Why a track was not published again: its peer is not placed (`unplaced`) or is placed anew since (`stale`), or the room's
  * log tells that somebody ended it (`ended`).
  */
-export const TRACK_FATE = z.enum(['unplaced', 'stale', 'ended']);
+export const TRACK_VERDICT = z.enum(['unplaced', 'stale', 'ended']);
 
-export type TrackFate = z.infer<typeof TRACK_FATE>;
+export type TrackVerdict = z.infer<typeof TRACK_VERDICT>;
 
 export interface RepublishedTracks {
   /** Of the named tracks, those that were lost. */
   readonly lostTracks: number;
   readonly events: LoggedEvent[];
-  readonly fates: readonly { readonly trackId: TrackId; readonly fate: TrackFate }[];
+  readonly verdicts: readonly { readonly trackId: TrackId; readonly verdict: TrackVerdict }[];
   /** Tracks of this node that it did not name. */
-  readonly strangers: readonly TrackId[];
+  readonly unlisted: readonly TrackId[];
 }
 
 /** Whether a room is there, and whether all who own a part of it had the time to publish it (RC2). */

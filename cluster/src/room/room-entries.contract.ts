@@ -13,7 +13,7 @@ import type { EntryChange, EntryKey, EntryValue } from '../protocol/room-entry.t
 import { ROOM, isChain, joinRoom } from '../testing/rooms-under-test.ts';
 import { edge, peer } from '../testing/samples.ts';
 import type { RecoveryUnderTest } from './recovery-store.contract.ts';
-import { digestOf } from './room-entries.ts';
+import { entriesDigestOf } from './room-entries.ts';
 import type { EntryWrite } from './room-entries.ts';
 import type { RoomStores } from './room-stores.ts';
 
@@ -71,7 +71,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       (await subject.stores.recovery.republishPeers(ROOM, edge('edge-z'), [], EVENT_ID.parse('0-0'))).entries;
     /** That the counters of the store are those of what it holds. */
     const expectCounted = async (): Promise<void> =>
-      expect(await digest()).toEqual(digestOf(await entries.all(ROOM)));
+      expect(await digest()).toEqual(entriesDigestOf(await entries.all(ROOM)));
 
     it('[RE1] versions of one room only grow, over entries, owners and calls: by them raised hands are ordered', async () => {
       await Promise.all(['ann', 'bob', 'cem'].map(join));
@@ -286,16 +286,16 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       const before = await digest();
       await subject.flush();
       const alone = await entries.republish(ROOM, known);
-      expect(alone.fates.map(({ fate }) => fate)).toEqual(known.map(() => 'unplaced'));
+      expect(alone.verdicts.map(({ verdict }) => verdict)).toEqual(known.map(() => 'unplaced'));
       expect(await subject.leftOver()).toBe(0);
       for (const { peerId } of people) await join(peerId);
-      const { fates, events } = await entries.republish(ROOM, known);
-      expect(fates).toEqual([]);
+      const { verdicts, events } = await entries.republish(ROOM, known);
+      expect(verdicts).toEqual([]);
       expect(events).toHaveLength(1);
       expect(await entries.all(ROOM)).toHaveLength(known.length);
       expect(await raised()).toEqual(['ann', 'cem']);
       expect(await digest()).toEqual(before);
-      expect(await entries.republish(ROOM, known)).toEqual({ fates: [], events: [] });
+      expect(await entries.republish(ROOM, known)).toEqual({ verdicts: [], events: [] });
       await expectCounted();
     });
 
@@ -316,7 +316,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(told.event.changes).toEqual(expect.arrayContaining([...known]));
       // Whoever knows what was before brings nothing back.
       expect(await entries.republish(ROOM, [{ kind: 'hand', peerId: BOB, version: 5, value: {} }])).toEqual({
-        fates: [],
+        verdicts: [],
         events: [],
       });
       expect(await raised()).toEqual(['ann']);
@@ -333,7 +333,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
             ROOM,
             known.map((entry) => ({ ...entry })),
           )
-        ).fates.map(({ fate }) => fate);
+        ).verdicts.map(({ verdict }) => verdict);
       await roomLog.removePeer(ROOM, ANN, ann.epoch, 'left');
       expect(await republish()).toEqual(['unplaced']);
       await subject.passTime(2);
@@ -357,8 +357,8 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       }
       expect((await entries.all(ROOM)).length).toBeLessThanOrEqual(MAX_ENTRY_TOMBSTONES);
       if (oldest === undefined) throw new Error('nothing was written');
-      const { fates } = await entries.republish(ROOM, [oldest]);
-      expect(fates).toEqual([{ entry: { kind: 'setting', name: 'oldest' }, fate: 'gone' }]);
+      const { verdicts } = await entries.republish(ROOM, [oldest]);
+      expect(verdicts).toEqual([{ entry: { kind: 'setting', name: 'oldest' }, verdict: 'gone' }]);
       await expectCounted();
     });
 
@@ -369,13 +369,13 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       const told = Array.from({ length: count }, (_, index) =>
         withVersion(setting(`s-${index}`, value), index + 1),
       );
-      const { fates } = await entries.republish(ROOM, told);
-      expect(fates.map(({ fate }) => fate)).toContain('full');
-      expect(fates.length).toBeLessThan(8);
+      const { verdicts } = await entries.republish(ROOM, told);
+      expect(verdicts.map(({ verdict }) => verdict)).toContain('full');
+      expect(verdicts.length).toBeLessThan(8);
       const votes = Array.from({ length: MAX_ENTRIES_OF_PEER + 1 }, (_, index) =>
         withVersion({ ...hand(ANN), name: `v-${index}` }, index + 1),
       );
-      expect((await entries.republish(ROOM, votes)).fates).toHaveLength(1);
+      expect((await entries.republish(ROOM, votes)).verdicts).toHaveLength(1);
       await expectCounted();
     });
 

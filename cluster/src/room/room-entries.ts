@@ -53,12 +53,12 @@ export const NO_ENTRIES: EntriesDigest = { count: 0, sum: 0 };
  * Why an entry was not published again: its peer is not placed (`unplaced`), or left later than this was written, or so many
  * entries were deleted since that this one must have been as well (`gone`); or the room has no more place (`full`).
  */
-export const ENTRY_FATE = z.enum(['unplaced', 'gone', 'full']);
+export const ENTRY_VERDICT = z.enum(['unplaced', 'gone', 'full']);
 
-export type EntryFate = z.infer<typeof ENTRY_FATE>;
+export type EntryVerdict = z.infer<typeof ENTRY_VERDICT>;
 
 export interface RepublishedEntries {
-  readonly fates: readonly { readonly entry: EntryKey; readonly fate: EntryFate }[];
+  readonly verdicts: readonly { readonly entry: EntryKey; readonly verdict: EntryVerdict }[];
   /** Tells of what was lost and is there again. */
   readonly events: LoggedEvent[];
 }
@@ -83,7 +83,7 @@ export interface RoomEntries {
 }
 
 /** The digest of entries that are all of a room, deleted ones among them. */
-export function digestOf(entries: Iterable<Pick<EntryChange, 'version'>>): EntriesDigest {
+export function entriesDigestOf(entries: Iterable<Pick<EntryChange, 'version'>>): EntriesDigest {
   let [count, sum] = [0, 0];
   for (const { version } of entries) {
     count += 1;

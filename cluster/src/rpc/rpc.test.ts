@@ -6,7 +6,7 @@ import type { CallSocket } from './call.ts';
 import { route } from './route.ts';
 
 const ADD = {
-  says: 'Adds.',
+  summary: 'Adds.',
   payload: z.object({ left: z.int(), right: z.int() }),
   reply: z.object({ sum: z.int() }),
 };

@@ -13,7 +13,7 @@ export interface RedisOptions {
   readonly port: number;
   /** The address it listens on. */
   readonly host: string;
-  /** Emptied at the start: the cluster's secrets are new, and a former start's leases would only mislead. */
+  /** Emptied at the start: the cluster's secrets are new, and a previous start's leases would only mislead. */
   readonly folder: string;
   readonly appendOnly: boolean;
   readonly clusterId: string;

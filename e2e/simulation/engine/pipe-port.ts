@@ -22,7 +22,7 @@ export class PipeEndPort implements PipePort, PortPart {
     this.router = router;
     this.#onClosed = onClosed;
     this.end = {
-      // Of this life: a packet for a former one finds nobody.
+      // Of this life: a packet for a previous one finds nobody.
       address: host.life.name,
       port: 1_024 + (host.nextNumber() % 60_000),
       ...(srtp ? { srtpParameters: { cryptoSuite: 'AEAD_AES_256_GCM', keyBase64: 'AAAA' } } : {}),

@@ -4,7 +4,7 @@ import { CurrentWorld } from '../harness/current-world.ts';
 import { byWorld, worldOf } from './fault.ts';
 import type { Fault } from './fault.ts';
 import { survive } from './meeting.ts';
-import { World } from './world.ts';
+import { FaultWorld } from './fault-world.ts';
 
 const TIMEOUT_MS = 600_000;
 
@@ -20,7 +20,7 @@ export async function describeFaults(faults: readonly Fault[]): Promise<void> {
     describe.skipIf(fault !== undefined)(
       `a meeting over two datacenters, with store “${options.store}”${clock}, survives${why}`,
       () => {
-        const world = new CurrentWorld(() => World.start(options));
+        const world = new CurrentWorld(() => FaultWorld.start(options));
         beforeAll(() => world.start(), TIMEOUT_MS);
         afterAll(() => world.end(), TIMEOUT_MS);
 

@@ -1,5 +1,5 @@
 import type { StoreKind } from './store.ts';
-import type { World } from './world.ts';
+import type { FaultWorld } from './fault-world.ts';
 
 /** Median and 99th percentile that are aimed at, in milliseconds. 0: as if nothing had happened. */
 export interface Goal {
@@ -49,9 +49,9 @@ export interface Fault {
    * Whose picture and sound the figures are of, where the row is about some of the people only, as is known before it strikes;
    * absent: everybody's of everybody.
    */
-  readonly judgedBy?: (world: World) => Promise<readonly Stream[]>;
+  readonly judgedBy?: (world: FaultWorld) => Promise<readonly Stream[]>;
   /** @returns what heals it */
-  readonly strike: (world: World) => Promise<() => Promise<void>>;
+  readonly strike: (world: FaultWorld) => Promise<() => Promise<void>>;
 }
 
 /** The world that a fault strikes; rows with the same one follow each other in it. */

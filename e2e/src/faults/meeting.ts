@@ -4,7 +4,7 @@ import { streamsAmong } from './fault.ts';
 import type { Fault } from './fault.ts';
 import type { Person } from './person.ts';
 import { everybodySeesAndHears, RECOVERY_TIMEOUT_MS } from './sees-and-hears.ts';
-import type { World } from './world.ts';
+import type { FaultWorld } from './fault-world.ts';
 
 /** What the people of a meeting noticed of a fault, at worst, in milliseconds. */
 export interface Noticed {
@@ -19,7 +19,7 @@ export interface Noticed {
  * @returns what was noticed from before the fault to the end of the recovery; and while nothing was wrong
  */
 export async function survive(
-  world: World,
+  world: FaultWorld,
   fault: Fault,
 ): Promise<{ readonly calm: Noticed; readonly noticed: Noticed }> {
   try {
@@ -57,9 +57,10 @@ export async function survive(
   }
 }
 
-const watch = (world: World): Promise<unknown> => Promise.all(world.people.map((person) => person.watch()));
+const watch = (world: FaultWorld): Promise<unknown> =>
+  Promise.all(world.people.map((person) => person.watch()));
 
-async function noticedSoFar({ people }: World, judged = streamsAmong(people)): Promise<Noticed> {
+async function noticedSoFar({ people }: FaultWorld, judged = streamsAmong(people)): Promise<Noticed> {
   const gaps = new Map(
     await Promise.all(people.map(async (person) => [person.name, await person.gaps()] as const)),
   );
@@ -75,12 +76,12 @@ async function noticedSoFar({ people }: World, judged = streamsAmong(people)): P
 }
 
 /** Everybody is in the room, knows everybody, and gets everybody's picture and voice. */
-async function everybodyIsThere(world: World): Promise<void> {
+async function everybodyIsThere(world: FaultWorld): Promise<void> {
   const names = world.people.map(({ name }) => name).sort();
   for (const person of world.people) {
     await until(
       `${person.name} knows that ${names.join(', ')} are there`,
-      () => person.look(),
+      () => person.read(),
       ({ phase, roster, peerCount }) =>
         phase === 'joined' && roster.join() === names.join() && peerCount === names.length,
       RECOVERY_TIMEOUT_MS,
@@ -92,18 +93,18 @@ async function everybodyIsThere(world: World): Promise<void> {
 const textOf = ({ name }: Person, when: string): string => `${name} ${when}`;
 
 /** Everybody writes something, whatever becomes of it. */
-async function everybodyBegins({ people }: World, when: string): Promise<void> {
+async function everybodyBegins({ people }: FaultWorld, when: string): Promise<void> {
   for (const person of people) await person.say(textOf(person, when));
 }
 
 /** Waits until the room shows what everybody wrote; who is told that it was not sent sends it again. */
-async function everybodyIsHeardInChat({ people }: World): Promise<void> {
+async function everybodyIsHeardInChat({ people }: FaultWorld): Promise<void> {
   for (const person of people) {
     await until(
       `what ${person.name} wrote is in the room`,
       async () => {
         await person.sayAgain();
-        return person.look();
+        return person.read();
       },
       ({ unsaid }) => unsaid.length === 0,
       RECOVERY_TIMEOUT_MS,
@@ -111,17 +112,17 @@ async function everybodyIsHeardInChat({ people }: World): Promise<void> {
   }
 }
 
-async function everybodySays(world: World, when: string): Promise<void> {
+async function everybodySays(world: FaultWorld, when: string): Promise<void> {
   await everybodyBegins(world, when);
   await everybodyIsHeardInChat(world);
 }
 
 /** Every message is there once, in one order for all. */
-async function chatIsTheSameForAll({ people }: World, whens: readonly string[]): Promise<void> {
+async function chatIsTheSameForAll({ people }: FaultWorld, whens: readonly string[]): Promise<void> {
   const all = people.flatMap((person) => whens.map((when) => textOf(person, when))).sort();
   await until(
     'the chat is complete, and the same for all',
-    () => Promise.all(people.map(async (person) => (await person.look()).chat)),
+    () => Promise.all(people.map(async (person) => (await person.read()).chat)),
     (chats) =>
       new Set(chats.map((chat) => JSON.stringify(chat))).size === 1 &&
       JSON.stringify([...(chats[0] ?? [])].sort()) === JSON.stringify(all),

@@ -43,8 +43,8 @@ export class Person {
     }
   }
 
-  look(): Promise<PageLook> {
-    return this.#page.evaluate(() => window.plenaryPerson.look());
+  read(): Promise<PageLook> {
+    return this.#page.evaluate(() => window.plenaryPerson.read());
   }
 
   async say(text: string): Promise<void> {

@@ -11,12 +11,12 @@ export async function everybodySeesAndHears(people: readonly Person[]): Promise<
   await Promise.all(
     people.map(async (person) => {
       const keys = streamsFor(person, people);
-      const { delivered: before } = await person.look();
+      const { delivered: before } = await person.read();
       const more = (delivered: Readonly<Record<string, number>>): Record<string, number> =>
         Object.fromEntries(keys.map((key) => [key, (delivered[key] ?? 0) - (before[key] ?? 0)]));
       await until(
         `${person.name} sees and hears the others`,
-        async () => more((await person.look()).delivered),
+        async () => more((await person.read()).delivered),
         (counts) => Object.values(counts).every((count) => count >= ENOUGH_FRAMES),
         RECOVERY_TIMEOUT_MS,
       );

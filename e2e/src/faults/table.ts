@@ -10,8 +10,8 @@ import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../harness/until.ts';
 import { streamsAmong } from './fault.ts';
 import type { Fault, Goal, Stream } from './fault.ts';
-import { datacenterOf } from './world.ts';
-import type { World } from './world.ts';
+import { datacenterOf } from './fault-world.ts';
+import type { FaultWorld } from './fault-world.ts';
 
 const NONE: Goal = { p50: 0, p99: 0 };
 const AFTER_A_NODE: Goal = { p50: 1_000, p99: 2_500 };
@@ -19,7 +19,7 @@ const AFTER_A_NODE: Goal = { p50: 1_000, p99: 2_500 };
 const UNNOTICED: Goal = { p50: 100, p99: 100 };
 const FROZEN_MS = 10_000;
 
-async function nodeOfAnn(world: World): Promise<RunningMediaNode> {
+async function nodeOfAnn(world: FaultWorld): Promise<RunningMediaNode> {
   return world.mediaNodeOf(world.person('Ann'));
 }
 
@@ -31,14 +31,14 @@ function workersOf(node: RunningMediaNode): readonly number[] {
 }
 
 /** The node by which Ann comes into the other datacenter, with somebody on another one behind it. */
-async function gatewayToAnn(world: World): Promise<RunningMediaNode> {
+async function gatewayToAnn(world: FaultWorld): Promise<RunningMediaNode> {
   const home = await nodeOfAnn(world);
   const { url } = await world.store.primary();
   return gatewayOf(world.cluster, world.roomId, 'sbg', home.id, url);
 }
 
 /** What comes to somebody through the gateway to Ann, and not from who is on it. */
-async function behindTheGateway(world: World): Promise<readonly Stream[]> {
+async function behindTheGateway(world: FaultWorld): Promise<readonly Stream[]> {
   const gateway = await gatewayToAnn(world);
   const behind: Stream[] = [];
   for (const person of world.people.filter(({ datacenter }) => datacenter === 'sbg')) {
@@ -562,12 +562,12 @@ export const FAULTS: readonly Fault[] = [
 ];
 
 /** @throws Error when anybody had to be cut off */
-async function drainAll({ cluster }: World, node: RunningNode): Promise<void> {
+async function drainAll({ cluster }: FaultWorld, node: RunningNode): Promise<void> {
   const { left, cut } = await drain(node, cluster.adminToken);
   if (left + cut > 0) throw new Error(`${node.id} was drained, with ${left} people left and ${cut} cut off`);
 }
 
-async function loseDatacenter(world: World, datacenter: string): Promise<() => Promise<void>> {
+async function loseDatacenter(world: FaultWorld, datacenter: string): Promise<() => Promise<void>> {
   const hosts = world.hostsOf(datacenter);
   await world.cut(hosts);
   return async () => {
@@ -591,7 +591,7 @@ function lossOf(lossRate: number): Fault['strike'] {
 }
 
 /** A host that is cut off alone must not take the store or an edge along. */
-async function nodeInAnotherHostThanTheStore(world: World): Promise<RunningMediaNode> {
+async function nodeInAnotherHostThanTheStore(world: FaultWorld): Promise<RunningMediaNode> {
   for (const person of world.people) {
     const node = await world.mediaNodeOf(person);
     const host = world.hostOf(node);
@@ -600,7 +600,7 @@ async function nodeInAnotherHostThanTheStore(world: World): Promise<RunningMedia
   throw new Error('nobody is on a host of its own');
 }
 
-async function everyNodeIsReady({ cluster }: World): Promise<void> {
+async function everyNodeIsReady({ cluster }: FaultWorld): Promise<void> {
   await Promise.all([...cluster.edges, ...cluster.mediaNodes].map((node) => node.waitUntilReady()));
 }
 

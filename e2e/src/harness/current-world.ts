@@ -1,10 +1,10 @@
 /** A cluster with a meeting that rows of a table act on, one after the other. */
-interface World {
+interface TestWorld {
   stop(): Promise<void>;
 }
 
 /** Made when it is needed, and anew after a row that it did not withstand. */
-export class CurrentWorld<Kind extends World> {
+export class CurrentWorld<Kind extends TestWorld> {
   readonly #make: () => Promise<Kind>;
   #world: Kind | undefined;
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const LOOK_EVERY_MS = 50;
 
 /**
- * Waits until a look at the world satisfies a condition, and gives what was seen. When it does not come to pass, says
+ * Waits until a check at the world satisfies a condition, and gives what was seen. When it does not come to pass, says
  * what was waited for and what was seen last.
  * @param deadlineMs - far beyond what a loaded machine needs: it only ends a test that would hang
  */

@@ -19,7 +19,7 @@ const TIMEOUT_MS = 15_000;
 const INSIST_FOR_MS = 60_000;
 const ASK_AGAIN_MS = 200;
 
-export interface Answer {
+export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
@@ -45,7 +45,7 @@ export class Visitor {
   }
 
   /** Asks for a path, spelled exactly so, on a connection of its own. */
-  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       const sent = request(
         {

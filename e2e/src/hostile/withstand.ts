@@ -12,7 +12,7 @@ import { usageOf } from './usage.ts';
 const ATTACK_MS = 2_500;
 
 /** What the people of the meeting noticed at worst, in milliseconds. */
-export interface Noticed {
+export interface WorstNoticed {
   readonly picture: number;
   readonly sound: number;
   /** 95th percentile of the presses of a button. */
@@ -21,7 +21,7 @@ export interface Noticed {
 
 /** What a row cost. */
 export interface Withstood {
-  readonly noticed: Noticed;
+  readonly noticed: WorstNoticed;
   /** Resident memory of the attacked edge, its media node, their worker and the store: more than before, in bytes. */
   readonly moreMemoryBytes: { readonly rightAfter: number; readonly atEnd: number };
 }
@@ -92,7 +92,7 @@ function interruptionsOf(people: readonly Person[], noticed: readonly PageNotice
 }
 
 /** What people noticed of each other at worst. Attackers who sent media are left out: theirs ends when they leave. */
-export function worstOf(people: readonly Person[], noticed: readonly PageNoticed[]): Noticed {
+export function worstOf(people: readonly Person[], noticed: readonly PageNoticed[]): WorstNoticed {
   const names = new Set(people.map(({ name }) => name));
   const worst = (kind: string): number =>
     Math.max(

@@ -3,7 +3,7 @@ import type { Strangers } from './stranger.ts';
 
 /** One sentence of the page. */
 export interface Claim {
-  readonly says: string;
+  readonly sentence: string;
   /** Tries it. */
   readonly of: (strangers: Strangers) => Promise<unknown>;
   /** What has to come of it. */

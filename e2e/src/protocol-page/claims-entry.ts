@@ -33,7 +33,7 @@ const roundTrips = (count: number, roundTripMs = 1): Fields => ({
 
 export const ENTRY_CLAIMS: readonly Claim[] = [
   {
-    says: 'a message carries exactly one payload, a JSON object',
+    sentence: 'a message carries exactly one payload, a JSON object',
     of: async (strangers) => {
       const client = await strangers.connect();
       for (const frame of [
@@ -51,14 +51,14 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 5 }, () => MALFORMED),
   },
   {
-    says: 'a name that there is not is unknown_message',
+    sentence: 'a name that there is not is unknown_message',
     of: each(['no.such', 'constructor', '__proto__'], async (name, strangers: Strangers) =>
       (await strangers.connect()).codeOf(name, {}),
     ),
     is: ['unknown_message', 'unknown_message', 'unknown_message'],
   },
   {
-    says: 'fields that are not listed are ignored',
+    sentence: 'fields that are not listed are ignored',
     of: async (strangers) => {
       const client = await strangers.connect();
       return client.codeOf('join', await strangers.joinPayload({ later: { a: 1 }, another: null }));
@@ -66,7 +66,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: 'ok',
   },
   {
-    says: 'a payload is at most 32,768 long',
+    sentence: 'a payload is at most 32,768 long',
     of: async (strangers) => {
       const payload = await strangers.joinPayload({ padding: '' });
       const room = 32_768 - JSON.stringify(payload).length;
@@ -80,7 +80,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', 'message_too_large'],
   },
   {
-    says: 'outside a room only join and resume fit',
+    sentence: 'outside a room only join and resume fit',
     of: each(
       [
         'session.confirm',
@@ -98,7 +98,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 9 }, () => 'out_of_order'),
   },
   {
-    says: 'inside a room join and resume do not fit',
+    sentence: 'inside a room join and resume do not fit',
     of: async (strangers) => {
       const person = await strangers.join();
       return [
@@ -109,7 +109,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['out_of_order', 'out_of_order'],
   },
   {
-    says: 'while a join is under way only its own repeat fits, and gives the same answer',
+    sentence: 'while a join is under way only its own repeat fits, and gives the same answer',
     of: async (strangers) => {
       const client = await strangers.connect();
       const payload = await strangers.joinPayload();
@@ -123,7 +123,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [true, 'out_of_order'],
   },
   {
-    says: 'a version that the edge does not serve is protocol_version, at the join and at the resume',
+    sentence: 'a version that the edge does not serve is protocol_version, at the join and at the resume',
     of: async (strangers) => [
       await joiningEach([{ protocolVersion: 0 }, { protocolVersion: 2 }, { protocolVersion: -1 }])(strangers),
       await resumingEach([{ protocolVersion: 2 }])(strangers),
@@ -138,7 +138,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     ],
   },
   {
-    says: 'an id is made of letters, digits, _ and -, and a requestId of 64 at most',
+    sentence: 'an id is made of letters, digits, _ and -, and a requestId of 64 at most',
     of: joiningEach(
       ['x'.repeat(64), 'aZ09_-', 'x'.repeat(65), '', 'a b', 'ä', 'a/b', 'a\n', 7].map((requestId) => ({
         requestId,
@@ -147,22 +147,22 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', 'ok', ...Array.from({ length: 7 }, () => MALFORMED)],
   },
   {
-    says: 'a roomId is an id of 64 at most',
+    sentence: 'a roomId is an id of 64 at most',
     of: joiningEach(['x'.repeat(64), 'x'.repeat(65), 'a b', ''].map((roomId) => ({ roomId }))),
     is: ['ok', MALFORMED, MALFORMED, MALFORMED],
   },
   {
-    says: 'the roomId must be the room of the token',
+    sentence: 'the roomId must be the room of the token',
     of: async (strangers) => joining({ token: strangers.token({ room: 'elsewhere' }) })(strangers),
     is: 'token_wrong_room',
   },
   {
-    says: 'a token is 1 to 4096 long, and one that is none is token_invalid',
+    sentence: 'a token is 1 to 4096 long, and one that is none is token_invalid',
     of: joiningEach(['', 'x'.repeat(4_097), 'x'.repeat(4_096)].map((token) => ({ token }))),
     is: [MALFORMED, MALFORMED, 'token_invalid'],
   },
   {
-    says: 'a name is 1 to 64 characters, not counting white space at its ends',
+    sentence: 'a name is 1 to 64 characters, not counting white space at its ends',
     of: joiningEach(
       [
         'x'.repeat(64),
@@ -177,7 +177,8 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', 'ok', 'ok', MALFORMED, MALFORMED, MALFORMED, MALFORMED],
   },
   {
-    says: 'a name has no control characters (C0 and C1, tab and line ends among them) and no bidirectional overrides',
+    sentence:
+      'a name has no control characters (C0 and C1, tab and line ends among them) and no bidirectional overrides',
     of: joiningEach(
       ['a\rb', 'a\u0000b', 'a\u007fb', 'a\tb', 'a\nb', 'a\u0085b', 'a\u009fb', 'a\u2028b', 'a\u202eb'].map(
         (displayName) => ({ displayName }),
@@ -186,7 +187,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 9 }, () => MALFORMED),
   },
   {
-    says: 'the name of the token wins over displayName, and without either it is Guest',
+    sentence: 'the name of the token wins over displayName, and without either it is Guest',
     of: async (strangers) => {
       const named = await strangers.join({ displayName: 'Mine' }, { name: 'Hers' });
       const nameless = await strangers.join();
@@ -196,7 +197,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['Hers', 'Guest', 'Mine'],
   },
   {
-    says: 'a session key is a point of P-256, found out at the join',
+    sentence: 'a session key is a point of P-256, found out at the join',
     of: joiningEach(
       [
         POINT,
@@ -211,7 +212,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', ...Array.from({ length: 6 }, () => MALFORMED)],
   },
   {
-    says: 'roundTrips are up to 16, of 0 to 60,000 ms each',
+    sentence: 'roundTrips are up to 16, of 0 to 60,000 ms each',
     of: joiningEach([
       roundTrips(16),
       roundTrips(17),
@@ -222,7 +223,8 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', MALFORMED, 'ok', MALFORMED, MALFORMED],
   },
   {
-    says: 'publish asks for a transport for sending, which a viewer and who may publish nothing never get',
+    sentence:
+      'publish asks for a transport for sending, which a viewer and who may publish nothing never get',
     of: async (strangers) => {
       const media = await strangers.media({ publish: true });
       const people = [
@@ -236,7 +238,8 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [true, false, false, false],
   },
   {
-    says: 'a repeated join on another connection gives the same peer and transports, and the older one is told bye with replaced',
+    sentence:
+      'a repeated join on another connection gives the same peer and transports, and the older one is told bye with replaced',
     of: async (strangers) => {
       const payload = await strangers.joinPayload();
       const [older, newer] = [await strangers.connect(0), await strangers.connect(1)];
@@ -255,7 +258,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [true, true, 1, 'replaced'],
   },
   {
-    says: 'a join with another key, or another requestId, is another person',
+    sentence: 'a join with another key, or another requestId, is another person',
     of: async (strangers) => {
       const payload = await strangers.joinPayload();
       const enter = async (changes: Fields) =>
@@ -267,7 +270,8 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: 3,
   },
   {
-    says: 'a resume names an event id of at most 19 digits in each number, and a room it was never in gives a snapshot',
+    sentence:
+      'a resume names an event id of at most 19 digits in each number, and a room it was never in gives a snapshot',
     of: async (strangers) => [
       await resumingEach(
         [
@@ -293,7 +297,8 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [[...Array.from({ length: 6 }, () => MALFORMED), 'ok'], 'snapshot'],
   },
   {
-    says: 'a proof is 86 base64url characters, by the key of the session, over this connection and this token',
+    sentence:
+      'a proof is 86 base64url characters, by the key of the session, over this connection and this token',
     of: async (strangers) => {
       const wrong = await resumingEach([{ proof: 'A'.repeat(86) }, { proof: 'A'.repeat(85) }, { proof: '' }])(
         strangers,
@@ -306,7 +311,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [['proof_invalid', MALFORMED, MALFORMED], 'proof_invalid'],
   },
   {
-    says: 'a resume with another token, of another room, or of a session that was left',
+    sentence: 'a resume with another token, of another room, or of a session that was left',
     of: async (strangers) => {
       const person = await strangers.join();
       const attempt = async (changes: Fields) => {
@@ -324,7 +329,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [expectOneOf(MALFORMED, 'token_invalid'), 'token_invalid', 'token_wrong_room', 'session_gone'],
   },
   {
-    says: 'mediaAlive is false for an epoch that the client does not have',
+    sentence: 'mediaAlive is false for an epoch that the client does not have',
     of: async (strangers) => {
       const person = await strangers.join();
       const client = await strangers.connect();
@@ -337,7 +342,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: false,
   },
   {
-    says: 'session.confirm takes a token of this session only',
+    sentence: 'session.confirm takes a token of this session only',
     of: async (strangers) => {
       const [ann, bob] = [await strangers.join(), await strangers.join()];
       const confirm = async (sessionToken: unknown) => ann.client.codeOf('session.confirm', { sessionToken });
@@ -346,7 +351,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', 'token_invalid'],
   },
   {
-    says: 'after leave another join may follow on the same connection, and a second leave does not fit',
+    sentence: 'after leave another join may follow on the same connection, and a second leave does not fit',
     of: async (strangers) => {
       const { client } = await strangers.join();
       const answers = [await client.codeOf('leave', {}), await client.codeOf('leave', {})];
@@ -355,7 +360,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: ['ok', 'out_of_order', 'ok'],
   },
   {
-    says: 'requests may be sent without waiting for answers, up to 64 at a time',
+    sentence: 'requests may be sent without waiting for answers, up to 64 at a time',
     of: async (strangers) => {
       const { client } = await strangers.join();
       const asked = Array.from({ length: 65 }, () => client.codeOf('media.check', {}));
@@ -363,9 +368,9 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     },
     is: [],
   },
-  { says: 'edge.check is answered', of: asking('edge.check', {}), is: 'ok' },
+  { sentence: 'edge.check is answered', of: asking('edge.check', {}), is: 'ok' },
   {
-    says: 'a message that asked for no acknowledgement and was refused is told by refused',
+    sentence: 'a message that asked for no acknowledgement and was refused is told by refused',
     of: async (strangers) => {
       const { client } = await strangers.join();
       client.send('42["chat.post",{}]');
@@ -375,7 +380,7 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     is: [MALFORMED, false, 'string'],
   },
   {
-    says: 'goodbye closes the connection',
+    sentence: 'goodbye closes the connection',
     of: async (strangers) => {
       const client = await strangers.connect();
       client.send('41');

@@ -56,7 +56,8 @@ const shakeHands = async (strangers: Strangers, origin: string): Promise<unknown
 
 export const HTTP_CLAIMS: readonly Claim[] = [
   {
-    says: 'an edge refuses origins that are not allowed with status 403, and says so in the message of the body',
+    sentence:
+      'an edge refuses origins that are not allowed with status 403, and says so in the message of the body',
     of: async (strangers) => [
       await shakeHands(strangers, strangers.url()),
       await shakeHands(strangers, ELSEWHERE),
@@ -65,12 +66,12 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [[101], [403, 'origin'], [403, 'origin']],
   },
   {
-    says: 'long polling is refused with status 400',
+    sentence: 'long polling is refused with status 400',
     of: async (strangers) => (await ask(strangers, '/socket.io/?EIO=4&transport=polling')).status,
     is: 400,
   },
   {
-    says: 'GET /api/edges names the edges that take clients, to pages of any site',
+    sentence: 'GET /api/edges names the edges that take clients, to pages of any site',
     of: async (strangers) => {
       const response = await ask(strangers, '/api/edges', { headers: { origin: ELSEWHERE } });
       const edges = list(fields(await response.json())['edges']);
@@ -79,7 +80,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [Array.from({ length: 2 }, () => ['datacenter', 'edgeId', 'url']), 2, '*'],
   },
   {
-    says: 'GET /api/ping answers nothing, with the time it took for pages of any site',
+    sentence: 'GET /api/ping answers nothing, with the time it took for pages of any site',
     of: async (strangers) => {
       const response = await ask(strangers, '/api/ping');
       return [response.status, await response.text(), response.headers.get('timing-allow-origin')];
@@ -87,7 +88,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [200, '', '*'],
   },
   {
-    says: 'descriptions may be cached for five minutes and have an ETag',
+    sentence: 'descriptions may be cached for five minutes and have an ETag',
     of: async (strangers) => {
       const answers: unknown[] = [];
       for (const path of ['/api/capabilities', '/api/protocol.json']) {
@@ -102,7 +103,8 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 2 }, () => [200, 304, 'public, max-age=300', '*']),
   },
   {
-    says: 'the schemas hold request:join, reply:join, notice:event, envelope and error, the errors and the versions',
+    sentence:
+      'the schemas hold request:join, reply:join, notice:event, envelope and error, the errors and the versions',
     of: async (strangers) => {
       const schema = fields(await (await ask(strangers, '/api/protocol.json')).json());
       const names = Object.keys(fields(schema['$defs']));
@@ -117,7 +119,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [[], true, [1]],
   },
   {
-    says: 'POST /api/guest-token answers a token that joins as a speaker, and the edges',
+    sentence: 'POST /api/guest-token answers a token that joins as a speaker, and the edges',
     of: async (strangers) => {
       const answer = fields(await (await guestToken(strangers, guest())).json());
       const join = await strangers.joinPayload({ roomId: 'guests', token: answer['token'] });
@@ -127,7 +129,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [['edges', 'token'], 'speaker', 'Ann'],
   },
   {
-    says: 'a guest token is asked for with 4096 bytes at most',
+    sentence: 'a guest token is asked for with 4096 bytes at most',
     of: async (strangers) => [
       (await guestToken(strangers, ofLength(4_096))).status,
       await refusal(await guestToken(strangers, ofLength(4_097))),
@@ -135,7 +137,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [200, [413, 'message_too_large']],
   },
   {
-    says: 'a request for a guest token that does not fit is malformed_message',
+    sentence: 'a request for a guest token that does not fit is malformed_message',
     of: async (strangers) => {
       const bodies = [
         '',
@@ -150,7 +152,8 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 6 }, () => [400, 'malformed_message']),
   },
   {
-    says: 'a page of an allowed origin reads its guest token, and why it got none; one of another site neither',
+    sentence:
+      'a page of an allowed origin reads its guest token, and why it got none; one of another site neither',
     of: async (strangers) => {
       const own = strangers.url();
       return [
@@ -163,7 +166,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     is: [true, true, null, 403],
   },
   {
-    says: 'browsers get their preflight',
+    sentence: 'browsers get their preflight',
     of: async (strangers) => {
       const preflight = async (path: string, origin: string): Promise<unknown> => {
         const response = await ask(strangers, path, { method: 'OPTIONS', headers: { origin } });
@@ -182,7 +185,8 @@ export const HTTP_CLAIMS: readonly Claim[] = [
     ],
   },
   {
-    says: 'an unknown path below /api/ is 404 and a method that a path does not have 405, both unknown_message',
+    sentence:
+      'an unknown path below /api/ is 404 and a method that a path does not have 405, both unknown_message',
     of: async (strangers) => [
       await refusal(await ask(strangers, '/api/none')),
       await refusal(await ask(strangers, '/api/edges', { method: 'DELETE' })),

@@ -3,7 +3,7 @@ import type { Claim } from './claim.ts';
 import { fields, list } from './page-client.ts';
 import type { Fields } from './page-client.ts';
 import { microphone } from './stranger.ts';
-import type { Person, Strangers } from './stranger.ts';
+import type { PageParticipant, Strangers } from './stranger.ts';
 
 const MALFORMED = 'malformed_message';
 const HELD_TRACKS = 8;
@@ -24,14 +24,14 @@ const publishing =
     return person.client.codeOf('track.publish', microphone(person, changes));
   };
 
-const publish = async (person: Person, changes: Fields = {}): Promise<string> =>
+const publish = async (person: PageParticipant, changes: Fields = {}): Promise<string> =>
   String((await person.client.call('track.publish', microphone(person, changes)))['trackId']);
 
-const receiveTransport = ({ media }: Person): unknown => fields(media['receiveTransport'])['id'];
+const receiveTransport = ({ media }: PageParticipant): unknown => fields(media['receiveTransport'])['id'];
 
 export const MEDIA_CLAIMS: readonly Claim[] = [
   {
-    says: 'requests name media by epoch, and one that the client does not have is stale_epoch',
+    sentence: 'requests name media by epoch, and one that the client does not have is stale_epoch',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const transportId = receiveTransport(person);
@@ -61,7 +61,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     ],
   },
   {
-    says: 'an epoch is a whole number above 0',
+    sentence: 'an epoch is a whole number above 0',
     of: askingEach('media.check', [
       { epoch: 0 },
       { epoch: -1 },
@@ -72,7 +72,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 5 }, () => MALFORMED),
   },
   {
-    says: 'media.check says whether the media node hosts the client, and what it counts',
+    sentence: 'media.check says whether the media node hosts the client, and what it counts',
     of: async (strangers) => {
       const { client } = await strangers.join();
       const { alive, sentBytes } = await client.call('media.check', {});
@@ -81,7 +81,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: [true, 'number'],
   },
   {
-    says: 'media.open gives media anew under another epoch, and the one before is none any more',
+    sentence: 'media.open gives media anew under another epoch, and the one before is none any more',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const opened = await person.client.call('media.open', await strangers.media({ publish: true }));
@@ -95,17 +95,17 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: [true, 'stale_epoch', 'ok'],
   },
   {
-    says: 'media.open with a moveFrom that is not alive is stale_epoch',
+    sentence: 'media.open with a moveFrom that is not alive is stale_epoch',
     of: async (strangers) => asking('media.open', { ...(await strangers.media()), moveFrom: 5 })(strangers),
     is: 'stale_epoch',
   },
   {
-    says: 'media.moved of media that is not the newest changes nothing',
+    sentence: 'media.moved of media that is not the newest changes nothing',
     of: asking('media.moved', { epoch: 5 }),
     is: 'ok',
   },
   {
-    says: 'a transport that is not one’s own is transport_not_found',
+    sentence: 'a transport that is not one’s own is transport_not_found',
     of: async (strangers) => {
       const [person, other] = [await strangers.join(), await strangers.join()];
       const answers: string[] = [];
@@ -119,7 +119,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 4 }, () => 'transport_not_found'),
   },
   {
-    says: 'transport.connect takes 1 to 8 fingerprints, of the algorithms that the page names, in hex',
+    sentence: 'transport.connect takes 1 to 8 fingerprints, of the algorithms that the page names, in hex',
     of: async (strangers) => {
       const attempt = async (dtlsParameters: Fields): Promise<string> => {
         const person = await strangers.join();
@@ -145,7 +145,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
-    says: 'restartIce gives new ICE parameters',
+    sentence: 'restartIce gives new ICE parameters',
     of: async (strangers) => {
       const person = await strangers.join();
       const before = fields(fields(person.media['receiveTransport'])['iceParameters']);
@@ -157,7 +157,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: true,
   },
   {
-    says: 'a repeat of track.publish gives the same track, and track_not_found once it was ended',
+    sentence: 'a repeat of track.publish gives the same track, and track_not_found once it was ended',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const publication = microphone(person, { requestId: 'mic' });
@@ -172,7 +172,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: [true, 'track_not_found'],
   },
   {
-    says: 'a source that the token does not grant is forbidden, and to a viewer every one',
+    sentence: 'a source that the token does not grant is forbidden, and to a viewer every one',
     of: async (strangers) => [
       await publishing({}, { publish: ['camera'] })(strangers),
       await (async () => {
@@ -184,12 +184,12 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['forbidden', 'forbidden'],
   },
   {
-    says: 'the kind of a track is its source’s',
+    sentence: 'the kind of a track is its source’s',
     of: publishing({ kind: 'video' }),
     is: 'invalid_media_parameters',
   },
   {
-    says: 'a track is published on one’s sending transport',
+    sentence: 'a track is published on one’s sending transport',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const answers: string[] = [];
@@ -201,7 +201,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['transport_not_found', 'transport_not_found'],
   },
   {
-    says: 'a peer publishes eight tracks at a time, and one more when one has ended',
+    sentence: 'a peer publishes eight tracks at a time, and one more when one has ended',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const tracks: string[] = [];
@@ -213,7 +213,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['limit_reached', 'ok'],
   },
   {
-    says: 'track.pause of an unknown track is track_not_found, track.end of one no error',
+    sentence: 'track.pause of an unknown track is track_not_found, track.end of one no error',
     of: async (strangers) => {
       const { client } = await strangers.join();
       return [
@@ -224,7 +224,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['track_not_found', 'ok'],
   },
   {
-    says: 'nobody pauses or ends a track of somebody else',
+    sentence: 'nobody pauses or ends a track of somebody else',
     of: async (strangers) => {
       const roomId = 'foreign-tracks';
       const ann = await strangers.publisher({ roomId });
@@ -240,7 +240,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['track_not_found', 'ok', [false]],
   },
   {
-    says: 'subscribe lists what cannot be had, and why',
+    sentence: 'subscribe lists what cannot be had, and why',
     of: async (strangers) => {
       const person = await strangers.publisher();
       const own = await publish(person);
@@ -250,7 +250,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: [[], ['track_not_found', 'forbidden']],
   },
   {
-    says: 'a track that the client cannot decode is cannot_consume',
+    sentence: 'a track that the client cannot decode is cannot_consume',
     of: async (strangers) => {
       const roomId = 'deaf';
       const trackId = await publish(await strangers.publisher({ roomId }));
@@ -263,7 +263,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: ['cannot_consume'],
   },
   {
-    says: 'a join brings consumers of tracks that are there, which flow at once',
+    sentence: 'a join brings consumers of tracks that are there, which flow at once',
     of: async (strangers) => {
       const roomId = 'there-already';
       const trackId = await publish(await strangers.publisher({ roomId }));
@@ -279,7 +279,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: [[true], [[true, false]]],
   },
   {
-    says: 'subscribe, unsubscribe and consumers.update name 1 to 64, and ids that are gone are no error',
+    sentence: 'subscribe, unsubscribe and consumers.update name 1 to 64, and ids that are gone are no error',
     of: async (strangers) => {
       const named = (name: string, payloadOf: (count: number) => unknown) =>
         each([1, 64, 0, 65], async (count: number) => {
@@ -297,7 +297,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 3 }, () => ['ok', 'ok', MALFORMED, MALFORMED]),
   },
   {
-    says: 'layers are 0 to 7 and a priority 1 to 255',
+    sentence: 'layers are 0 to 7 and a priority 1 to 255',
     of: askingEach(
       'consumers.update',
       [

@@ -9,7 +9,7 @@ const message = (text: unknown): unknown => ({ requestId: `m-${(post += 1)}`, te
 
 export const ROOM_CLAIMS: readonly Claim[] = [
   {
-    says: 'the previousId of a room’s first event is 0-0',
+    sentence: 'the previousId of a room’s first event is 0-0',
     of: async (strangers) => {
       const { client, session, room } = await strangers.join();
       const caughtUp = await client.call('sync', { afterEventId: '0-0' });
@@ -25,7 +25,8 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: ['0-0', true, 'peer.joined', true],
   },
   {
-    says: 'sync takes an event id, of at most 19 digits in each number, and gives a snapshot for one that the room never had',
+    sentence:
+      'sync takes an event id, of at most 19 digits in each number, and gives a snapshot for one that the room never had',
     of: async (strangers) => {
       const { client, room } = await strangers.join();
       const answers: unknown[] = [];
@@ -40,7 +41,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: [...Array.from({ length: 7 }, () => MALFORMED), 'events', 'snapshot', 'snapshot'],
   },
   {
-    says: 'head comes again and again, with the id of the last event',
+    sentence: 'head comes again and again, with the id of the last event',
     of: async (strangers) => {
       const { client, room } = await strangers.join();
       await client.until('two of them', () => client.noticesOf('head').length >= 2);
@@ -51,7 +52,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: { asymmetricMatch: (behind: unknown) => Array.isArray(behind) && behind.every((is) => is === false) },
   },
   {
-    says: 'a chat message is 1 to 4000 characters, not counting white space at its ends',
+    sentence: 'a chat message is 1 to 4000 characters, not counting white space at its ends',
     of: askingEach(
       'chat.post',
       [
@@ -68,7 +69,8 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: ['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
-    says: 'of control characters a chat message has tab and line feed only, and no bidirectional overrides',
+    sentence:
+      'of control characters a chat message has tab and line feed only, and no bidirectional overrides',
     of: askingEach(
       'chat.post',
       ['a\tb\nc', 'a\u0000b', 'a\u001bb', 'a\u007fb', 'a\u0085b', 'a\u202eb'].map(message),
@@ -76,7 +78,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
-    says: 'a repeat of a chat message gives the first one’s message',
+    sentence: 'a repeat of a chat message gives the first one’s message',
     of: async (strangers) => {
       const { client } = await strangers.join();
       const first = await client.call('chat.post', { requestId: 'one', text: 'first' });
@@ -87,7 +89,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: [true, 2],
   },
   {
-    says: 'a roster cursor is one that a page gave, or empty',
+    sentence: 'a roster cursor is one that a page gave, or empty',
     of: askingEach(
       'roster.page',
       ['', 'x', '1700000000000-bob', '-1', '1e3', ' ', 'x'.repeat(65), 7].map((cursor) => ({ cursor })),
@@ -95,7 +97,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: ['ok', ...Array.from({ length: 7 }, () => MALFORMED)],
   },
   {
-    says: 'a page without nextCursor is the last',
+    sentence: 'a page without nextCursor is the last',
     of: async (strangers) => {
       const { client, session } = await strangers.join();
       const page = await client.call('roster.page', { cursor: '' });
@@ -104,7 +106,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: [[true], false],
   },
   {
-    says: 'every role posts chat, subscribes, reads the roster and leaves',
+    sentence: 'every role posts chat, subscribes, reads the roster and leaves',
     of: each(['host', 'moderator', 'speaker', 'viewer'], async (role, strangers: Strangers) => {
       const { client } = await strangers.join({}, { role });
       return [
@@ -117,7 +119,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
     is: Array.from({ length: 4 }, () => ['ok', 'ok', 'ok', 'ok']),
   },
   {
-    says: 'a session holds what the page lists, with the edges that one may go to',
+    sentence: 'a session holds what the page lists, with the edges that one may go to',
     of: async (strangers) => {
       const { session, room } = await strangers.join();
       return [Object.keys(session).sort(), list(session['edges']).length, Object.keys(room).sort()];

@@ -3,7 +3,7 @@ import { each } from './claim.ts';
 import type { Claim } from './claim.ts';
 import { fields, joinToken, SessionKey } from './page-client.ts';
 import type { Application, Fields } from './page-client.ts';
-import type { Person, Strangers } from './stranger.ts';
+import type { PageParticipant, Strangers } from './stranger.ts';
 
 /** One character, and two UTF-16 units. */
 const EMOJI = '🎉';
@@ -31,8 +31,8 @@ async function answersOf(strangers: Strangers, [claims, , header]: Try): Promise
 }
 
 /** A claim of the page on what tokens may say, whoever signs them. */
-const tokens = (says: string, tries: () => readonly Try[]): Claim => ({
-  says,
+const tokens = (sentence: string, tries: () => readonly Try[]): Claim => ({
+  sentence,
   of: async (strangers) => {
     const wrong: unknown[] = [];
     for (const one of tries()) {
@@ -48,7 +48,7 @@ const tokens = (says: string, tries: () => readonly Try[]): Claim => ({
 /** Comes back by the rejoin token of somebody. */
 async function comeBack(
   strangers: Strangers,
-  person: Person,
+  person: PageParticipant,
   changes: Fields = {},
 ): Promise<Fields | string> {
   const client = await strangers.connect(1);
@@ -126,7 +126,8 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     [{}, 'wrong_algorithm alg', { alg: 'RS256' }],
   ]),
   {
-    says: 'Ed25519 is taken as well, iss must be the API key that signed, and keys are of their application alone',
+    sentence:
+      'Ed25519 is taken as well, iss must be the API key that signed, and keys are of their application alone',
     of: async (strangers) => {
       const [secret, ec, ed] = [0, 1, 2].map((index) => signedBy(strangers, index));
       const answerOf = async (application: Application | undefined, claims: Fields, header: Fields = {}) => {
@@ -148,7 +149,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: ['ok', 'wrong_algorithm', 'unknown_key', 'wrong_issuer', 'unknown_key'],
   },
   {
-    says: 'rooms of one name of different API keys have nothing in common',
+    sentence: 'rooms of one name of different API keys have nothing in common',
     of: async (strangers) => {
       const [room, sub] = [`room-${randomUUID()}`, 'the-same'];
       const counts: unknown[] = [];
@@ -168,10 +169,10 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: [1, 1, 2],
   },
   {
-    says: 'five of one sub may be in a room, the sixth is joined_too_often until one has left',
+    sentence: 'five of one sub may be in a room, the sixth is joined_too_often until one has left',
     of: async (strangers) => {
       const [room, sub] = [`room-${randomUUID()}`, 'often'];
-      const people: Person[] = [];
+      const people: PageParticipant[] = [];
       for (let count = 0; count < 5; count += 1)
         people.push(await strangers.join({ roomId: room }, { sub }, count % 2));
       const again = async () =>
@@ -183,7 +184,8 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: ['joined_too_often', 'ok'],
   },
   {
-    says: 'a token may be used for more than one join, and a repeat of one for the same sub with a fresh token is the same person',
+    sentence:
+      'a token may be used for more than one join, and a repeat of one for the same sub with a fresh token is the same person',
     of: async (strangers) => {
       const roomId = `room-${randomUUID()}`;
       const payload = await strangers.joinPayload({ roomId }, { sub: 'ann' });
@@ -208,7 +210,8 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: [false, true, false],
   },
   {
-    says: 'there is no rejoin token for guests, who are told by the claim guest and not by how sub is spelled',
+    sentence:
+      'there is no rejoin token for guests, who are told by the claim guest and not by how sub is spelled',
     of: each(
       [{}, { sub: `guest-${randomUUID()}` }, { guest: false }, { guest: true }],
       async (claims: Fields, strangers: Strangers) =>
@@ -217,7 +220,8 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: [true, true, true, false],
   },
   {
-    says: 'a rejoin token lets the same person join again, more than once, with the same rights, and under another name',
+    sentence:
+      'a rejoin token lets the same person join again, more than once, with the same rights, and under another name',
     of: async (strangers) => {
       const person = await strangers.join({ displayName: 'Before' }, { role: 'moderator' });
       await person.client.call('leave', {});
@@ -235,7 +239,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     is: ['After', 'moderator', false, 'string'],
   },
   {
-    says: 'a rejoin token is worth nothing without its key, its room and its use',
+    sentence: 'a rejoin token is worth nothing without its key, its room and its use',
     of: async (strangers) => {
       const person = await strangers.join();
       const other = await SessionKey.make();

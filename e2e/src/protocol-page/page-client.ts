@@ -157,11 +157,11 @@ export class PageClient {
     this.#socket = new WebSocket(`${url.replace(/^http/, 'ws')}/socket.io/?EIO=4&transport=websocket`);
     this.#socket.addEventListener('message', ({ data }) => {
       this.#take(String(data));
-      this.#look();
+      this.#check();
     });
     this.#socket.addEventListener('close', () => {
       this.isClosed = true;
-      this.#look();
+      this.#check();
     });
   }
 
@@ -233,7 +233,7 @@ export class PageClient {
     this.#socket.close();
   }
 
-  #look(): void {
+  #check(): void {
     for (const waiting of this.#waiting) if (waiting.look()) waiting.done();
   }
 

@@ -116,7 +116,7 @@ describe('a client written from the page alone', () => {
   });
 
   describe('finds each claim of the page true', () => {
-    it.each(CLAIMS)('[PR9] $says', async ({ of, is }) => {
+    it.each(CLAIMS)('[PR9] $sentence', async ({ of, is }) => {
       expect(await of(strangers)).toEqual(is);
     });
   });

@@ -12,7 +12,7 @@ export interface Place {
 }
 
 /** Somebody in a room. */
-export interface Person {
+export interface PageParticipant {
   readonly client: PageClient;
   readonly key: SessionKey;
   readonly session: Fields;
@@ -73,7 +73,7 @@ export class Strangers {
     return { rtpCapabilities: this.#capabilities['rtpCapabilities'], publish: false, ...changes };
   }
 
-  async join(changes: Fields = {}, claims: Fields = {}, edge = 0): Promise<Person> {
+  async join(changes: Fields = {}, claims: Fields = {}, edge = 0): Promise<PageParticipant> {
     const [client, key] = [await this.connect(edge), await SessionKey.make()];
     const reply = await client.call(
       'join',
@@ -85,11 +85,11 @@ export class Strangers {
   }
 
   /** Somebody who may send. */
-  async publisher(changes: Fields = {}, claims: Fields = {}): Promise<Person> {
+  async publisher(changes: Fields = {}, claims: Fields = {}): Promise<PageParticipant> {
     return this.join({ media: await this.media({ publish: true }), ...changes }, claims);
   }
 
-  async resumePayload(person: Person, client: PageClient, changes: Fields = {}): Promise<Fields> {
+  async resumePayload(person: PageParticipant, client: PageClient, changes: Fields = {}): Promise<Fields> {
     const { roomId } = person.session;
     const sessionToken = String(changes['sessionToken'] ?? person.session['sessionToken']);
     const proof = await person.key.prove(client.connectionId, sessionToken);
@@ -105,7 +105,7 @@ export class Strangers {
 let ssrc = 1_000;
 
 /** A microphone as the page's example has it. */
-export function microphone({ media }: Person, changes: Fields = {}): Fields {
+export function microphone({ media }: PageParticipant, changes: Fields = {}): Fields {
   ssrc += 1;
   return {
     requestId: randomUUID(),

@@ -4,7 +4,7 @@ import type { EdgeId } from '@plenary/cluster/ids';
 import type { EntryChangeRequest, EntryChangeResult, EntryWrite, RoomEntries } from '@plenary/cluster';
 import type { EntryKey, EntryKindDefinition, EntryValue } from '@plenary/cluster/protocol';
 import type { z } from 'zod';
-import type { Connection } from '../entry/connection.ts';
+import type { ClientConnection } from '../entry/client-connection.ts';
 import { costOfNoEvent } from '../limits/resources.ts';
 import type { Republisher } from '../recovery/republisher.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
@@ -44,7 +44,7 @@ export function entryDeleted({ kind, most }: EntryKindDefinition, which: Which):
  */
 export async function changeEntries(
   { edgeId, entries, republisher, channel }: FeatureServices,
-  connection: Connection,
+  connection: ClientConnection,
   change: Pick<EntryChangeRequest, 'conditions' | 'writes'>,
 ): Promise<EntryChangeResult> {
   const { roomId, peerId } = connection.session;
@@ -56,7 +56,7 @@ export async function changeEntries(
     return entries.change(request);
   });
   const events = result.type === 'changed' ? result.events : [];
-  if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
+  if (events.length === 0) connection.adjustCharge(costOfNoEvent(connection.people));
   channel.publishEvents(roomId, events);
   return result;
 }

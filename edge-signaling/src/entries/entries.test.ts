@@ -1,4 +1,4 @@
-import { digestOf } from '@plenary/cluster';
+import { entriesDigestOf } from '@plenary/cluster';
 import type { EntryWrite, RoomStores } from '@plenary/cluster';
 import type { PeerId } from '@plenary/cluster/ids';
 import type { CarriedEvent, EntryChange, EntryValue } from '@plenary/cluster/protocol';
@@ -94,7 +94,7 @@ describe('an edge and the store', () => {
     parts.entryReconciler.reconcile(ROOM, { ...(await standing()), isRebuilding });
   const expectSame = async (): Promise<void> => {
     expect(projection().digest).toEqual((await standing()).entries);
-    expect(projection().digest).toEqual(digestOf(await stores.entries.all(ROOM)));
+    expect(projection().digest).toEqual(entriesDigestOf(await stores.entries.all(ROOM)));
   };
 
   it('[RE6] that have the same ask each other for nothing', async () => {

@@ -1,4 +1,4 @@
-import { digestOf } from '@plenary/cluster';
+import { entriesDigestOf } from '@plenary/cluster';
 import type { EntriesDigest } from '@plenary/cluster';
 import { entryField } from '@plenary/cluster/protocol';
 import type { CarriedEvent, EntryChange } from '@plenary/cluster/protocol';
@@ -11,7 +11,7 @@ export class EntryProjection {
   readonly #entries = new Map<string, EntryChange>();
 
   get digest(): EntriesDigest {
-    return digestOf(this.#entries.values());
+    return entriesDigestOf(this.#entries.values());
   }
 
   all(): readonly EntryChange[] {

@@ -40,8 +40,8 @@ export class EntryReconciler {
     const unplaced = new Set<string>();
     const known = projection.all();
     for (const page of pagesOf(known)) {
-      const { fates, events } = await entries.republish(roomId, page);
-      for (const { entry, fate } of fates) if (fate === 'unplaced') unplaced.add(entryField(entry));
+      const { verdicts, events } = await entries.republish(roomId, page);
+      for (const { entry, verdict } of verdicts) if (verdict === 'unplaced') unplaced.add(entryField(entry));
       if (events.length > 0) metrics.repairs.inc({ what: 'entries' });
       channel.publishEvents(roomId, events);
     }

@@ -7,7 +7,7 @@ import { LimitedLog } from '../limits/limited-log.ts';
 import { EdgeBudgets } from '../limits/meter.ts';
 import { createEdgeMetrics } from '../metrics.ts';
 import { EdgeParts, RecordingSocket } from '../testing/edge-parts.ts';
-import { Connection } from './connection.ts';
+import { ClientConnection } from './client-connection.ts';
 import { owesForComingBack } from './debt.ts';
 
 const KEY = SAMPLE_SESSION_KEY;
@@ -22,7 +22,12 @@ async function held() {
   /** As a connection does that took the session up. */
   const comeBack = (): void => {
     const socket = new RecordingSocket();
-    const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, parts.localRooms);
+    const connection = new ClientConnection(
+      socket,
+      { onSocketClosed: () => undefined },
+      budgets,
+      parts.localRooms,
+    );
     connection.payFrom(session, { work: REQUEST_COSTS.resume });
   };
   return { clock, session, comeBack };

@@ -29,7 +29,7 @@ import type {
   MediaRequest,
   Session as SessionNote,
 } from '@plenary/cluster/protocol';
-import type { Admission, Authenticator } from './tokens/authenticate.ts';
+import type { AdmittedPerson, Authenticator } from './tokens/authenticate.ts';
 import type { GuestRooms } from './tokens/guest-rooms.ts';
 import { derivePeerId } from './tokens/peer-id.ts';
 import { mayPublishAnything } from './permissions.ts';
@@ -53,7 +53,7 @@ import type { SessionKeeper } from './session-keeper.ts';
 import { digestOfPerson } from './person.ts';
 import type { StoreWait } from '../recovery/store-wait.ts';
 import { Session } from './session.ts';
-import type { SessionMedia } from './session.ts';
+import type { MediaSession } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
@@ -155,7 +155,7 @@ export class Entrance {
   async #join(
     request: ClientRequest<'join'>,
     socket: ClientSocket,
-    admission: Admission,
+    admission: AdmittedPerson,
     turn: Turn,
   ): Promise<Entered<'join'>> {
     const { place, deadlineMs } = turn;
@@ -190,7 +190,7 @@ export class Entrance {
     entry: {
       readonly roomId: RoomId;
       readonly peerId: PeerId;
-      readonly admission: Admission;
+      readonly admission: AdmittedPerson;
       readonly grants: SessionGrants;
       readonly turn: Turn;
       readonly afterwards: (work: Promise<void>) => void;
@@ -236,7 +236,7 @@ export class Entrance {
         subject: digestOfSubject(subject),
         ...digestOfPerson(grants),
         ...networkOf(socket),
-        media: mediaOf(request.media, grants),
+        media: permittedMedia(request.media, grants),
         view,
         datacenter: grants.datacenter,
         roundTrips,
@@ -309,15 +309,15 @@ export class Entrance {
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const { self, sequence, holdEpoch, former, peerCount } = await place.whileSlow(async () =>
+      const { self, sequence, holdEpoch, previous, peerCount } = await place.whileSlow(async () =>
         placements
           .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
           .catch(notFoundAs('session_gone')),
       );
       const attaching = Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
-        former !== undefined &&
-          this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
+        previous !== undefined &&
+          this.#attachMedia(previous.mediaNodeId, { roomId, peerId, epoch: previous.epoch }),
       ]);
       const begun = { roomId, subject: grants.sub, joinedAtMs: self.joinedAtMs };
       const [catchUp, isEnded] = await place.whileSlow(async () =>
@@ -327,22 +327,22 @@ export class Entrance {
           tenants.isEnded(grants.tenant, begun),
         ]),
       );
-      const [isAlive, isFormerAlive] = await place.whileWaiting(async () => attaching);
+      const [isAlive, isPreviousAlive] = await place.whileWaiting(async () => attaching);
       const proof = { key: cnf.jwk, generation: generation + 1 };
-      const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
+      const incarnationOf = (id: MediaNodeId): MediaSession['incarnation'] => links.get(id)?.incarnation;
       const { mediaNodeId, epoch, requestId } = placement;
       const { displayName, joinedAtMs, role } = self;
       const record = { requestId, sequence, joinedAtMs, role };
       const media = { mediaNodeId, epoch, incarnation: incarnationOf(mediaNodeId), holdEpoch };
       const session = new Session({ roomId, peerId, displayName }, grants, proof, record, media);
-      if (former !== undefined && isFormerAlive) {
-        session.moveTo(media, { ...former, incarnation: incarnationOf(former.mediaNodeId) });
+      if (previous !== undefined && isPreviousAlive) {
+        session.moveTo(media, { ...previous, incarnation: incarnationOf(previous.mediaNodeId) });
       }
       // What the client is told in this answer need not be told to it again.
       if (!isAlive) session.noteMediaLost(epoch);
-      // A client whose move was cut short is asked for what it has, which may be the former.
+      // A client whose move was cut short is asked for what it has, which may be the previous.
       const had = request.epoch ?? epoch;
-      const mediaAlive = had === epoch ? isAlive : had === former?.epoch && isFormerAlive === true;
+      const mediaAlive = had === epoch ? isAlive : had === previous?.epoch && isPreviousAlive === true;
       this.#carryPurse(session, placement.holdEpoch);
       const note = await this.#note(session);
       keeper.take(session, socket, peerCount);
@@ -498,7 +498,7 @@ export class Entrance {
 }
 
 /** A viewer gets no transport for sending, whatever it asks for. */
-export function mediaOf(media: MediaRequest, grants: JoinGrants): MediaRequest {
+export function permittedMedia(media: MediaRequest, grants: JoinGrants): MediaRequest {
   return { ...media, publish: media.publish && mayPublishAnything(grants) };
 }
 

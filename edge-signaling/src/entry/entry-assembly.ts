@@ -102,8 +102,8 @@ export class EntryAssembly {
       reportFault,
     });
     this.keeper = keeper;
-    republisher.onOutdated((session, fate) => {
-      if (fate === 'moved') keeper.attachedElsewhere(session.peerId);
+    republisher.onOutdated((session, verdict) => {
+      if (verdict === 'moved') keeper.attachedElsewhere(session.peerId);
       else keeper.endAsGone(session);
     });
     this.entrance = new Entrance({

@@ -68,8 +68,8 @@ describe('SessionKeeper', () => {
     const away = await parts.place('away', 'node', undefined, edge('other'));
     parts.hold(here, new RecordingSocket());
     parts.hold(away);
-    await keeper.sought(here.peerId);
-    await keeper.sought(away.peerId);
+    await keeper.lookedUp(here.peerId);
+    await keeper.lookedUp(away.peerId);
     expect((await parts.placements.placementOf(ROOM, here.peerId))?.edgeId).toBe(OWN_EDGE);
     expect((await parts.placements.placementOf(ROOM, away.peerId))?.edgeId).toBe('other');
   });

@@ -174,8 +174,8 @@ export class SessionKeeper {
     this.#letGo(session, undefined);
   }
 
-  /** The store names another edge for a session, which does not have it. Never throws: it is sought again. */
-  async sought(peerId: PeerId): Promise<void> {
+  /** The store names another edge for a session, which does not have it. Never throws: it is lookedUp again. */
+  async lookedUp(peerId: PeerId): Promise<void> {
     const { placements, edgeId, localRooms, reportFault } = this.#settings;
     const session = localRooms.find(peerId);
     // One whose client is away may be on another edge by now.

@@ -7,7 +7,7 @@ import { OpenConsumers } from '../media/open-consumers.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
 /** Where media of a session lives. */
-export interface SessionMedia {
+export interface MediaSession {
   readonly mediaNodeId: MediaNodeId;
   readonly epoch: Epoch;
   /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
@@ -15,7 +15,7 @@ export interface SessionMedia {
 }
 
 /** Where the newest media of a session lives. */
-export interface LiveMedia extends SessionMedia {
+export interface LiveMedia extends MediaSession {
   /** Orders who holds the session: see {@link Placement}. */
   readonly holdEpoch: Epoch;
 }
@@ -70,10 +70,10 @@ export class Session {
   purseOwedSince: Epoch | undefined;
   readonly #record: SessionRecord;
   #media: LiveMedia;
-  #former: SessionMedia | undefined;
+  #previous: MediaSession | undefined;
   #highestEpoch: Epoch;
   #mediaIsLost = false;
-  #settledEpoch: Epoch | undefined;
+  #moveStoredForEpoch: Epoch | undefined;
   #unsureMove: Epoch | undefined;
   #unreachedNodes: readonly MediaNodeId[] = [];
   #mediaRequests = 0;
@@ -107,13 +107,13 @@ export class Session {
   }
 
   /** Where media goes on until the client has moved. */
-  get former(): SessionMedia | undefined {
-    return this.#former;
+  get previous(): MediaSession | undefined {
+    return this.#previous;
   }
 
   /** Every media that lives, the newest first. */
-  get allMedia(): readonly SessionMedia[] {
-    return this.#former === undefined ? [this.#media] : [this.#media, this.#former];
+  get allMedia(): readonly MediaSession[] {
+    return this.#previous === undefined ? [this.#media] : [this.#media, this.#previous];
   }
 
   /** Names every placement that was made of this peer so far. */
@@ -122,12 +122,12 @@ export class Session {
   }
 
   /** The media of an epoch; the newest where none is named. */
-  mediaOf(epoch: Epoch | undefined): SessionMedia | undefined {
+  mediaSessionOf(epoch: Epoch | undefined): MediaSession | undefined {
     return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
   }
 
   /** Counts a track that is published under a placement. @returns the how many-th it is; of an earlier placement it counts for the newest */
-  countPublication({ epoch }: Pick<SessionMedia, 'epoch'>): number {
+  countPublication({ epoch }: Pick<MediaSession, 'epoch'>): number {
     if (this.#published === undefined || epoch > this.#published.epoch) this.#published = { epoch, count: 0 };
     this.#published.count += 1;
     return this.#published.count;
@@ -139,14 +139,14 @@ export class Session {
   }
 
   /** Names the placement of one media in requests to its node. */
-  placedAt({ epoch }: Pick<SessionMedia, 'epoch'>): PlacedPeer {
+  placedAt({ epoch }: Pick<MediaSession, 'epoch'>): PlacedPeer {
     return { roomId: this.roomId, peerId: this.peerId, epoch };
   }
 
   /** What the store is to know of the session. */
   get held(): HeldPeer {
     const { mediaNodeId, epoch, holdEpoch } = this.#media;
-    const former = this.#former;
+    const previous = this.#previous;
     return {
       ...this.#record,
       peerId: this.peerId,
@@ -154,7 +154,7 @@ export class Session {
       mediaNodeId,
       epoch,
       holdEpoch,
-      former: former && { mediaNodeId: former.mediaNodeId, epoch: former.epoch },
+      previous: previous && { mediaNodeId: previous.mediaNodeId, epoch: previous.epoch },
       // The newest token may not have reached the client; the one before it did.
       tokenGeneration: Math.max(this.confirmedGeneration, this.tokenGeneration - 1),
     };
@@ -168,7 +168,7 @@ export class Session {
 
   /** The media that the client is to leave, once another placement was made beside it. */
   get toLeave(): Epoch | undefined {
-    if (this.#former !== undefined) return this.#former.epoch;
+    if (this.#previous !== undefined) return this.#previous.epoch;
     // No node admitted the peer under the newer placement, or nobody knows whether there is one.
     const isPlaced = this.#highestEpoch > this.#media.epoch || this.#unsureMove === this.#media.epoch;
     return isPlaced && !this.#mediaIsLost ? this.#media.epoch : undefined;
@@ -217,29 +217,29 @@ export class Session {
     this.#unsureMove = epoch;
   }
 
-  /** @param former - what goes on beside it until the client has moved */
-  moveTo(media: LiveMedia, former?: SessionMedia): void {
+  /** @param previous - what goes on beside it until the client has moved */
+  moveTo(media: LiveMedia, previous?: MediaSession): void {
     this.#media = media;
-    this.#former = former;
+    this.#previous = previous;
     this.#mediaIsLost = false;
     this.notePlaced(media.epoch);
     this.#keepConsumers();
   }
 
-  /** The client needs its former media no more. */
-  settle(): void {
-    this.#former = undefined;
+  /** The client needs its previous media no more. */
+  completeMove(): void {
+    this.#previous = undefined;
     this.#keepConsumers();
   }
 
   /** The store knows that the client has moved to this media. */
-  noteSettled(epoch: Epoch): void {
-    this.#settledEpoch = epoch;
+  noteMoveStored(epoch: Epoch): void {
+    this.#moveStoredForEpoch = epoch;
   }
 
   /** Whether the client has nothing but its newest media, and the store knows that. */
-  get isSettled(): boolean {
-    return this.#former === undefined && this.#settledEpoch === this.#media.epoch;
+  get hasCompletedMove(): boolean {
+    return this.#previous === undefined && this.#moveStoredForEpoch === this.#media.epoch;
   }
 
   #keepConsumers(): void {
@@ -253,8 +253,8 @@ export class Session {
 
   /** @returns whether this is news: a loss is told once */
   noteMediaLost(epoch: Epoch): boolean {
-    if (this.#former?.epoch === epoch) {
-      this.#former = undefined;
+    if (this.#previous?.epoch === epoch) {
+      this.#previous = undefined;
       return true;
     }
     if (this.#mediaIsLost || this.#media.epoch !== epoch) return false;

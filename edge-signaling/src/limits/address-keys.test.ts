@@ -1,10 +1,10 @@
 import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { normalise } from '../http/client-address.ts';
-import { keysOf } from './address-keys.ts';
+import { addressKeysOf } from './address-keys.ts';
 import { AddressLimits } from './address-limits.ts';
 
-const keys = (address: string): string[] => keysOf(normalise(address)).map(({ key }) => key);
+const keys = (address: string): string[] => addressKeysOf(normalise(address)).map(({ key }) => key);
 
 describe('whose limits an address counts for', () => {
   it('[EN8] an IPv4 address is one, however it is written', () => {

@@ -14,7 +14,7 @@ const SITE_SHARE = 16;
  * whoever has one has 2^64, and often 65,536 times as many: their network (/64) counts as an address does, and so does
  * their site (/48), with a larger share.
  */
-export function keysOf(address: string): readonly AddressKey[] {
+export function addressKeysOf(address: string): readonly AddressKey[] {
   if (isIP(address) !== 6) return [{ key: address, share: 1 }];
   const groups = groupsOf(address);
   return [
@@ -27,7 +27,7 @@ export function keysOf(address: string): readonly AddressKey[] {
  * Which site an address belongs to: what is shared equally, or in turn, is shared by sites, as one site would otherwise have
  * 65,536 parts of it, one for each /64 (SPEC BU23, BU55).
  */
-export const siteOf = (address: string): string => keysOf(address).at(-1)?.key ?? address;
+export const siteOf = (address: string): string => addressKeysOf(address).at(-1)?.key ?? address;
 
 /** The first four groups of an IPv6 address, of which the middle may be left out as `::`. */
 function groupsOf(address: string): readonly string[] {

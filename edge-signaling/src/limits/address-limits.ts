@@ -1,6 +1,6 @@
 import { TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
-import { keysOf } from './address-keys.ts';
+import { addressKeysOf } from './address-keys.ts';
 
 export interface AddressSettings {
   /** Sockets at a time. */
@@ -104,7 +104,7 @@ export class AddressLimits {
   }
 
   #statesOf(address: string): readonly AddressState[] {
-    return keysOf(address).map(({ key, share }) => this.#stateOf(key, share));
+    return addressKeysOf(address).map(({ key, share }) => this.#stateOf(key, share));
   }
 
   #stateOf(key: string, share: number): AddressState {

@@ -11,7 +11,7 @@ import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { LimitedLog } from './limited-log.ts';
 import { EdgeBudgets, Meter } from './meter.ts';
 import { entrantOf } from '../rpc/handlers/entrant.ts';
-import { Connection } from '../entry/connection.ts';
+import { ClientConnection } from '../entry/client-connection.ts';
 import { RecordingSocket } from '../testing/edge-parts.ts';
 
 const PAYERS = { roomId: room('standup'), tenantId: TENANT_ID.parse('acme') };
@@ -108,7 +108,7 @@ describe('budgets', () => {
     const sync = { work: REQUEST_COSTS.sync, ...costOf('sync', { afterEventId: EVENT_ID.parse('1-0') }, 10) };
     const carried = { bytes: BUDGETS.session.bytes.capacity + BUDGETS.session.bytes.refillPerSecond };
     expect(ann.charge(sync, PAYERS, 10)).toBe('allowed');
-    ann.settle(carried, PAYERS, 10);
+    ann.adjust(carried, PAYERS, 10);
     expect(ann.charge(sync, PAYERS, 10)).toBe('rate_limited');
     clock.advance(2_000);
     expect(ann.charge(sync, PAYERS, 10)).toBe('allowed');
@@ -244,7 +244,7 @@ describe('a room full of attackers', () => {
         }
       }
       if (!press()) refused += 1;
-      else if (tick % 5 !== 0) ann.settle(costOfNothing(mute), PAYERS, people);
+      else if (tick % 5 !== 0) ann.adjust(costOfNothing(mute), PAYERS, people);
       clock.advance(100);
     }
     expect(refused).toBe(0);
@@ -304,7 +304,7 @@ describe('coming in', () => {
   it('[BU23] takes turns by site: two networks of one IPv6 site are one owner, two sites are two', () => {
     const budgets = edgeOf().budgets;
     const ownerOf = (address: string) => {
-      const connection = new Connection(
+      const connection = new ClientConnection(
         Object.assign(new RecordingSocket(), { address }),
         { onSocketClosed: () => undefined },
         budgets,

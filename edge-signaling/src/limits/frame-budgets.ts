@@ -1,6 +1,6 @@
 /** What may come in before anything of it is read: frames and their bytes, by session, person and address (SPEC BU17, BU63, BU64). */
 import type { Clock } from '@plenary/cluster';
-import { keysOf } from './address-keys.ts';
+import { addressKeysOf } from './address-keys.ts';
 import type { AddressKey } from './address-keys.ts';
 import { Budget, carriedOf, times } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
@@ -33,7 +33,7 @@ export const FRAME_BUDGETS: Readonly<Record<FrameScope, FrameSettings>> = {
 export const FRAMES_OF_COMING_IN: Readonly<Record<Inflow, number>> = { frames: 30, received: 32 * KIB };
 
 /** `rate_limited` where others use up what is shared: the client comes back by itself. */
-export type FrameVerdict = 'allowed' | 'rate_limited' | 'flooding';
+export type FrameBudgetVerdict = 'allowed' | 'rate_limited' | 'flooding';
 
 /** Told of each connection that is closed for what came in on it. */
 export interface CutOffLog {
@@ -84,12 +84,12 @@ export class FrameGuard {
   readonly #keys: readonly AddressKey[];
   #purse: FramePurse;
   #person: string | undefined;
-  #refusal: FrameVerdict | undefined;
+  #refusal: FrameBudgetVerdict | undefined;
 
   constructor(budgets: FrameBudgets, address: string) {
     this.#budgets = budgets;
     this.#address = address;
-    this.#keys = keysOf(address);
+    this.#keys = addressKeysOf(address);
     this.#purse = budgets.newPurse();
   }
 
@@ -107,12 +107,12 @@ export class FrameGuard {
   }
 
   /** As {@link onFrame}, of a frame as it came: text has been decoded by then, and had more bytes than it has characters. */
-  onPacket(data: string | Uint8Array): FrameVerdict {
+  onPacket(data: string | Uint8Array): FrameBudgetVerdict {
     return this.onFrame(Buffer.byteLength(data));
   }
 
   /** Says whether the frame may be read; after one that may not, none may. */
-  onFrame(byteLength: number): FrameVerdict {
+  onFrame(byteLength: number): FrameBudgetVerdict {
     if (this.#refusal !== undefined) return this.#refusal;
     const cost = { frames: 1, received: byteLength };
     const own = this.#purse.lacking(cost);
@@ -132,7 +132,7 @@ export class FrameGuard {
     return 'allowed';
   }
 
-  #cutOff(scope: FrameScope, inflow: Inflow): FrameVerdict {
+  #cutOff(scope: FrameScope, inflow: Inflow): FrameBudgetVerdict {
     this.#budgets.log.cutOff(scope, inflow, { address: this.#address });
     // Whoever exceeds their part of what is shared may be honest, and is to come back; by their own doing nobody is.
     this.#refusal = scope === 'session' ? 'flooding' : 'rate_limited';

@@ -1,7 +1,7 @@
 import { PlenaryError, TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import type { RoomId, TenantId } from '@plenary/cluster/ids';
-import { keysOf, siteOf } from './address-keys.ts';
+import { addressKeysOf, siteOf } from './address-keys.ts';
 import { Budget, BUDGETS, carriedBudget, SMALL_ROOM, times } from './budget.ts';
 import type { Scope } from './budget.ts';
 import { costOfComingIn, HTTP_COST } from './cost.ts';
@@ -190,7 +190,7 @@ export class EdgeBudgets {
 
   #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {
     // One IPv6 address is nobody: its network and its site pay (SPEC EN32).
-    const accounts = keysOf(address).map(({ key, share }): Account => {
+    const accounts = addressKeysOf(address).map(({ key, share }): Account => {
       const budget = this.#addresses.of(key);
       return { scope: 'address', budget, part: 1 / share };
     });
@@ -268,12 +268,12 @@ export class Meter {
   }
 
   /** The same for what coming in carried, which the answer told. */
-  settleEntry(cost: Cost, payers: Payers, people: number): void {
+  adjustEntry(cost: Cost, payers: Payers, people: number): void {
     this.#budgets.spendEntry({ address: this.#address, payers, cost, people });
   }
 
   /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
-  settle(cost: Cost, payers: Payers | undefined, people: number): void {
+  adjust(cost: Cost, payers: Payers | undefined, people: number): void {
     this.#budgets.spend({ purse: this.#purse, address: this.#address, payers, cost, people });
   }
 }

@@ -1,6 +1,6 @@
 import { TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
-import { keysOf } from './address-keys.ts';
+import { addressKeysOf } from './address-keys.ts';
 
 export interface TcpGateSettings {
   /** Sockets of clients that may be open; connections that are none yet may take the places that are left. */
@@ -63,7 +63,7 @@ export class TcpGate {
     if (free <= 0) return 'connections_full';
     if (address !== undefined) {
       this.#forgetIdle();
-      const holds = keysOf(address).map(({ key, share }) => this.#holdOf(key, share));
+      const holds = addressKeysOf(address).map(({ key, share }) => this.#holdOf(key, share));
       // What an address opens before it is crowded counts as well.
       const isWithinRate = holds.map(({ rate }) => rate.take(1)).every(Boolean);
       const isWithinShare = holds.every((hold) => this.#held(hold) < mayHold(hold, free));
@@ -99,7 +99,7 @@ export class TcpGate {
       if (this.#served.has(connection)) return;
       this.#served.add(connection);
     }
-    for (const { key } of keysOf(address)) {
+    for (const { key } of addressKeysOf(address)) {
       const openedIn = this.#addresses.get(key)?.openedIn;
       const [oldest] = openedIn ?? [];
       if (openedIn === undefined || oldest === undefined) continue;

@@ -47,7 +47,7 @@ import {
   RECONNECT_FIRST_MS,
   RECONNECT_LATEST_MS,
   reconnectAfterMs,
-  troubleOf,
+  linkTroubleOf,
   troubleOfFailure,
 } from './link-trouble.ts';
 import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
@@ -142,7 +142,7 @@ export class ControlLink {
       mediaNodeId: settings.mediaNodeId,
       routes: this.#routes(),
       onMalformed: (detail) => this.#malformed(detail),
-      onRefused: (error) => this.#refuse(troubleOf(error, this.#isUp), error.message),
+      onRefused: (error) => this.#refuse(linkTroubleOf(error, this.#isUp), error.message),
     });
     this.#answers = new AnswerWatch({
       ask: async (about) => {

@@ -6,22 +6,22 @@ import type { ControlLink, ControlLinkListener } from './control-link.ts';
 import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
 
 /** A link as those who ask media nodes see it. */
-export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
+export type MediaNodeLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
 
 /** A link as its owner sees it. */
-export type OwnedLink = MediaLink &
+export type OwnedLink = MediaNodeLink &
   Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'isAwaited' | 'close'> &
   Partial<Pick<ControlLink, 'trouble' | 'clockOffsetMs'>>;
 
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
-  get(mediaNodeId: MediaNodeId): MediaLink | undefined;
+  get(mediaNodeId: MediaNodeId): MediaNodeLink | undefined;
   /**
    * A link that is down for longer than `withinMs` already is not waited for, nor one whose node counts as lost (SPEC CL3). A
    * node that waits for its turn is connected to now (SPEC CL13).
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
-  reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
+  reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaNodeLink>;
   /** The media nodes that count as lost, or whose links are down for so long, although they may still be announced. */
   lost(downForMs: number): MediaNodeId[];
 }

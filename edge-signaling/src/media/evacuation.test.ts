@@ -33,7 +33,7 @@ async function people(count: number) {
   });
   /** How many are asked to move now. */
   const look = (): number => {
-    evacuation.look();
+    evacuation.check();
     return sockets.flatMap(({ told }) => told.splice(0)).filter((name) => name === 'media.move').length;
   };
   return { parts, link, world, look };

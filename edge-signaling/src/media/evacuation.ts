@@ -32,7 +32,7 @@ export class Evacuation {
   }
 
   /** To be called after each reading of the registry. */
-  look(): void {
+  check(): void {
     const { localRooms, directory, clock } = this.#settings;
     if (directory.mediaNodes.length === 0) return;
     const nowMs = clock.monotonicMs();

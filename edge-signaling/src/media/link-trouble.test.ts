@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
-import { NODE_LOST_AFTER_MS, reconnectAfterMs, troubleOf, troubleOfFailure } from './link-trouble.ts';
+import { NODE_LOST_AFTER_MS, reconnectAfterMs, linkTroubleOf, troubleOfFailure } from './link-trouble.ts';
 
 describe('a control link that somebody meddles with', () => {
   it('[CL28] is opened again before its node counts as lost, as one that breaks', () => {
@@ -11,9 +11,9 @@ describe('a control link that somebody meddles with', () => {
 
   it('[CL29] is told from an end that proves nothing, and from one that does not answer', () => {
     const unauthorised = new PlenaryError('unauthorised');
-    expect(troubleOf(unauthorised, true)).toBe('meddled');
-    expect(troubleOf(unauthorised, false)).toBe('other_secret');
-    expect(troubleOf(new PlenaryError('timed_out'), false)).toBe('no_answer');
+    expect(linkTroubleOf(unauthorised, true)).toBe('meddled');
+    expect(linkTroubleOf(unauthorised, false)).toBe('other_secret');
+    expect(linkTroubleOf(new PlenaryError('timed_out'), false)).toBe('no_answer');
   });
 });
 

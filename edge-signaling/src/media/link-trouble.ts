@@ -51,7 +51,7 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
 };
 
 /** Why a link ended whose other end failed to prove itself. Once both have done so, somebody between them changes their messages. */
-export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
+export function linkTroubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';
   return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
 }

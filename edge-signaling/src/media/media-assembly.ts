@@ -120,7 +120,7 @@ export class MediaAssembly {
     const evacuation = new Evacuation({ localRooms, directory, links, leaseMs: config.leaseMs, clock });
     directory.onRead((nodes) => {
       links.reconcile(nodes);
-      evacuation.look();
+      evacuation.check();
     });
   }
 

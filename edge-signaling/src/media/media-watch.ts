@@ -4,7 +4,7 @@ import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids'
 import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
 import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
 import type { ControlLinkListener } from './control-link.ts';
-import type { MediaLink } from './control-links.ts';
+import type { MediaNodeLink } from './control-links.ts';
 import type { Directory } from '../directory/directory.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
@@ -75,12 +75,12 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (mediaNodeId, news) => {
-    const { consumerId, trackId, isWayLost } = news;
+    const { consumerId, trackId, isPathLost } = news;
     this.#tell(mediaNodeId, news, (session) => {
       // Most often the track has ended. One that has not is read again when somebody subscribes to it.
-      if (isWayLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
+      if (isPathLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
       session.consumers.closed([consumerId]);
-      session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost });
+      session.socket?.notify('consumer.closed', { consumerId, trackId, isPathLost });
     });
   };
 
@@ -105,7 +105,7 @@ export class MediaWatch implements ControlLinkListener {
 
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (mediaNodeId, news) => {
     this.#tell(mediaNodeId, news, (session) => {
-      const media = session.mediaOf(news.epoch);
+      const media = session.mediaSessionOf(news.epoch);
       if (media !== undefined) inBackground(() => this.lose([{ session, media }], news.reason));
     });
   };
@@ -113,7 +113,7 @@ export class MediaWatch implements ControlLinkListener {
   /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL25). */
   readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
     this.#tell(mediaNodeId, news, (session) => {
-      const media = session.mediaOf(news.epoch);
+      const media = session.mediaSessionOf(news.epoch);
       if (media === undefined || !session.noteUnreached(mediaNodeId)) return;
       const isBetter = ({ mediaNodeId: other, state, isUnreached }: MediaNodeRecord): boolean =>
         state === 'serving' && !isUnreached && !session.unreachedNodes.includes(other);
@@ -181,7 +181,7 @@ export class MediaWatch implements ControlLinkListener {
   }
 
   /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
-  async #takeUpAgain(link: MediaLink): Promise<void> {
+  async #takeUpAgain(link: MediaNodeLink): Promise<void> {
     const hosted = this.#settings.localRooms.mediaOn(link.mediaNodeId);
     const another = hosted.filter(({ media }) => media.incarnation !== link.incarnation);
     await this.lose(another, 'node_lost');
@@ -192,7 +192,7 @@ export class MediaWatch implements ControlLinkListener {
     }
   }
 
-  async #attachAgain(link: MediaLink, { session, media }: HostedMedia): Promise<void> {
+  async #attachAgain(link: MediaNodeLink, { session, media }: HostedMedia): Promise<void> {
     try {
       const { alive } = await link.call('peer.attach', session.placedAt(media));
       if (!alive) await this.lose([{ session, media }], 'node_lost');
@@ -202,7 +202,7 @@ export class MediaWatch implements ControlLinkListener {
       // it frees whom nobody asks for.
       after(ATTACH_AGAIN_MS, () => {
         const { localRooms } = this.#settings;
-        const isLive = localRooms.holds(session) && session.mediaOf(media.epoch) !== undefined;
+        const isLive = localRooms.holds(session) && session.mediaSessionOf(media.epoch) !== undefined;
         if (link.isUp && isLive) inBackground(() => this.#attachAgain(link, { session, media }));
       }).unref();
     }
@@ -256,7 +256,7 @@ export class MediaWatch implements ControlLinkListener {
   #tell(mediaNodeId: MediaNodeId, news: PlacedPeer, tell: (session: Session) => void): void {
     const tellNow = (): void => {
       const session = this.#settings.localRooms.find(news.peerId);
-      if (session?.roomId === news.roomId && session.mediaOf(news.epoch)?.mediaNodeId === mediaNodeId)
+      if (session?.roomId === news.roomId && session.mediaSessionOf(news.epoch)?.mediaNodeId === mediaNodeId)
         tell(session);
     };
     const all = this.#kept.get(news.peerId);

@@ -36,12 +36,12 @@ describe('MoveReminder', () => {
     reminder.stop();
   });
 
-  it('[EP14] asks again while the client has not left its former media, and not whose media is lost', async () => {
+  it('[EP14] asks again while the client has not left its previous media, and not whose media is lost', async () => {
     const { parts, first, session, told, reminder } = await reminding();
     const second = await parts.place('ann', 'another', first.epoch);
     session.moveTo({ ...second, incarnation: undefined }, { ...first, incarnation: undefined });
     expect([told(), told()]).toEqual([[], ['media.move']]);
-    session.settle();
+    session.completeMove();
     expect([told(), told()].flat()).toEqual([]);
     session.notePlaced(EPOCH.parse(second.epoch + 1));
     session.noteMediaLost(second.epoch);

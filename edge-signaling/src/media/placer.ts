@@ -37,7 +37,7 @@ import type { Directory } from '../directory/directory.ts';
 import type { AdmissionGates } from '../entry/gates/admission-gates.ts';
 import type { Entrant, GatePlace } from '../entry/gates/entry-gate.ts';
 import type { EdgeMetrics } from '../metrics.ts';
-import type { MediaLink, MediaLinks } from './control-links.ts';
+import type { MediaNodeLink, MediaLinks } from './control-links.ts';
 import type { PeerDrops } from './peer-drops.ts';
 import { SilentNodes } from './silent-nodes.ts';
 
@@ -303,7 +303,7 @@ export class Placer {
     const { roomId, peerId, network, person, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
     const { admissions, links, clock } = this.#settings;
-    const admission = async (link: MediaLink): Promise<Hosted> => {
+    const admission = async (link: MediaNodeLink): Promise<Hosted> => {
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
       if (timeoutMs === 0) throw new PlenaryError('timed_out');
       // Who moves has the tracks already, and asks for them anew when its receivers stand.
@@ -355,7 +355,7 @@ export class Placer {
   }
 
   /** Notes whether a node answers. Where it had less than its time, or the link broke meanwhile, that cannot be told. */
-  async #noted<Reply>(link: MediaLink, timeoutMs: number, admitting: Promise<Reply>): Promise<Reply> {
+  async #noted<Reply>(link: MediaNodeLink, timeoutMs: number, admitting: Promise<Reply>): Promise<Reply> {
     const { mediaNodeId } = link;
     try {
       const reply = await admitting;

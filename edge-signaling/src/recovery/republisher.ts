@@ -5,7 +5,7 @@ import {
   every,
   inBackground,
 } from '@plenary/cluster';
-import type { Epoch, PeerFate, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
+import type { Epoch, PeerVerdict, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { EntryReconciler } from '../entries/entry-reconciler.ts';
@@ -16,7 +16,7 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 
 /** Told that a session is over here: another edge took it up (`moved`), or the peer was removed (`gone`). */
-export type OutdatedListener = (session: Session, fate: PeerFate) => void;
+export type OutdatedListener = (session: Session, verdict: PeerVerdict) => void;
 
 export interface RepublisherSettings {
   readonly edgeId: EdgeId;
@@ -99,23 +99,23 @@ export class Republisher {
     localRooms.noteEvent(roomId, result.lastEventId);
     localRooms.notePeople(roomId, result.peerCount);
     this.#obey(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
-    this.#removeAgain(roomId, result.strangers);
+    this.#removeAgain(roomId, result.unlisted);
     await entryReconciler.reconcile(roomId, result);
     if (!result.isRebuilding) channel.publishLocally(roomId, 'head', { lastEventId: result.lastEventId });
   }
 
   /** The store knows better than this edge what became of a session. */
-  #obey({ fates }: RepublishedPeers, told: ReadonlyMap<PeerId, Epoch>): void {
+  #obey({ verdicts }: RepublishedPeers, told: ReadonlyMap<PeerId, Epoch>): void {
     const { localRooms, drops } = this.#settings;
-    for (const { peerId, fate } of fates) {
+    for (const { peerId, verdict } of verdicts) {
       const session = localRooms.find(peerId);
       // It may have been taken up or moved while this was under way.
       if (session === undefined || session.media.holdEpoch !== told.get(peerId)) continue;
-      if (fate === 'gone') {
+      if (verdict === 'gone') {
         for (const { mediaNodeId } of session.allMedia)
           inBackground(() => drops.drop(mediaNodeId, session.placed));
       }
-      for (const listener of this.#listeners) listener(session, fate);
+      for (const listener of this.#listeners) listener(session, verdict);
     }
   }
 
@@ -123,9 +123,9 @@ export class Republisher {
    * Removes again who left, though the store forgot it (SPEC RC20). The other placements of this edge whose sessions it does
    * not hold are the sweep's.
    */
-  #removeAgain(roomId: RoomId, strangers: readonly Placement[]): void {
+  #removeAgain(roomId: RoomId, unlisted: readonly Placement[]): void {
     const { localRooms, departures, metrics } = this.#settings;
-    for (const { peerId, epoch, holdEpoch, mediaNodeId } of strangers) {
+    for (const { peerId, epoch, holdEpoch, mediaNodeId } of unlisted) {
       const placed = { roomId, peerId, epoch };
       if (localRooms.find(peerId) !== undefined || !departures.hasDeparted(placed)) continue;
       metrics.repairs.inc({ what: 'gone' });

@@ -21,7 +21,7 @@ const PEERS_AT_ONCE = 8;
 
 export interface SweeperSettings {
   readonly edgeId: EdgeId;
-  readonly placements: Pick<PlacementStore, 'formerPlacement' | 'all' | 'view'>;
+  readonly placements: Pick<PlacementStore, 'previousPlacement' | 'all' | 'view'>;
   readonly roomLog: Pick<RoomLog, 'endTracks' | 'removePeer'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
@@ -163,7 +163,7 @@ export class Sweeper {
 
   /**
    * The store says that this edge holds a session, and it does not: an unanswered command placed it, a failover brought it
-   * back, or a former life of this edge held it. Unless another edge says that it has it, it is removed (SPEC SE13).
+   * back, or a previous life of this edge held it. Unless another edge says that it has it, it is removed (SPEC SE13).
    */
   async #miss(roomId: RoomId, placement: Placement): Promise<void> {
     const { clock, departures, leaseMs, resumeWithinMs } = this.#settings;
@@ -189,14 +189,14 @@ export class Sweeper {
     const { channel, edgeId } = this.#settings;
     while (this.#toSeek.length > 0) {
       const peerIds = this.#toSeek.splice(0, MAX_SESSIONS_NAMED);
-      channel.tellEdges({ type: 'sessions.sought', peerIds, edgeId });
+      channel.tellEdges({ type: 'sessions.lookup', peerIds, edgeId });
     }
   }
 
   /** The holders of sessions in a room may not know of it, after a start anew: now and then they are told. */
   #seek(roomId: RoomId, holders: ReadonlySet<EdgeId>): void {
     if (this.#sweeps % SWEEPS_PER_SEEKING !== 0) return;
-    for (const edgeId of holders) this.#settings.channel.tellEdges({ type: 'room.sought', roomId, edgeId });
+    for (const edgeId of holders) this.#settings.channel.tellEdges({ type: 'room.lookup', roomId, edgeId });
   }
 
   /** Rooms in which this edge has had nothing for a while are swept no more. */
@@ -249,9 +249,9 @@ export class Sweeper {
     });
     const trackIds: TrackId[] = [];
     await sideBySide(lost, PEERS_AT_ONCE, async ({ trackId, peerId, epoch }) => {
-      const former = outdated.has(trackId) ? await placements.formerPlacement(roomId, peerId) : undefined;
+      const previous = outdated.has(trackId) ? await placements.previousPlacement(roomId, peerId) : undefined;
       // Its peer is moving, and goes on there until it has moved (SPEC EP7).
-      if (former?.epoch !== epoch) trackIds.push(trackId);
+      if (previous?.epoch !== epoch) trackIds.push(trackId);
     });
     if (trackIds.length === 0) return;
     channel.publishEvents(roomId, await roomLog.endTracks(roomId, trackIds, 'node_lost'));

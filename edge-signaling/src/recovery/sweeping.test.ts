@@ -63,7 +63,7 @@ describe('Sweeper', () => {
     await sweeper.sweep();
     await sweepLater(5_000);
     expect(parts.channel.told).toContainEqual({
-      type: 'sessions.sought',
+      type: 'sessions.lookup',
       peerIds: [ghost.peerId],
       edgeId: OWN_EDGE,
     });
@@ -79,9 +79,9 @@ describe('Sweeper', () => {
     for (const name of ['a', 'b', 'c']) await parts.place(name, 'node');
     sweeper.note(ROOM);
     await sweeper.sweep();
-    const asked = parts.channel.told.filter(({ type }) => type === 'sessions.sought');
+    const asked = parts.channel.told.filter(({ type }) => type === 'sessions.lookup');
     expect(asked).toEqual([
-      { type: 'sessions.sought', peerIds: [peer('a'), peer('b'), peer('c')], edgeId: OWN_EDGE },
+      { type: 'sessions.lookup', peerIds: [peer('a'), peer('b'), peer('c')], edgeId: OWN_EDGE },
     ]);
   });
 
@@ -107,7 +107,7 @@ describe('Sweeper', () => {
     await sweepLater(5_000);
     await sweepLater(LONG_MS);
     expect(await parts.placements.placementOf(ROOM, left.peerId)).toBeUndefined();
-    expect(parts.channel.told).toContainEqual({ type: 'room.sought', roomId: ROOM, edgeId: edge('other') });
+    expect(parts.channel.told).toContainEqual({ type: 'room.lookup', roomId: ROOM, edgeId: edge('other') });
   });
 
   it('[SE14] ends tracks of a placement that was replaced, though their node lives, and no others', async () => {
@@ -143,7 +143,7 @@ describe('Sweeper', () => {
     parts.hold(second);
     for (let sweep = 0; sweep < 3; sweep += 1) await sweepLater(5_000);
     expect((await parts.placements.view(ROOM)).tracks).toHaveLength(1);
-    await parts.placements.settlePeer(ROOM, peerId, second.epoch);
+    await parts.placements.completeMove(ROOM, peerId, second.epoch);
     for (let sweep = 0; sweep < 2; sweep += 1) await sweepLater(5_000);
     expect((await parts.placements.view(ROOM)).tracks).toEqual([]);
   });

@@ -3,13 +3,13 @@ import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids'
 import type { PlacedPeer } from '@plenary/cluster';
 import type { CarriedEvent } from '@plenary/cluster/protocol';
 import { EntryProjection } from '../entries/entry-projection.ts';
-import type { Session, SessionMedia } from '../entry/session.ts';
+import type { Session, MediaSession } from '../entry/session.ts';
 import { TrackCache } from './track-cache.ts';
 
 /** One media of a session. */
 export interface HostedMedia {
   readonly session: Session;
-  readonly media: SessionMedia;
+  readonly media: MediaSession;
 }
 
 interface LocalRoom {

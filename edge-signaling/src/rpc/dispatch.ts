@@ -3,14 +3,14 @@ import { PlenaryError, tellEntryFault, UnreadPayload } from '@plenary/cluster';
 import type { ErrorCode, Route } from '@plenary/cluster';
 import { REQUEST_COSTS, UNKNOWN_COST } from '../limits/cost.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { Connection } from '../entry/connection.ts';
-import { phasesOf } from '../entry/session-state.ts';
+import type { ClientConnection } from '../entry/client-connection.ts';
+import { phasesOf } from '../entry/socket-state.ts';
 import type { IncomingMessage } from '../transport/client-socket.ts';
 
 /** Requests of one socket that may be under way at a time. */
 export const MAX_REQUESTS_UNDER_WAY = 64;
 
-export type DispatchTable = Readonly<Record<ClientRequestName, Route<Connection>>>;
+export type DispatchTable = Readonly<Record<ClientRequestName, Route<ClientConnection>>>;
 
 export interface DispatcherSettings {
   readonly table: DispatchTable;
@@ -29,7 +29,7 @@ export class Dispatcher {
     this.#settings = settings;
   }
 
-  async onMessage(message: IncomingMessage, connection: Connection): Promise<void> {
+  async onMessage(message: IncomingMessage, connection: ClientConnection): Promise<void> {
     const { metrics, reportFault } = this.#settings;
     const name = this.#nameOf(message);
     const verdict = connection.charge({ work: name === undefined ? UNKNOWN_COST : REQUEST_COSTS[name] });
@@ -57,7 +57,7 @@ export class Dispatcher {
   async #answer(
     name: ClientRequestName | undefined,
     message: IncomingMessage,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<ReplyEnvelope> {
     try {
       return await this.#carryOut(name, message, connection);
@@ -70,7 +70,7 @@ export class Dispatcher {
   async #carryOut(
     name: ClientRequestName | undefined,
     message: IncomingMessage,
-    connection: Connection,
+    connection: ClientConnection,
   ): Promise<ReplyEnvelope> {
     if (name === undefined) return refusal('unknown_message');
     const [payload, ...more] = message.payloads;

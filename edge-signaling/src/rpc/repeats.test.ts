@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { costOf } from '../limits/cost.ts';
 import { LimitedLog } from '../limits/limited-log.ts';
 import { EdgeBudgets } from '../limits/meter.ts';
-import { Connection } from '../entry/connection.ts';
+import { ClientConnection } from '../entry/client-connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../testing/edge-parts.ts';
 import { handleSessionConfirm } from './handlers/entry.ts';
 import { handleMediaMoved, handleTransportConnect } from './handlers/media.ts';
@@ -41,9 +41,11 @@ const ANSWERED_ANEW: Partial<Record<ClientRequestName, string>> = {
 class CountingPlacements extends MemoryPlacementStore {
   settled = 0;
 
-  override async settlePeer(...parameters: Parameters<MemoryPlacementStore['settlePeer']>): Promise<void> {
+  override async completeMove(
+    ...parameters: Parameters<MemoryPlacementStore['completeMove']>
+  ): Promise<void> {
     this.settled += 1;
-    await super.settlePeer(...parameters);
+    await super.completeMove(...parameters);
   }
 }
 
@@ -62,7 +64,7 @@ async function somebody() {
   const session = parts.hold(await parts.place('ann', 'node'), socket);
   const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-  const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+  const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
   connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
   connection.apply({ type: 'entered', session });
   connection.payFrom(session, {});

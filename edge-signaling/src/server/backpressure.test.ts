@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { isBehind, MAX_SEND_BUFFER_BYTES, SlowClients } from './backpressure.ts';
+import { hasBackpressure, MAX_SEND_BUFFER_BYTES, SlowClients } from './backpressure.ts';
 
 describe('a client that does not read', () => {
   it.each([
@@ -7,7 +7,7 @@ describe('a client that does not read', () => {
     { waiting: MAX_SEND_BUFFER_BYTES, behind: false },
     { waiting: MAX_SEND_BUFFER_BYTES + 1, behind: true },
   ])('[RL7] with $waiting bytes waiting is behind: $behind', ({ waiting, behind }) => {
-    expect(isBehind(waiting)).toBe(behind);
+    expect(hasBackpressure(waiting)).toBe(behind);
   });
 
   it('[RL7] is counted once, however many of its messages could not be sent', () => {

@@ -13,7 +13,7 @@ import type { FrameGuard } from '../limits/frame-budgets.ts';
 export const MAX_SEND_BUFFER_BYTES = 4_194_304;
 
 /** Whether a client reads so little that nothing more is written to it, also no pong. */
-export const isBehind = (waitingBytes: number): boolean => waitingBytes > MAX_SEND_BUFFER_BYTES;
+export const hasBackpressure = (waitingBytes: number): boolean => waitingBytes > MAX_SEND_BUFFER_BYTES;
 
 /** Counts each slow client once: a carrier may tell of several messages before the connection is closed. */
 export class SlowClients {
@@ -47,7 +47,7 @@ export function boundOnNode(
   const countFrame = entry('socket', () => {
     // A ping is answered by the library, also for a client that does not read.
     const waitingBytes = connection.request.socket.writableLength;
-    if (isBehind(waitingBytes) || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();
+    if (hasBackpressure(waitingBytes) || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();
   });
   carried.websocket?.on('ping', countFrame);
   carried.websocket?.on('pong', countFrame);

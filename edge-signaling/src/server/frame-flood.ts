@@ -1,11 +1,11 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { FrameGuard, FrameVerdict } from '../limits/frame-budgets.ts';
+import type { FrameGuard, FrameBudgetVerdict } from '../limits/frame-budgets.ts';
 
 /**
  * What a client is told whose frame is not read, after which its connection ends (SPEC RL2, BU65); `undefined` where the frame
  * is read. A flood comes first: a binary frame of a flood is part of it.
  */
-export function faultOfFrame(verdict: FrameVerdict, isText: boolean): PlenaryError | undefined {
+export function faultOfFrame(verdict: FrameBudgetVerdict, isText: boolean): PlenaryError | undefined {
   if (verdict !== 'allowed') return new PlenaryError(verdict);
   return isText ? undefined : new PlenaryError('malformed_message', 'Binary frame.');
 }

@@ -23,7 +23,7 @@ import { EntryReconciler } from '../entries/entry-reconciler.ts';
 import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import type { MediaLink, MediaLinks } from '../media/control-links.ts';
+import type { MediaNodeLink, MediaLinks } from '../media/control-links.ts';
 import { PeerDrops } from '../media/peer-drops.ts';
 import { createEdgeMetrics } from '../metrics.ts';
 import { LocalRooms } from '../room/local-rooms.ts';
@@ -39,7 +39,7 @@ export const ROOM = room('room');
 type Script = (name: ControlRequestName, payload: unknown) => unknown;
 
 /** A link to a media node that answers as a test says, and remembers what it was asked. */
-export class ScriptedLink implements MediaLink {
+export class ScriptedLink implements MediaNodeLink {
   readonly mediaNodeId: MediaNodeId;
   readonly incarnation: Incarnation | undefined = undefined;
   readonly asked: { readonly name: ControlRequestName; readonly payload: unknown }[] = [];

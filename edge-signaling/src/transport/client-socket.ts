@@ -81,12 +81,12 @@ export const EDGE_MESSAGE = z.discriminatedUnion('type', [
     edgeId: EDGE_ID,
   }),
   z.object({
-    type: z.literal('sessions.sought'),
+    type: z.literal('sessions.lookup'),
     peerIds: z.array(PEER_ID).max(MAX_SESSIONS_NAMED),
     edgeId: EDGE_ID,
   }),
   z.object({ type: z.literal('purses.left'), purses: z.array(PURSE_LEFT).max(MAX_PURSES_NAMED) }),
-  z.object({ type: z.literal('room.sought'), roomId: ROOM_ID, edgeId: EDGE_ID }),
+  z.object({ type: z.literal('room.lookup'), roomId: ROOM_ID, edgeId: EDGE_ID }),
 ]);
 export type EdgeMessage =
   /** `edgeId` holds the sessions now, unless an edge took one up later: what is published again ends nothing (SPEC NS6). */
@@ -96,11 +96,11 @@ export type EdgeMessage =
       readonly edgeId: EdgeId;
     }
   /** The store names `edgeId` for these sessions, which does not have them: an edge that has one says so to the store. */
-  | { readonly type: 'sessions.sought'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
+  | { readonly type: 'sessions.lookup'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
   /** What sessions had left that another edge holds now: no more is in their purses there. */
   | { readonly type: 'purses.left'; readonly purses: readonly PurseLeft[] }
   /** `edgeId` holds sessions of the room by the store's account, and may not know it: it is to look after them. */
-  | { readonly type: 'room.sought'; readonly roomId: RoomId; readonly edgeId: EdgeId };
+  | { readonly type: 'room.lookup'; readonly roomId: RoomId; readonly edgeId: EdgeId };
 
 /** Notices to rooms. All edges hear them; while the store is away, only the sockets of this one. */
 export interface RoomChannel {

@@ -1,7 +1,7 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { endMediaLinks } from '../bots/media-link.ts';
+import { endMediaLinks } from '../bots/bot-transport.ts';
 import { runBotsPhase } from './bots-phase.ts';
 import { formatReport } from './report.ts';
 import { describeMachine } from './machine.ts';

@@ -3,7 +3,7 @@ import { cpus, loadavg, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
-export interface Machine {
+export interface MachineInfo {
   readonly cores: number;
   readonly model: string;
   readonly node: string;
@@ -16,7 +16,7 @@ export interface Machine {
 
 const WORKER_BUILD = z.looseObject({ srtp: z.string() });
 
-export function describeMachine(): Machine {
+export function describeMachine(): MachineInfo {
   const processors = cpus();
   return {
     cores: processors.length,

@@ -1,7 +1,7 @@
 /** `npm run bench:join`: what a join costs, and how long it takes until a picture is there. */
 import { writeFileSync } from 'node:fs';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
-import { endMediaLinks } from '../bots/media-link.ts';
+import { endMediaLinks } from '../bots/bot-transport.ts';
 import { runBotsPhase } from './bots-phase.ts';
 import type { BotsResult } from './bots-phase.ts';
 import { runBrowserPhase } from './browser-phase.ts';

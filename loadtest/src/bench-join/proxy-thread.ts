@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 import { ImpairmentProxy } from '../impairment/index.ts';
-import type { Impairment, Link } from '../impairment/index.ts';
+import type { Impairment, RelayedPort } from '../impairment/index.ts';
 import { PacketWatch } from './packet-watch.ts';
 
 const ENDPOINT = z.object({ host: z.string(), port: z.int() });
@@ -31,7 +31,7 @@ export class ProxyThread {
 
   /** @throws Error when one of the links cannot be listened on */
   static async start(options: {
-    readonly links: readonly Link[];
+    readonly links: readonly RelayedPort[];
     readonly impairment: Impairment;
   }): Promise<ProxyThread> {
     const worker = new Worker(new URL(import.meta.url), { workerData: options });

@@ -1,13 +1,13 @@
 import { figure, formatTable } from '../table.ts';
 import type { BotsResult, ByProcess } from './bots-phase.ts';
 import type { BrowserResult } from './browser-phase.ts';
-import type { Machine } from './machine.ts';
+import type { MachineInfo } from './machine.ts';
 import type { Summary } from './statistics.ts';
 
 /** Everything that one run found, as it is written to the JSON file. */
 export interface BenchReport {
   readonly takenAt: string;
-  readonly machine: Machine;
+  readonly machine: MachineInfo;
   readonly bots: BotsResult | null;
   readonly browser: readonly BrowserResult[];
   readonly aims: readonly Aim[];

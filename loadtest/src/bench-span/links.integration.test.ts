@@ -1,6 +1,6 @@
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import { afterAll, expect, it } from 'vitest';
-import { endMediaLinks } from '../bots/media-link.ts';
+import { endMediaLinks } from '../bots/bot-transport.ts';
 import { measureHop } from './hop.ts';
 import { measureLinks } from './links.ts';
 import { measurePipeCpu } from './pipe-cpu.ts';

@@ -120,7 +120,7 @@ function goAway(viewer: Bot, trackId: Awaited<ReturnType<Bot['publish']>>, wayOu
   }
 }
 
-/** When the link last took a packet as large as the track's, as seen at the first look after it. */
+/** When the link last took a packet as large as the track's, as seen at the first check after it. */
 async function lastMediaOn(spanning: SpanningCluster): Promise<number> {
   const look = async () => (await spanning.datacenters.sent('gra', 'sbg')).bytes;
   let lastMs = performance.now();

@@ -1,7 +1,7 @@
 /** `npm run bench:span`: what it costs that a room spans media nodes. */
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '../bench-join/machine.ts';
-import { endMediaLinks } from '../bots/media-link.ts';
+import { endMediaLinks } from '../bots/bot-transport.ts';
 import { hopSection } from './hop.ts';
 import { linksSection } from './links.ts';
 import { parseSpanOptions, USAGE } from './options.ts';

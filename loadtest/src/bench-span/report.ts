@@ -1,4 +1,4 @@
-import type { Machine } from '../bench-join/machine.ts';
+import type { MachineInfo } from '../bench-join/machine.ts';
 import { figure, formatTable } from '../table.ts';
 import { isReached } from './section.ts';
 import type { SpanAim, SpanResult } from './section.ts';
@@ -6,7 +6,7 @@ import type { SpanAim, SpanResult } from './section.ts';
 /** Everything that one run found, as it is written to the JSON file. */
 export interface SpanReport {
   readonly takenAt: string;
-  readonly machine: Machine;
+  readonly machine: MachineInfo;
   /** By the section's name. */
   readonly sections: Readonly<Record<string, SpanResult>>;
 }

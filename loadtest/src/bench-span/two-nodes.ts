@@ -1,6 +1,6 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
-import { Crowd, SPREAD } from '../spanning/crowd.ts';
+import { SpanningCrowd, SPREAD } from '../spanning/spanning-crowd.ts';
 
 /** 1.8 Mbit/s in packets as large as those of a camera. */
 export const CAMERA = { intervalMs: 5, payloadBytes: 1_100 };
@@ -10,7 +10,7 @@ export interface TwoNodes {
   readonly cluster: LocalCluster;
   readonly home: RunningMediaNode;
   readonly other: RunningMediaNode;
-  readonly crowd: Crowd;
+  readonly crowd: SpanningCrowd;
   stop(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export async function startTwoNodes(): Promise<TwoNodes> {
   });
   const [home, other] = cluster.mediaNodes;
   if (home === undefined || other === undefined) throw new Error('the cluster has two media nodes');
-  const crowd = new Crowd(cluster);
+  const crowd = new SpanningCrowd(cluster);
   return {
     cluster,
     home,

@@ -1,14 +1,14 @@
 import { TRANSPORT_ID } from '@plenary/cluster/protocol';
 import type { ClientRequestInput, Epoch, MediaOffer, TransportId } from '@plenary/cluster/protocol';
 import { receivingCapabilities } from './bot-capabilities.ts';
-import { MediaLink } from './media-link.ts';
+import { BotTransport } from './bot-transport.ts';
 
 /** The transports of one media of a bot; one that moves has two for a while. */
 export interface BotMedia {
   readonly epoch: Epoch;
   readonly mediaNodeId: string;
-  readonly receive: MediaLink;
-  readonly send: MediaLink | undefined;
+  readonly receive: BotTransport;
+  readonly send: BotTransport | undefined;
   readonly sendTransportId: TransportId | undefined;
 }
 
@@ -20,8 +20,8 @@ export interface LinkHandlers {
 
 /** Links that lead nowhere yet. */
 export interface BotLinks {
-  readonly receive: MediaLink;
-  readonly send: MediaLink | undefined;
+  readonly receive: BotTransport;
+  readonly send: BotTransport | undefined;
 }
 
 /** What links are made of. */
@@ -35,8 +35,8 @@ export interface LinkOptions {
 export function makeLinks(options: LinkOptions, { received, feedback }: LinkHandlers): BotLinks {
   const { name, bindAddress, canPublish } = options;
   return {
-    receive: new MediaLink(name, 'receive', received, bindAddress),
-    send: canPublish ? new MediaLink(name, 'send', feedback, bindAddress) : undefined,
+    receive: new BotTransport(name, 'receive', received, bindAddress),
+    send: canPublish ? new BotTransport(name, 'send', feedback, bindAddress) : undefined,
   };
 }
 

@@ -135,7 +135,7 @@ export class BotPublications {
   }
 
   /** The media of before is closed, and its tracks with it. */
-  settle(): void {
+  completeMove(): void {
     for (const { track } of this.#sendings) track.dispatch({ type: 'carries', attempt: track.state.attempt });
   }
 

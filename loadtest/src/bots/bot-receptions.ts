@@ -173,7 +173,7 @@ export class BotReceptions {
   }
 
   /** The media of before is closed: nothing comes by it. */
-  settle(): void {
+  completeMove(): void {
     const epoch = this.#environment.epoch();
     for (const reception of [...this.#byConsumer.values()])
       if (reception.epoch !== epoch && reception.place.current === reception)

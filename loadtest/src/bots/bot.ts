@@ -95,8 +95,8 @@ export class Bot {
       },
       isMoved: () => this.#receptions.isMoved && this.#publications.isMoved,
       settled: () => {
-        this.#publications.settle();
-        this.#receptions.settle();
+        this.#publications.completeMove();
+        this.#receptions.completeMove();
       },
       note,
     });

@@ -3,8 +3,8 @@ import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
 import type { ClientReply, ClientRequestInput, ClientRequestName, Session } from '@plenary/cluster/protocol';
 import type { SessionKey } from '@plenary/web/client';
 import { backOff } from './back-off.ts';
-import { EdgeConnection } from './edge-connection.ts';
-import type { Notice } from './edge-connection.ts';
+import { BotConnection } from './bot-connection.ts';
+import type { Notice } from './bot-connection.ts';
 import { ToldEvents } from './told-events.ts';
 
 /** How long the edge in use may take to answer what it was asked before, in milliseconds. */
@@ -24,7 +24,7 @@ export interface EdgeSessionHandlers {
 /** A bot's way to its edge. An edge that will go is left for another one while it goes on (SPEC DR5). */
 export class EdgeSession {
   readonly #handlers: EdgeSessionHandlers;
-  #connection: EdgeConnection | undefined;
+  #connection: BotConnection | undefined;
   /** What connections of before got that did not fit a schema. */
   #malformedBefore = 0;
   #session: Session | undefined;
@@ -61,7 +61,7 @@ export class EdgeSession {
     if (this.#isLeaving) void this.#handOver();
   }
 
-  /** @throws PlenaryError as {@link EdgeConnection.request} */
+  /** @throws PlenaryError as {@link BotConnection.request} */
   async request<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
@@ -76,10 +76,10 @@ export class EdgeSession {
     this.#connection?.close();
   }
 
-  async #connect(edgeUrl: string): Promise<EdgeConnection> {
-    const opened: { connection?: EdgeConnection } = {};
+  async #connect(edgeUrl: string): Promise<BotConnection> {
+    const opened: { connection?: BotConnection } = {};
     const isInUse = (): boolean => this.#connection !== undefined && this.#connection === opened.connection;
-    opened.connection = await EdgeConnection.open(edgeUrl, {
+    opened.connection = await BotConnection.open(edgeUrl, {
       notice: (notice) => {
         if (isInUse()) this.#take(notice);
         else if (opened.connection?.isOpen !== false) this.#early.push(notice);
@@ -92,7 +92,7 @@ export class EdgeSession {
     return opened.connection;
   }
 
-  #use(connection: EdgeConnection): void {
+  #use(connection: BotConnection): void {
     this.#connection = connection;
     for (const notice of this.#early.splice(0)) this.#take(notice);
   }
@@ -137,7 +137,7 @@ export class EdgeSession {
     }
   }
 
-  async #goElsewhere(from: EdgeConnection): Promise<void> {
+  async #goElsewhere(from: BotConnection): Promise<void> {
     const others = (this.#session?.edges ?? []).filter(({ edgeId }) => edgeId !== this.#session?.edgeId);
     const edge = others[Math.floor(Math.random() * others.length)];
     if (edge === undefined) throw new PlenaryError('timed_out', 'There is no other edge.');
@@ -164,7 +164,7 @@ export class EdgeSession {
     }
   }
 
-  async #resume(next: EdgeConnection): Promise<ClientReply<'resume'>> {
+  async #resume(next: BotConnection): Promise<ClientReply<'resume'>> {
     const { roomId, sessionToken } = this.#session ?? {};
     const lastEventId = this.#events.newest;
     if (

@@ -4,5 +4,5 @@ export { Bot, type BotOptions } from './bot.ts';
 export type { PublishOptions } from './bot-publications.ts';
 export type { ReceivedStream } from './bot-receptions.ts';
 export { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
-export { endMediaLinks } from './media-link.ts';
+export { endMediaLinks } from './bot-transport.ts';
 export { isRtcp, readRtpSsrc, readRtpTimestamp } from './rtp-packet.ts';

@@ -4,7 +4,7 @@ import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Bot } from './bot.ts';
 import { joinCluster } from './join-cluster.ts';
-import { endMediaLinks } from './media-link.ts';
+import { endMediaLinks } from './bot-transport.ts';
 
 /** Of 20 ms each, which take longer than the node gives out a count. */
 const PACKETS_PER_COUNT = 25;

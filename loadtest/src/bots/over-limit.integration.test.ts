@@ -4,7 +4,7 @@ import type { TrackId } from '@plenary/cluster/protocol';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { joinCluster } from './join-cluster.ts';
-import { endMediaLinks } from './media-link.ts';
+import { endMediaLinks } from './bot-transport.ts';
 import type { Bot } from './bot.ts';
 
 /** What everything of one person may have here, in kbit/s; the sender below has ten times as much. */

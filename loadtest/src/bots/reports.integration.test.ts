@@ -8,7 +8,7 @@ import { makeJoinToken } from '../join-token.ts';
 import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
 import { EdgeSession } from './edge-session.ts';
 import { joinCluster } from './join-cluster.ts';
-import { endMediaLinks } from './media-link.ts';
+import { endMediaLinks } from './bot-transport.ts';
 import { isRtcp, readRtpSsrc } from './rtp-packet.ts';
 
 const ROOM = 'reports';

@@ -5,14 +5,14 @@ import { TcpRelay } from './tcp-relay.ts';
 import { UdpRelay } from './udp-relay.ts';
 
 /** One relayed port. */
-export interface Link {
+export interface RelayedPort {
   readonly protocol: 'udp' | 'tcp';
   readonly listen: Endpoint;
   readonly target: Endpoint;
 }
 
 export interface ImpairmentProxyOptions {
-  readonly links: readonly Link[];
+  readonly links: readonly RelayedPort[];
   readonly impairment: Impairment;
   /** Makes jitter and loss repeatable. */
   readonly seed?: number;

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { figure, formatTable } from '../table.ts';
 import { parseLoadOptions, USAGE } from './options.ts';
 import { runK6 } from './run-k6.ts';
-import type { LoadResult } from './run-k6.ts';
+import type { JoinLoadResult } from './run-k6.ts';
 import { findRunningTarget, startTarget } from './target.ts';
 
 const TRENDS = [
@@ -12,7 +12,7 @@ const TRENDS = [
   ['plenary_chat_ms', 'own chat message, come back'],
 ] as const;
 
-function formatResult({ metrics, output, passed }: LoadResult): string {
+function formatResult({ metrics, output, passed }: JoinLoadResult): string {
   const value = (metric: string, name: string): number | undefined => metrics[metric]?.values[name];
   const joins = value('plenary_joined', 'passes') ?? 0;
   const failed = value('plenary_joined', 'fails') ?? 0;

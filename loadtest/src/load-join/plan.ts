@@ -4,7 +4,7 @@ import { receivingCapabilities } from '../bots/bot-capabilities.ts';
 import type { ApiCredentials } from '../join-token.ts';
 
 /** What `k6/join.js` reads. Holds a secret, so the file is for its owner alone and goes when the run is over. */
-export interface LoadPlan extends ApiCredentials {
+export interface JoinLoadPlan extends ApiCredentials {
   readonly edgeUrls: readonly string[];
   readonly protocolVersion: number;
   readonly rtpCapabilities: RtpCapabilities;
@@ -36,9 +36,9 @@ export function refuseForeignTargets(urls: readonly string[]): void {
 /** @throws Error when an edge is not on this machine */
 export function makePlan(
   target: { readonly edgeUrls: readonly string[]; readonly credentials: ApiCredentials },
-  shape: Pick<LoadPlan, 'roomSize' | 'holdMs' | 'vus' | 'duration' | 'iterations'>,
+  shape: Pick<JoinLoadPlan, 'roomSize' | 'holdMs' | 'vus' | 'duration' | 'iterations'>,
   summaryFile: string,
-): LoadPlan {
+): JoinLoadPlan {
   if (target.edgeUrls.length === 0) throw new Error('the cluster has no edge');
   refuseForeignTargets(target.edgeUrls);
   const { apiKey, apiSecret } = target.credentials;

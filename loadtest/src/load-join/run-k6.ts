@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { ApiCredentials } from '../join-token.ts';
 import { makePlan } from './plan.ts';
-import type { LoadPlan } from './plan.ts';
+import type { JoinLoadPlan } from './plan.ts';
 
 const SCRIPT = fileURLToPath(new URL('../k6/join.js', import.meta.url));
 /** Where `npm run setup` puts it. */
@@ -19,7 +19,7 @@ const SUMMARY = z.object({
   metrics: z.record(z.string(), z.object({ type: z.string(), values: z.record(z.string(), z.number()) })),
 });
 
-export interface LoadResult {
+export interface JoinLoadResult {
   /** False when a join or a check failed. */
   readonly passed: boolean;
   readonly metrics: Readonly<
@@ -35,8 +35,8 @@ export interface LoadResult {
  */
 export async function runK6(
   target: { readonly edgeUrls: readonly string[]; readonly credentials: ApiCredentials },
-  shape: Pick<LoadPlan, 'roomSize' | 'holdMs' | 'vus' | 'duration' | 'iterations'>,
-): Promise<LoadResult> {
+  shape: Pick<JoinLoadPlan, 'roomSize' | 'holdMs' | 'vus' | 'duration' | 'iterations'>,
+): Promise<JoinLoadResult> {
   const folder = await mkdtemp(join(tmpdir(), 'plenary-k6-'));
   try {
     const summaryFile = join(folder, 'summary.json');

@@ -8,7 +8,7 @@ import type {
 import type { Bot, BotOptions } from '../bots/bot.ts';
 import { Distance } from '../impairment/index.ts';
 import type { Impairment } from '../impairment/index.ts';
-import { Crowd, SPREAD } from './crowd.ts';
+import { SpanningCrowd, SPREAD } from './spanning-crowd.ts';
 
 export interface SpanningOptions {
   readonly datacenters: readonly DatacenterSize[];
@@ -27,13 +27,13 @@ export class SpanningCluster {
   readonly cluster: LocalCluster;
   readonly datacenters: LocalDatacenters;
   readonly #distance: Distance | undefined;
-  readonly #crowd: Crowd;
+  readonly #crowd: SpanningCrowd;
 
   private constructor(cluster: LocalCluster, datacenters: LocalDatacenters, distance: Distance | undefined) {
     this.cluster = cluster;
     this.datacenters = datacenters;
     this.#distance = distance;
-    this.#crowd = new Crowd(cluster, datacenters.hostAddress);
+    this.#crowd = new SpanningCrowd(cluster, datacenters.hostAddress);
   }
 
   /** @throws LocalClusterError when this machine cannot make datacenters, or a process does not start */

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTestNode, TestStore } from '../testing/test-node.ts';
+import { startTestNode, TestNodeStore } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
 const UPGRADE =
@@ -12,7 +12,7 @@ const OTHER_PATHS = ['/', '/elsewhere', '/socket.io', '/socket.iox/'];
 
 let testNode: TestNode;
 beforeAll(async () => {
-  testNode = await startTestNode(new TestStore());
+  testNode = await startTestNode(new TestNodeStore());
 });
 afterAll(() => testNode.node.stop());
 

@@ -27,13 +27,13 @@ import type {
   Logger,
   MediaNodeId,
   PlenaryError,
-  PortGuard,
+  PortGate,
   ReplyEnvelope,
   ServedLink,
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { Rooms } from '../room/rooms.ts';
-import { ControlLink } from './control-link.ts';
+import { AcceptedControlLink } from './accepted-control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
@@ -50,7 +50,7 @@ export interface ControlServerOptions {
   /** With what the node proves who it is, and whom it believes. */
   readonly identity: ControlIdentity;
   /** Watches connections until they have proven who they are. */
-  readonly guard: Pick<PortGuard, 'proven'>;
+  readonly guard: Pick<PortGate, 'proven'>;
   readonly rooms: Rooms;
   /** The open links, which the server keeps. */
   readonly links: OpenLinks;
@@ -161,7 +161,7 @@ export class ControlServer {
   }
 
   /** A caller takes nothing any more of what it is sent, and says that it lives all the same (SPEC CL16). */
-  #cutOff({ kind, id }: ControlLink['caller']): void {
+  #cutOff({ kind, id }: AcceptedControlLink['caller']): void {
     const { metrics, logger } = this.#options;
     metrics.limited.inc({ scope: 'link', resource: 'bytes' });
     this.#lines.say(
@@ -190,7 +190,7 @@ export class ControlServer {
     const { caller } = served;
     const { metrics, logger, mediaNodeId, incarnation, machineId, pipeAddresses, datacenter, rooms } =
       this.#options;
-    const link = new ControlLink(served, this.#budgets);
+    const link = new AcceptedControlLink(served, this.#budgets);
     this.#options.guard.proven(socket.request);
     this.#options.links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
@@ -232,7 +232,7 @@ export class ControlServer {
     else this.#options.onEdge();
   }
 
-  #answer(link: ControlLink, name: string, payload: unknown, acknowledge: AnswerRequest): void {
+  #answer(link: AcceptedControlLink, name: string, payload: unknown, acknowledge: AnswerRequest): void {
     const { metrics, logger } = this.#options;
     const refuse = (error: PlenaryError): ReplyEnvelope => ({ ok: false, error: error.toWire() });
     inBackground(() =>

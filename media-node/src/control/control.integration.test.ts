@@ -11,7 +11,7 @@ import { mediaRequest, opusParameters, TEST_DTLS, vp8Parameters } from '../testi
 import { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
-  TestStore,
+  TestNodeStore,
   connectEdge,
   startTestNode,
   testRoom,
@@ -20,7 +20,7 @@ import {
 import type { TestNode } from '../testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let testNode: TestNode;
 let edge: TestEdge;
 

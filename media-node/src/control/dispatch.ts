@@ -1,11 +1,11 @@
 import { CONTROL_REQUESTS, PlenaryError, route, toPlenaryError } from '@plenary/cluster';
 import type { ControlCaller, ControlRequestName, ReplyEnvelope, Route, RouteOptions } from '@plenary/cluster';
 import type { Rooms } from '../room/rooms.ts';
-import type { ControlLink } from './control-link.ts';
+import type { AcceptedControlLink } from './accepted-control-link.ts';
 import type { NodeBudgets } from './node-budgets.ts';
 
 /** A control link as those who answer it see it. */
-type AnsweredLink = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
+type AnsweredLink = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 
 /** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL20). */
 const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>

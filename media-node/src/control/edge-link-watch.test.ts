@@ -33,7 +33,7 @@ const watchWith = (leaseMs: number): EdgeLinkWatch =>
 
 async function lookFor(ms: number): Promise<void> {
   for (let passed = 0; passed <= ms; passed += 2_500) {
-    await watch.look();
+    await watch.check();
     clock.advance(2_500);
   }
 }
@@ -42,9 +42,9 @@ describe('whether edges have a link to a media node', () => {
   it('[HL16] is found missing after ten seconds in which edges served, and not before', async () => {
     await lookFor(7_500);
     expect(watch.isUnlinked).toBe(false);
-    await watch.look();
+    await watch.check();
     expect(watch.isUnlinked).toBe(true);
-    await watch.look();
+    await watch.check();
     expect(changes).toEqual([true]);
   });
 
@@ -59,11 +59,11 @@ describe('whether edges have a link to a media node', () => {
   it('[HL16] begins anew where edges come, go or have a link in between', async () => {
     await lookFor(7_500);
     edges = [];
-    await watch.look();
+    await watch.check();
     edges = SERVING;
     await lookFor(7_500);
     hasLink = true;
-    await watch.look();
+    await watch.check();
     hasLink = false;
     await lookFor(7_500);
     expect(changes).toEqual([]);
@@ -77,7 +77,7 @@ describe('whether edges have a link to a media node', () => {
     hasLink = false;
     await lookFor(10_000);
     edges = [];
-    await watch.look();
+    await watch.check();
     expect(changes).toEqual([true, false, true, false]);
   });
 

@@ -39,7 +39,7 @@ export class EdgeLinkWatch {
   }
 
   start(): void {
-    this.#timer = every(LOOK_EVERY_MS, () => inBackground(() => this.look()));
+    this.#timer = every(LOOK_EVERY_MS, () => inBackground(() => this.check()));
   }
 
   stop(): void {
@@ -52,7 +52,7 @@ export class EdgeLinkWatch {
   }
 
   /** Never rejects. */
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const { hasEdgeLink, liveEdges, leaseMs, clock } = this.#options;
     if (hasEdgeLink()) {
       this.opened();

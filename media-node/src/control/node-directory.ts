@@ -19,7 +19,7 @@ export class NodeDirectory {
   /** Where each node was last seen, also of those whose lease has lapsed while they still send. */
   readonly #datacenters = new LRUCache<MediaNodeId, DatacenterId>({ max: MAX_REMEMBERED });
   #refreshing: Promise<void> | undefined;
-  #looking: Promise<void> | undefined;
+  #lookup: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
@@ -42,7 +42,7 @@ export class NodeDirectory {
 
   /** A living node; one that is not known yet is looked for. @throws PlenaryError `media_unavailable` */
   async find(mediaNodeId: MediaNodeId): Promise<MediaNodeRecord> {
-    if (!this.#records.has(mediaNodeId)) await this.#look();
+    if (!this.#records.has(mediaNodeId)) await this.#refreshForMissing();
     const record = this.#records.get(mediaNodeId);
     if (record === undefined) throw new PlenaryError('media_unavailable', `No living node ${mediaNodeId}.`);
     return record;
@@ -54,11 +54,11 @@ export class NodeDirectory {
   }
 
   /** Reads anew for a node that is missing; who asks too soon after the last reading waits, rather than being sent away. */
-  #look(): Promise<void> {
-    this.#looking ??= this.#refreshLater().finally(() => {
-      this.#looking = undefined;
+  #refreshForMissing(): Promise<void> {
+    this.#lookup ??= this.#refreshLater().finally(() => {
+      this.#lookup = undefined;
     });
-    return this.#looking;
+    return this.#lookup;
   }
 
   async #refreshLater(): Promise<void> {

@@ -4,13 +4,13 @@ import { mintIncarnation } from '@plenary/cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
 /** More than a machine stands still before somebody takes them up, and short enough to be waited for. */
 const GRACE_MS = 5_000;
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let testNode: TestNode;
 let edge: TestEdge;
 

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum } from '../testing/metric-values.ts';
 import { TestEdge } from '../testing/test-edge.ts';
-import { startTestNode, TestStore, TEST_SECRET } from '../testing/test-node.ts';
+import { startTestNode, TestNodeStore, TEST_SECRET } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
 /** Carries bytes both ways, and keeps what was said. */
@@ -82,7 +82,7 @@ let testNode: TestNode;
 let between: Eavesdropper;
 let url: string;
 beforeAll(async () => {
-  testNode = await startTestNode(new TestStore());
+  testNode = await startTestNode(new TestNodeStore());
   between = new Eavesdropper(testNode.config.port);
   url = await between.listen();
 });

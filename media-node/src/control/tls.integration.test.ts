@@ -15,7 +15,7 @@ import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { metricSum } from '../testing/metric-values.ts';
 import { TestEdge } from '../testing/test-edge.ts';
-import { startTestNode, testConfig, TestStore, TEST_SECRET } from '../testing/test-node.ts';
+import { startTestNode, testConfig, TestNodeStore, TEST_SECRET } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
 /** Connections of one address beyond those that it may hold. */
@@ -38,7 +38,7 @@ beforeAll(async () => {
   stranger = createAuthority(folder, 'another');
   install(authority, 'first');
   const plain = testConfig();
-  testNode = await startTestNode(new TestStore(), {
+  testNode = await startTestNode(new TestNodeStore(), {
     ...plain,
     controlUrl: plain.controlUrl.replace('http:', 'https:'),
     operators: { ...plain.operators, tls: { certFile, keyFile } },

@@ -4,10 +4,10 @@ import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { z } from 'zod';
 import { metricSum } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { connectEdge, startTestNode, TestStore } from '../testing/test-node.ts';
+import { connectEdge, startTestNode, TestNodeStore } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let testNode: TestNode;
 beforeAll(async () => {
   testNode = await startTestNode(store);

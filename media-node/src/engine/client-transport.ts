@@ -269,7 +269,7 @@ export class ClientTransport {
     this.#transport.close();
   }
 
-  /** The client is reached by another path: what was under way on the former one is lost, in both directions. */
+  /** The client is reached by another path: what was under way on the previous one is lost, in both directions. */
   #askForPictures(): void {
     for (const producerId of this.#videoProducerIds) this.#keyFrames.askForTrack(producerId);
     for (const consumer of this.#videoConsumers) if (!consumer.paused) this.#keyFrames.askFor(consumer);

@@ -43,7 +43,7 @@ export class LayerStart {
       if (this.#looks.has(slot)) continue;
       const timer = after(slot * LOOK_EVERY_MS - nowMs, () => {
         this.#looks.delete(slot);
-        this.#look();
+        this.#check();
       });
       this.#looks.set(slot, timer);
     }
@@ -54,7 +54,7 @@ export class LayerStart {
     this.#looks.clear();
   }
 
-  #look(): void {
+  #check(): void {
     this.#consumers()
       .find(({ isStarved }) => isStarved)
       ?.chooseAgain()

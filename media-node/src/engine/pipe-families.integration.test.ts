@@ -77,32 +77,38 @@ const hasIpv6 = Object.values(networkInterfaces()).some((each) =>
 
 describe.runIf(hasIpv6)('RTP through a pipe', () => {
   test.each([
-    { says: 'of two hosts', family: 'ipv4', srtp: true, home: [addressOf('127.0.0.2')], away: [FOUR] },
+    { title: 'of two hosts', family: 'ipv4', srtp: true, home: [addressOf('127.0.0.2')], away: [FOUR] },
     {
-      says: 'to a host name',
+      title: 'to a host name',
       family: 'ipv4',
       srtp: true,
       home: [addressOf('127.0.0.1', 'localhost')],
       away: [addressOf('127.0.0.2')],
     },
-    { says: 'of IPv6', family: 'ipv6', srtp: false, home: [SIX], away: [SIX] },
-    { says: 'of IPv6, encrypted', family: 'ipv6', srtp: true, home: [SIX], away: [SIX] },
+    { title: 'of IPv6', family: 'ipv6', srtp: false, home: [SIX], away: [SIX] },
+    { title: 'of IPv6, encrypted', family: 'ipv6', srtp: true, home: [SIX], away: [SIX] },
     {
-      says: 'from a node of both to one of IPv6',
+      title: 'from a node of both to one of IPv6',
       family: 'ipv6',
       srtp: false,
       home: [FOUR, SIX],
       away: [SIX],
     },
-    { says: 'from one of IPv4 to one of both', family: 'ipv4', srtp: false, home: [FOUR], away: [FOUR, SIX] },
     {
-      says: 'on every interface',
+      title: 'from one of IPv4 to one of both',
+      family: 'ipv4',
+      srtp: false,
+      home: [FOUR],
+      away: [FOUR, SIX],
+    },
+    {
+      title: 'on every interface',
       family: 'ipv6',
       srtp: true,
       home: [addressOf('0.0.0.0', '127.0.0.1'), addressOf('::', '::1')],
       away: [addressOf('::', '::1')],
     },
-  ] as const)('[PS10] flows: $says', async ({ family, srtp, home, away }) => {
+  ] as const)('[PS10] flows: $title', async ({ family, srtp, home, away }) => {
     const [homeRouter, awayRouter] = await Promise.all([startRouter(home), startRouter(away)]);
     const trackId = await feedTrack(homeRouter);
     const options = { reach: 'announced', srtp, family } as const;

@@ -22,7 +22,7 @@ export interface PortFault {
   /** Whether something else has it, so that other ports may do. */
   readonly taken: boolean;
   /** One sentence that names the port and, where that can be read, the process that has it. */
-  readonly says: string;
+  readonly message: string;
 }
 
 /**
@@ -68,18 +68,18 @@ function faultOf(
   error: Error & { code?: string },
 ): PortFault {
   const what = `${protocol.toUpperCase()} port ${port} on ${listenIp}`;
-  if (error.code === 'EACCES') return { taken: false, says: `${what} ${notAllowed(port)}` };
+  if (error.code === 'EACCES') return { taken: false, message: `${what} ${notAllowed(port)}` };
   if (error.code === 'EADDRNOTAVAIL')
     return {
       taken: false,
-      says: `${what} cannot be bound: no interface of this machine has that address (PLENARY_LISTEN_IP; without it PLENARY_ANNOUNCED_ADDRESS)`,
+      message: `${what} cannot be bound: no interface of this machine has that address (PLENARY_LISTEN_IP; without it PLENARY_ANNOUNCED_ADDRESS)`,
     };
   if (error.code !== 'EADDRINUSE')
-    return { taken: false, says: `${what} cannot be bound (${error.message})` };
+    return { taken: false, message: `${what} cannot be bound (${error.message})` };
   const holder = findPortHolder(protocol, port, listenIp);
-  if (holder === undefined) return { taken: true, says: `${what} is taken by another process` };
+  if (holder === undefined) return { taken: true, message: `${what} is taken by another process` };
   const command = holder.command === '' ? '' : ` (${holder.command})`;
-  return { taken: true, says: `${what} is taken by process ${holder.pid}${command}` };
+  return { taken: true, message: `${what} is taken by process ${holder.pid}${command}` };
 }
 
 /**

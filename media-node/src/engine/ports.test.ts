@@ -9,7 +9,7 @@ import { ephemeralFault, loneLowPort, parsePortRanges, planPorts } from './port-
 import { restartDelayMs } from './worker-pool.ts';
 import { selectWorker } from './select-worker.ts';
 
-const PORT_FAULT = z.object({ taken: z.boolean(), says: z.string() });
+const PORT_FAULT = z.object({ taken: z.boolean(), message: z.string() });
 const slice = (firstPort: number, lastPort: number) => ({ firstPort, lastPort });
 
 describe('the port slice', () => {
@@ -62,7 +62,7 @@ describe('the port slice', () => {
       });
       const fault = await findPortFault(slice(12_340, 12_359), [12_340], [wants]);
       expect(fault?.taken).toBe(true);
-      expect(fault?.says).toContain(`UDP port ${taken} on ${wants} is taken by process ${process.pid} (`);
+      expect(fault?.message).toContain(`UDP port ${taken} on ${wants} is taken by process ${process.pid} (`);
       await new Promise<void>((resolve) => {
         socket.close(resolve);
       });
@@ -83,7 +83,7 @@ describe('the port slice', () => {
     );
     expect(await findPortFault(slice(12_360, 12_379), [webRtc], ['127.0.0.1'])).toBeUndefined();
     const fault = await findPortFault(slice(12_360, 12_379), [webRtc], ['127.0.0.1', '127.0.0.2']);
-    expect(fault?.says).toContain(`TCP port ${webRtc} on 127.0.0.2 is taken by process ${process.pid}`);
+    expect(fault?.message).toContain(`TCP port ${webRtc} on 127.0.0.2 is taken by process ${process.pid}`);
     await Promise.all(
       servers.map(
         (server) =>
@@ -126,7 +126,7 @@ describe('the port slice', () => {
     });
     const fault = PORT_FAULT.parse(JSON.parse(said));
     expect(fault.taken).toBe(false);
-    expect(fault.says).toMatch(
+    expect(fault.message).toMatch(
       /^UDP port 1 on 127\.0\.0\.1 may not be bound.*ip_unprivileged_port_start=1 .*CAP_NET_BIND_SERVICE/,
     );
   });
@@ -134,7 +134,7 @@ describe('the port slice', () => {
   test('[PO4] an address that this machine does not have is another fault than a port that is taken', async () => {
     const fault = await findPortFault(slice(12_380, 12_389), [], ['192.0.2.1']);
     expect(fault).toMatchObject({ taken: false });
-    expect(fault?.says).toContain('UDP port 12380 on 192.0.2.1 cannot be bound');
+    expect(fault?.message).toContain('UDP port 12380 on 192.0.2.1 cannot be bound');
   });
 });
 

@@ -32,7 +32,7 @@ import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
-  TestStore,
+  TestNodeStore,
   connectEdge,
   startTestNode,
   testConfig,
@@ -87,7 +87,7 @@ const HOME_NODE = MEDIA_NODE_ID.parse('own');
 /** A track of the router itself. */
 const HELD: TrackHold = {
   producerId: 'the-track',
-  isWayLost: () => false,
+  isPathLost: () => false,
   setWanted: () => undefined,
   release: () => undefined,
 };
@@ -451,7 +451,7 @@ const hasWorker = ({ node }: TestNode): boolean => !node.readiness().reasons.inc
 
 describe('a worker that dies', () => {
   test('[WK1] [WK18] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
-    const store = new TestStore();
+    const store = new TestNodeStore();
     const [home, homeEdge] = await startNode(store);
     const [away, awayEdge] = await startNode(store);
     const roomId = testRoom('death');
@@ -483,7 +483,7 @@ describe('a worker that dies', () => {
   });
 
   test('[WK9] one that hangs is killed, its peers are told, and it is replaced on its port', async () => {
-    const store = new TestStore();
+    const store = new TestNodeStore();
     const [node, edge] = await startNode(store);
     const peer = await TestPeer.admit(store, node, edge, testRoom('hang'));
     const pid = node.node.pool.alive()[0]?.pid ?? 0;
@@ -506,7 +506,7 @@ describe('a worker that dies', () => {
   });
 
   test('[WK7] one that hangs does not outlive its node', async () => {
-    const [node] = await startNode(new TestStore());
+    const [node] = await startNode(new TestNodeStore());
     const pid = node.node.pool.alive()[0]?.pid ?? 0;
     process.kill(pid, 'SIGSTOP');
     await node.node.stop();
@@ -514,7 +514,7 @@ describe('a worker that dies', () => {
   });
 
   test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
-    const store = new TestStore();
+    const store = new TestNodeStore();
     const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
     endings.push(() => rm(folder, { recursive: true }));
     const [workerBin, hold] = [join(folder, 'worker'), join(folder, 'hold')];
@@ -538,7 +538,7 @@ describe('a worker that dies', () => {
   });
 
   test('[WK18] killed in the middle of admissions, it leaves nothing behind', async () => {
-    const store = new TestStore();
+    const store = new TestNodeStore();
     const [node, edge] = await startNode(store);
     const roomId = testRoom('middle');
     for (let round = 0; round < 3; round += 1) {

@@ -11,7 +11,7 @@ import { MuteFront } from '../testing/mute-front.ts';
 import {
   TEST_SECRET,
   TestPeer,
-  TestStore,
+  TestNodeStore,
   connectEdge,
   startTestNode,
   testConfig,
@@ -27,7 +27,7 @@ interface Site {
   readonly edge: TestEdge;
 }
 
-let store: TestStore;
+let store: TestNodeStore;
 let home: Site;
 let publisher: TestPeer;
 let camera: TrackHome;
@@ -69,7 +69,7 @@ const calls = async ({ node }: Site, method: string): Promise<number> =>
   (await metricBy(node.node.metrics, 'plenary_mediasoup_calls_total', 'method'))[method] ?? 0;
 
 beforeEach(async () => {
-  store = new TestStore();
+  store = new TestNodeStore();
   home = await site('gra');
   publisher = await TestPeer.admit(store, home.node, home.edge, roomId);
   camera = await publisher.publish('camera');
@@ -388,7 +388,7 @@ describe('a room over two datacenters', () => {
       'the end of what comes through it',
       () => viewer.edge.notices('consumer.closed').length === 1,
     );
-    expect(viewer.edge.notices('consumer.closed')).toMatchObject([{ consumerId, isWayLost: true }]);
+    expect(viewer.edge.notices('consumer.closed')).toMatchObject([{ consumerId, isPathLost: true }]);
     expect((await viewer.subscribe([camera, microphone])).failed).toEqual([]);
     expect(await pipes(other)).toEqual({ asking: 1, home: 0 });
     expect(await pipes(home)).toEqual({ asking: 0, home: 2 });

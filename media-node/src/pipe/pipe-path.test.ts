@@ -27,54 +27,54 @@ const ends = (own: PipeOrigin, other: PipeTarget, datacenter = gra): readonly st
 describe('between which addresses a pipe runs', () => {
   test.each([
     {
-      says: 'both have one for pipes',
+      title: 'both have one for pipes',
       own: origin('203.0.113.1', '10.1.0.1'),
       other: target('203.0.113.2', '10.1.0.2'),
       expected: ['10.1.0.1', '10.1.0.2'],
     },
     {
-      says: 'neither has',
+      title: 'neither has',
       own: origin('203.0.113.1'),
       other: target('203.0.113.2'),
       expected: ['203.0.113.1', '203.0.113.2'],
     },
     {
-      says: 'the other one is private anyway',
+      title: 'the other one is private anyway',
       own: origin('203.0.113.1', '10.1.0.1'),
       other: target('10.1.0.2'),
       expected: ['10.1.0.1', '10.1.0.2'],
     },
     {
-      says: 'this node is private anyway',
+      title: 'this node is private anyway',
       own: origin('10.1.0.1'),
       other: target('203.0.113.2', '10.1.0.2'),
       expected: ['10.1.0.1', '10.1.0.2'],
     },
     {
-      says: 'only one of two on the internet has a private one',
+      title: 'only one of two on the internet has a private one',
       own: origin('203.0.113.1', '10.1.0.1'),
       other: target('203.0.113.2'),
       expected: ['203.0.113.1', '203.0.113.2'],
     },
     {
-      says: 'a second public one beside a public one',
+      title: 'a second public one beside a public one',
       own: origin('203.0.113.1', '198.51.100.1'),
       other: target('203.0.113.2'),
       expected: ['198.51.100.1', '203.0.113.2'],
     },
     {
-      says: 'of IPv6 alone',
+      title: 'of IPv6 alone',
       own: origin('203.0.113.1', 'fd00::1'),
       other: target('203.0.113.2', '10.1.0.2', 'fd00::2'),
       expected: ['fd00::1', 'fd00::2'],
     },
     {
-      says: 'of families that the two do not share',
+      title: 'of families that the two do not share',
       own: origin('203.0.113.1', 'fd00::1'),
       other: target('203.0.113.2', '10.1.0.2'),
       expected: ['203.0.113.1', '203.0.113.2'],
     },
-  ])('[PI12] [PI24] $says', ({ own, other, expected }) => {
+  ])('[PI12] [PI24] $title', ({ own, other, expected }) => {
     expect(ends(own, other)).toEqual(expected);
   });
 

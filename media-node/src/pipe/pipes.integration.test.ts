@@ -5,7 +5,7 @@ import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
-  TestStore,
+  TestNodeStore,
   connectEdge,
   startTestNode,
   testConfig,
@@ -16,7 +16,7 @@ import { THIS_MACHINE, UNKNOWN_MACHINE } from './machine.ts';
 import type { Machine } from './machine.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
-let store: TestStore;
+let store: TestNodeStore;
 const started: TestNode[] = [];
 const edges: TestEdge[] = [];
 
@@ -31,7 +31,7 @@ async function nodeWithEdge(
 }
 
 beforeEach(() => {
-  store = new TestStore();
+  store = new TestNodeStore();
 });
 
 afterEach(async () => {

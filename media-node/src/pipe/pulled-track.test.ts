@@ -51,9 +51,9 @@ describe('a pulled track', () => {
       const track = pulled().make(isRelayed);
       await track.ready;
       const hold = track.hold();
-      expect(hold.isWayLost()).toBe(false);
+      expect(hold.isPathLost()).toBe(false);
       track.close(cause);
-      expect(hold.isWayLost()).toBe(expected);
+      expect(hold.isPathLost()).toBe(expected);
     },
   );
 

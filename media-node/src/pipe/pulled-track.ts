@@ -49,7 +49,7 @@ export class PulledTrack {
   #wantedAtHome: WantedLayer | undefined = TOP_SPATIAL_LAYER;
   #syncing = false;
   #closed = false;
-  #wayLost = false;
+  #pathLost = false;
 
   constructor(origin: TrackOrigin, ports: PulledTrackPorts) {
     this.trackId = origin.trackId;
@@ -88,15 +88,15 @@ export class PulledTrack {
     this.#cancelLinger = undefined;
     // Somebody found no better way than this one after all.
     this.#lingers = true;
-    const wish = this.#demand.hold(holder);
+    const hold = this.#demand.hold(holder);
     this.#tellSuperseded.add(onSuperseded);
     return {
       producerId: this.#ports.producerId,
-      isWayLost: () => this.#wayLost,
-      setWanted: wish.setWanted,
+      isPathLost: () => this.#pathLost,
+      setWanted: hold.setWanted,
       release: () => {
         this.#tellSuperseded.delete(onSuperseded);
-        wish.release();
+        hold.release();
         this.#closeUnused(holder === 'viewer');
       },
     };
@@ -128,7 +128,7 @@ export class PulledTrack {
   close(cause: 'unused' | 'ended' | 'pipe_closed' | 'failed'): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wayLost = cause === 'pipe_closed' && this.#ports.isRelayed;
+    this.#pathLost = cause === 'pipe_closed' && this.#ports.isRelayed;
     this.#cancelLinger?.();
     this.#demand.close();
     this.#copy?.close();

@@ -41,10 +41,10 @@ export class SilenceWatch {
   }
 
   #lookLater(): void {
-    this.#cancel = this.#ports.timers.after(LOOK_EVERY_MS, () => inBackground(() => this.#look()));
+    this.#cancel = this.#ports.timers.after(LOOK_EVERY_MS, () => inBackground(() => this.#check()));
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const { onFault, onSilent } = this.#ports;
     let isSound = false;
     try {

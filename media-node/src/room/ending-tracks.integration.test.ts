@@ -3,10 +3,10 @@ import { toPlenaryError } from '@plenary/cluster';
 import type { ConsumerId, ControlRequestInput } from '@plenary/cluster';
 import { untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-const store = new TestStore();
+const store = new TestNodeStore();
 let home: TestNode;
 let away: TestNode;
 let homeEdge: TestEdge;

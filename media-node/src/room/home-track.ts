@@ -50,7 +50,7 @@ export class HomeTrack {
   }
 
   hold(holder: HolderKind): TrackHold {
-    return { ...this.demand.hold(holder), producerId: this.producer.id, isWayLost: () => false };
+    return { ...this.demand.hold(holder), producerId: this.producer.id, isPathLost: () => false };
   }
 
   get source(): TrackSource {

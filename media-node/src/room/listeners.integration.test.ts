@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import { observer } from 'mediasoup';
 import { expect, test } from 'vitest';
 import { untilFreed } from '../testing/metric-values.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 
 /** How many listeners each object of mediasoup has, by its kind and the event, the most of any object of the kind. */
 function watchListeners(): () => Record<string, number> {
@@ -36,7 +36,7 @@ function watchListeners(): () => Record<string, number> {
 
 test('[PI11] no listener is added for each further viewer, be it behind a pipe or not', async () => {
   const listeners = watchListeners();
-  const store = new TestStore();
+  const store = new TestNodeStore();
   const roomId = testRoom('crowded');
   const [home, away] = [await startTestNode(store), await startTestNode(store)];
   const [edge, awayEdge] = [await connectEdge(home), await connectEdge(away)];

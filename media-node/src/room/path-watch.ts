@@ -1,4 +1,4 @@
-import { PATH_WITHIN_MS } from './reach.ts';
+import { PATH_WITHIN_MS } from './address-reachability.ts';
 import type { Timers } from '@plenary/cluster';
 
 export interface PathEvents {

@@ -71,12 +71,12 @@ export class PeerRounds<Peer extends { readonly closed: boolean }, Count> {
     for (const { peer } of new Set([...urgent, ...inTurn])) {
       if (looking.length >= most) break;
       const counting = peer.closed ? undefined : count(peer);
-      if (counting !== undefined) looking.push(this.#look(peer, counting));
+      if (counting !== undefined) looking.push(this.#check(peer, counting));
     }
     await Promise.all(looking);
   }
 
-  async #look(peer: Peer, counting: Promise<Count>): Promise<void> {
+  async #check(peer: Peer, counting: Promise<Count>): Promise<void> {
     const { clock, judge, where, onFault } = this.#ports;
     try {
       const now = { count: await counting, atMs: clock.monotonicMs() };

@@ -39,8 +39,8 @@ import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
 import type { RouterLease } from './room-routers.ts';
-import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, Subscriptions } from './subscriptions.ts';
-import type { ConsumerUpdate, FailedTrack } from './subscriptions.ts';
+import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, PeerConsumers } from './peer-consumers.ts';
+import type { ConsumerUpdate, FailedTrack } from './peer-consumers.ts';
 import type { FaultSink } from './room-context.ts';
 import type { TrackHold } from './track-demand.ts';
 
@@ -111,7 +111,7 @@ export class Peer {
   readonly #toldOf = new Set<RequestId>();
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
-  #subscriptions: Subscriptions | undefined;
+  #subscriptions: PeerConsumers | undefined;
   #send: ClientTransport | undefined;
   #receive: ClientTransport | undefined;
   #closed = false;
@@ -330,7 +330,7 @@ export class Peer {
   }
 
   /** @returns how many calls of mediasoup it took */
-  unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): number {
+  unsubscribe(consumerIds: Parameters<PeerConsumers['remove']>[0]): number {
     const subscriptions = this.#subscribed();
     const ids = [...new Set(consumerIds)];
     const calls = this.#spend(subscriptions.countOpen(ids));
@@ -372,15 +372,15 @@ export class Peer {
     // All of it goes on side by side: the transports, their DTLS, and the pipes of what is consumed at once.
     const receive = this.#openTransport(lease.router);
     const send = media.publish ? this.#openTransport(lease.router) : Promise.resolve(undefined);
-    const subscriptions = new Subscriptions({
+    const subscriptions = new PeerConsumers({
       rtpCapabilities: this.#ports.isSentAgain ? capabilities : withoutResends(capabilities),
       receive,
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,
-      onConsumerClosed: (consumerId, trackId, isWayLost) => {
+      onConsumerClosed: (consumerId, trackId, isPathLost) => {
         this.#ended.set(consumerId, trackId);
         forgetOldest(this.#ended, MAX_ENDED);
-        this.#tellEnded(consumerId, trackId, isWayLost);
+        this.#tellEnded(consumerId, trackId, isPathLost);
       },
       onSuperseded: (consumerId, trackId) => {
         this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
@@ -448,9 +448,9 @@ export class Peer {
     this.link?.notify('peer.unreached', this.placed);
   }
 
-  #tellEnded(consumerId: ConsumerId, trackId: TrackId, isWayLost = false): void {
+  #tellEnded(consumerId: ConsumerId, trackId: TrackId, isPathLost = false): void {
     const news = { ...this.placed, consumerId, trackId };
-    this.link?.notify('consumer.closed', isWayLost ? { ...news, isWayLost } : news);
+    this.link?.notify('consumer.closed', isPathLost ? { ...news, isPathLost } : news);
   }
 
   #transport(transportId: TransportId): ClientTransport {
@@ -459,7 +459,7 @@ export class Peer {
     return transport;
   }
 
-  #subscribed(): Subscriptions {
+  #subscribed(): PeerConsumers {
     if (this.#subscriptions === undefined || this.#closed) throw new PlenaryError('media_lost');
     return this.#subscriptions;
   }

@@ -2,7 +2,7 @@ import { EDGE_ID, EVENT_ID, REQUEST_ID } from '@plenary/cluster';
 import type { HeldPeer, Placement } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -10,11 +10,11 @@ import { waitFor } from '@plenary/cluster/testing/wait-for';
 const ROOM = testRoom('forgotten');
 const START = EVENT_ID.parse('0-0');
 
-let store: TestStore;
+let store: TestNodeStore;
 let testNode: TestNode;
 let edge: TestEdge;
 beforeEach(async () => {
-  store = new TestStore();
+  store = new TestNodeStore();
   testNode = await startTestNode(store);
   edge = await connectEdge(testNode);
 });

@@ -5,8 +5,8 @@ import type { RemoteNodes } from '../pipe/home-side.ts';
 import type { PipeOrigin } from '../pipe/pipe-path.ts';
 import type { NoResends } from './no-resends.ts';
 import type { NodeStore } from './node-store.ts';
-import type { Outbox } from './outbox.ts';
-import type { Reach } from './reach.ts';
+import type { EventOutbox } from './event-outbox.ts';
+import type { AddressReachability } from './address-reachability.ts';
 import type { PeerLink } from './peer-link.ts';
 
 /** What every room of the node works with. */
@@ -17,14 +17,14 @@ export interface RoomContext {
   readonly origin: Omit<PipeOrigin, 'datacenter'>;
   readonly pool: Workers;
   readonly store: NodeStore;
-  readonly outbox: Outbox;
+  readonly outbox: EventOutbox;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
   /** For lines about other nodes, which are many at once where one network is at fault. */
   readonly lines: Pick<RareLines, 'say'>;
   readonly clock: Clock;
-  readonly reach: Pick<Reach, 'found' | 'left' | 'missed'>;
+  readonly reach: Pick<AddressReachability, 'found' | 'left' | 'missed'>;
   readonly noResends: NoResends;
   readonly timers: Timers;
   readonly maxPeers: number;

@@ -176,12 +176,12 @@ export class Room {
     );
     if (result.lostTracks > 0) metrics.repairs.inc({ what: 'tracks' }, result.lostTracks);
     this.deliver(result.events, undefined);
-    const ghosts = result.strangers.filter((trackId) => !this.#tracks.has(trackId));
+    const ghosts = result.unlisted.filter((trackId) => !this.#tracks.has(trackId));
     if (ghosts.length > 0) metrics.repairs.inc({ what: 'gone' }, ghosts.length);
     this.#endRecords(ghosts, 'transport_closed', undefined);
-    const fates = new Map(result.fates.map(({ trackId, fate }) => [trackId, fate]));
-    this.#reviveEnded(named.filter(({ trackId }) => fates.get(trackId) === 'ended'));
-    this.#closeStale(named.filter(({ trackId }) => fates.get(trackId) === 'stale'));
+    const verdicts = new Map(result.verdicts.map(({ trackId, verdict }) => [trackId, verdict]));
+    this.#reviveEnded(named.filter(({ trackId }) => verdicts.get(trackId) === 'ended'));
+    this.#closeStale(named.filter(({ trackId }) => verdicts.get(trackId) === 'stale'));
   }
 
   /**

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { room } from '@plenary/cluster/testing/samples';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode } from '../testing/test-node.ts';
+import { TestPeer, TestNodeStore, connectEdge, startTestNode } from '../testing/test-node.ts';
 
 test('[TN1] two tenants’ rooms of one name have routers of their own, and no track of one reaches the other', async () => {
-  const store = new TestStore();
+  const store = new TestNodeStore();
   const [home, away] = [await startTestNode(store), await startTestNode(store)];
   const [edge, awayEdge] = [await connectEdge(home), await connectEdge(away)];
   const [acme, other] = [room('standup', 'acme'), room('standup', 'other')];

@@ -24,7 +24,7 @@ export interface TrackWish {
 /** One holder's interest in a track on a router. */
 export interface TrackHold extends TrackWish {
   /** Whether it ended since the node that it came through is gone, while the track goes on elsewhere. */
-  isWayLost(): boolean;
+  isPathLost(): boolean;
   /** What is consumed there. Two copies of one track may be on a router while it changes the way that it comes. */
   readonly producerId: string;
 }

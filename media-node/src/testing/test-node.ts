@@ -44,7 +44,7 @@ export const TEST_ADMIN_TOKEN = 'an admin token of at least thirty-two character
 export const TEST_SECRET = 'a secret of at least thirty-two characters';
 
 /** A store in memory that can be away. */
-export class TestStore implements NodeStore {
+export class TestNodeStore implements NodeStore {
   readonly registry: Registry;
   readonly placements: RoomStores['placements'];
   readonly roomLog: RoomStores['roomLog'];

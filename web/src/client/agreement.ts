@@ -1,7 +1,7 @@
 import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
-import { Patience } from './patience.ts';
+import { InterruptibleWait } from './interruptible-wait.ts';
 
 /** So long at least a value that was not taken waits before it is told again, in milliseconds. */
 const AGAIN_AFTER_MS = 100;
@@ -27,7 +27,7 @@ export interface AgreementEnvironment<Value> {
  */
 export class Agreement<Value> {
   readonly #environment: AgreementEnvironment<Value>;
-  readonly #patience = new Patience();
+  readonly #patience = new InterruptibleWait();
   #told: { readonly value: Value } | undefined;
   /** Grows when all before is void, as with another track. */
   #turn = 0;

@@ -1,7 +1,7 @@
 import { toPlenaryError, type ErrorCode, type PlenaryError } from '@plenary/cluster/errors';
 import type { ClientRequestInput, TrackId } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
-import type { Patience } from './patience.ts';
+import type { InterruptibleWait } from './interruptible-wait.ts';
 import type { RequestEdge } from './request-edge.ts';
 
 /** The session or its media is being begun anew, which publishes everything anew: no fault of the track. */
@@ -22,7 +22,7 @@ export function isMediaGone({ code }: PlenaryError): boolean {
 export interface AnnounceEnvironment {
   readonly request: RequestEdge;
   /** Pauses before another attempt. */
-  readonly patience: Patience;
+  readonly patience: InterruptibleWait;
   /** What is asked for, as it is wished at each attempt. */
   readonly publication: () => ClientRequestInput<'track.publish'>;
   /** Whether anybody still wants to know. */

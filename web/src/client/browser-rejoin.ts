@@ -1,7 +1,7 @@
 import { withDeadline } from '@plenary/cluster/deadline';
 import { TOKEN_TEXT } from '@plenary/cluster/protocol';
 import type { ClientLog } from './counters.ts';
-import type { RejoinKeeper } from './rejoin.ts';
+import type { RejoinTicketStore } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import { restoreSessionKey } from './session-key.ts';
 import { pageTimers } from './page-timers.ts';
@@ -27,7 +27,7 @@ interface Kept {
  * and frames, a reload joins as for the first time.
  * @param keptAs - the room, and the person where several may sign in one after the other in one tab
  */
-export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeeper {
+export function browserRejoinTicketStore(keptAs: string, log: ClientLog): RejoinTicketStore {
   return {
     async load() {
       // A tab that never kept anything opens no database.

@@ -2,12 +2,12 @@ import type { TrackId } from '@plenary/cluster/protocol';
 import type { MediaSession } from './media-session.ts';
 import type { ConsumerChange, ConsumerView } from './plan-subscriptions.ts';
 import type { RequestEdge } from './request-edge.ts';
-import { viewOf, type Received } from './subscription.ts';
+import { viewOf, type ReceivedConsumer } from './subscription.ts';
 
 /** Notes changes of consumers as done. @returns what undoes them */
 export function noteChanges(
   changes: readonly ConsumerChange[],
-  shownOf: (trackId: TrackId) => Received | undefined,
+  shownOf: (trackId: TrackId) => ReceivedConsumer | undefined,
 ): () => void {
   const before = new Map<TrackId, ConsumerView>();
   for (const { trackId, paused, preferredLayers } of changes) {

@@ -1,7 +1,7 @@
 import { PEER_ID, REQUEST_ID } from '@plenary/cluster/protocol';
 import { afterEach, expect, test, vi } from 'vitest';
 import { chatMessageId } from './chat-message-id.ts';
-import { SENT_LATER_WITHIN_MS } from './outbox.ts';
+import { SENT_LATER_WITHIN_MS } from './chat-outbox.ts';
 import { eventually } from './testing/eventually.ts';
 import { sessionOf, snapshotOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';

@@ -38,7 +38,7 @@ export function isActive(state: ConnectionState): boolean {
  * The only place where the connection's state changes. An event that does not fit the state leaves it as it is:
  * events of a socket that was given up arrive late, and must not disturb its successor.
  */
-export function transition(state: ConnectionState, event: ConnectionEvent): ConnectionState {
+export function nextConnectionState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
   switch (event.type) {
     case 'join_requested':
       return isActive(state) ? state : { phase: 'connecting', attempt: 0 };

@@ -12,7 +12,7 @@ import type { RefusedPictures } from './refused-pictures.ts';
 import type { RequestEdge } from './request-edge.ts';
 import type { RetryTimes } from './retry-times.ts';
 import type { SubscriptionMap } from './subscription-map.ts';
-import { Subscription, newReceived, type Received } from './subscription.ts';
+import { Subscription, newReceived, type ReceivedConsumer } from './subscription.ts';
 
 /** A subscription, and the track whose consumer is to take its place: the same track, or the one that replaces it. */
 export interface Replacement {
@@ -23,7 +23,7 @@ export interface Replacement {
 /** One that the edge is being asked for. */
 interface AskedReplacement extends Replacement {
   readonly attempt: number;
-  readonly old: Received | undefined;
+  readonly old: ReceivedConsumer | undefined;
 }
 
 /** The media that a request named is gone: it is to be opened anew, unless the client has newer media already. */
@@ -90,7 +90,11 @@ export class ConsumerOpener {
     return { subscription, attempt: subscription.ask(trackId) };
   }
 
-  #promoted(subscription: Subscription, item: Received, replaces: Received | undefined): void {
+  #promoted(
+    subscription: Subscription,
+    item: ReceivedConsumer,
+    replaces: ReceivedConsumer | undefined,
+  ): void {
     const { trackId } = item.offer;
     this.#parts.subscriptions.remove(subscription);
     subscription.trackId = trackId;
@@ -150,10 +154,10 @@ export class ConsumerOpener {
       }
       const received = newReceived(offer, result.value, media);
       const news = this.#parts.earlyNews.take(consumerId);
-      if (news === 'ended' || news === 'way_lost') {
+      if (news === 'ended' || news === 'path_lost') {
         received.consumer.close();
         subscription.failed();
-        this.ended(trackId, news === 'way_lost');
+        this.ended(trackId, news === 'path_lost');
         continue;
       }
       received.isSuperseded = news === 'superseded';
@@ -191,10 +195,10 @@ export class ConsumerOpener {
   }
 
   /** What was opened to take a place is there, unless it ended meanwhile. */
-  #takeNext({ subscription, attempt, trackId }: AskedReplacement, next: Received | undefined): void {
+  #takeNext({ subscription, attempt, trackId }: AskedReplacement, next: ReceivedConsumer | undefined): void {
     const news = next === undefined ? undefined : this.#parts.earlyNews.take(next.offer.consumerId);
     const isRefused = next !== undefined && this.#parts.refused.has(next.offer);
-    if (next !== undefined && !isRefused && news !== 'ended' && news !== 'way_lost') {
+    if (next !== undefined && !isRefused && news !== 'ended' && news !== 'path_lost') {
       next.isSuperseded = news === 'superseded';
       subscription.opened(next, attempt);
       this.#environment.plan();
@@ -228,7 +232,7 @@ export class ConsumerOpener {
   }
 
   /** Asks for its track another way, together with whatever else is to be asked for. */
-  supersede(subscription: Subscription, shown: Received): void {
+  supersede(subscription: Subscription, shown: ReceivedConsumer): void {
     shown.isSuperseded = true;
     subscription.begin();
     this.#environment.plan();

@@ -6,7 +6,7 @@ import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
 import { pageClock } from './page-clock.ts';
 import type { RequestEdge } from './request-edge.ts';
-import type { Received } from './subscription.ts';
+import type { ReceivedConsumer } from './subscription.ts';
 
 /** Requests that end consumers whose place was taken. */
 const ENDS = { capacity: 8, refillPerSecond: 1 } as const;
@@ -17,7 +17,7 @@ export class ConsumerRequests {
   readonly #log: ClientLog;
   readonly #ends = new TokenBucket(ENDS, pageClock);
   /** Consumers that nobody needs any more, with the transports that they came by. */
-  #useless: readonly Pick<Received, 'offer' | 'media'>[] = [];
+  #useless: readonly Pick<ReceivedConsumer, 'offer' | 'media'>[] = [];
 
   constructor(request: RequestEdge, log: ClientLog) {
     this.#request = request;
@@ -25,7 +25,7 @@ export class ConsumerRequests {
   }
 
   /** Another consumer has taken its place, or it was opened for nothing; the edge is told with the next {@link release}. */
-  noteUseless(received: Pick<Received, 'offer' | 'media'>): void {
+  noteUseless(received: Pick<ReceivedConsumer, 'offer' | 'media'>): void {
     // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
     this.#useless = [...this.#useless, received];
   }

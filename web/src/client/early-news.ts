@@ -1,7 +1,7 @@
 import type { ConsumerId } from '@plenary/cluster/protocol';
 
 /** It has ended; the same, and its track goes on by another way; its track is to come by another one. */
-export type ConsumerNews = 'ended' | 'way_lost' | 'superseded';
+export type ConsumerNews = 'ended' | 'path_lost' | 'superseded';
 
 /**
  * What an edge tells of consumers that have no receiver yet: their offer is under way, or the browser negotiates. Lost news would

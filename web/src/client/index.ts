@@ -16,13 +16,13 @@ export type {
 } from './meeting-types.ts';
 export type { MediaFlow } from './media-silence.ts';
 export { Meeting, createMeeting } from './meeting.ts';
-export type { OutgoingChat } from './outbox.ts';
+export type { OutgoingChat } from './chat-outbox.ts';
 export type { WantedVideo } from './plan-subscriptions.ts';
 export type { LocalTrack, TakenReason } from './publication.ts';
 export type { ProbePort } from './probe-port.ts';
-export type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
-export { browserRejoinKeeper } from './browser-rejoin.ts';
-export { entriesOfKind } from './room-entries.ts';
+export type { RejoinTicketStore, RejoinTicket } from './rejoin.ts';
+export { browserRejoinTicketStore as browserRejoinKeeper } from './browser-rejoin.ts';
+export { entriesOfKind } from './known-entries.ts';
 export type { RoomState } from './room-state.ts';
 export { createSessionKey, restoreSessionKey, type SessionKey } from './session-key.ts';
 export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';

@@ -49,14 +49,14 @@ export class LargePictures {
 
   start(): void {
     this.stop();
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), LOOK_EVERY_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const unknown: ReceivedPicture[] = [];
     for (const picture of [...this.#environment.pictures()]) {
       const { width = 0, height = 0 } = picture.consumer.track.getSettings();

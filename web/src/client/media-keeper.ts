@@ -74,7 +74,7 @@ export class MediaKeeper {
   /** Whether a path has stood in this meeting: where one has, the network lets media through. */
   #hasConnected = false;
   /** Since when a first path has been sought, by the monotonic clock. */
-  #pathSoughtSinceMs: number | undefined;
+  #pathMissingSinceMs: number | undefined;
   /** No path stood within its time, or ICE gave up, and none has since. */
   #seemsBlocked = false;
   /** It is being connected beside the one in use. */
@@ -162,7 +162,7 @@ export class MediaKeeper {
   close(): void {
     this.#isLost = false;
     this.#hasConnected = false;
-    this.#pathSoughtSinceMs = undefined;
+    this.#pathMissingSinceMs = undefined;
     this.#seemsBlocked = false;
     this.#closeAll();
     this.#environment.detached();
@@ -217,7 +217,7 @@ export class MediaKeeper {
   }
 
   #noteConnected(): void {
-    this.#pathSoughtSinceMs = undefined;
+    this.#pathMissingSinceMs = undefined;
     this.#hasConnected = true;
     this.#seemsBlocked = false;
   }
@@ -225,8 +225,8 @@ export class MediaKeeper {
   /** Says that something blocks media when nothing connects in time; ICE and the keeper go on trying. */
   #watchFirstPath(media: MediaSession): void {
     // Its edge may have moved it meanwhile, to see whether another node is reached.
-    this.#pathSoughtSinceMs ??= performance.now();
-    const waitedMs = performance.now() - this.#pathSoughtSinceMs;
+    this.#pathMissingSinceMs ??= performance.now();
+    const waitedMs = performance.now() - this.#pathMissingSinceMs;
     media.whenConnected(Math.max(LEAST_WAIT_MS, CONNECT_WITHIN_MS - waitedMs)).then(
       (isConnected) => {
         if (this.media !== media || this.#hasConnected) return;

@@ -84,7 +84,7 @@ export class MediaSilence {
   start(): void {
     this.stop();
     this.#lastLookMs = performance.now();
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), LOOK_EVERY_MS);
   }
 
   stop(): void {
@@ -101,7 +101,7 @@ export class MediaSilence {
     this.#environment.flowChanged();
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = performance.now();
     const flows = new Map(this.#environment.flows());
     // Nothing to miss; or this page stood still itself, and what came meanwhile is about to be read.

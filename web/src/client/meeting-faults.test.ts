@@ -206,7 +206,7 @@ describe('when things break', () => {
   test('[WB2] who joined anew is told nothing about whom they were, however that one goes', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
-    const meeting = meet(edge, { formerPeerIds: [PEER_ID.parse('before-the-reload')] });
+    const meeting = meet(edge, { previousPeerIds: [PEER_ID.parse('before-the-reload')] });
     const told: string[] = [];
     meeting.events.on('peer-left', ({ peerId }) => told.push(peerId));
     await meeting.join();

@@ -67,8 +67,8 @@ export class MeetingMedia {
         await Promise.all([this.subscriptions.move(media), this.publisher.move(media)]);
       },
       settled: () => {
-        this.subscriptions.settle();
-        this.publisher.settle();
+        this.subscriptions.completeMove();
+        this.publisher.completeMove();
       },
       detached: () => {
         for (const watch of [this.#silence, this.#stalled, this.#large]) watch.stop();

@@ -11,10 +11,10 @@ import type {
 import type { ConnectionState } from './connection-state.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaFlow } from './media-silence.ts';
-import type { OutgoingChat } from './outbox.ts';
+import type { OutgoingChat } from './chat-outbox.ts';
 import type { ProbePort } from './probe-port.ts';
 import type { LocalTrack, TakenReason } from './publication.ts';
-import type { RejoinKeeper } from './rejoin.ts';
+import type { RejoinTicketStore } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
 import type { RemoteTrack } from './remote-tracks.ts';
@@ -40,13 +40,13 @@ export interface MeetingOptions {
    */
   readonly getToken?: (request: { readonly fresh: boolean }) => Promise<string | TokenGrant>;
   /** Where one's way back is kept over a reload of the page. Default: nowhere, only in memory. */
-  readonly rejoin?: RejoinKeeper;
+  readonly rejoin?: RejoinTicketStore;
   /** The name that others see, where the token leaves it open. */
   readonly displayName?: string;
   /** `false` for a viewer, who needs no transport for sending. Default `true`. */
   readonly publish?: boolean;
   /** Whom this person was in the room before, as a page that was reloaded knows it. */
-  readonly formerPeerIds?: readonly PeerId[];
+  readonly previousPeerIds?: readonly PeerId[];
   /** How long a join may be retried when the cluster is busy, in milliseconds. Default 20,000. */
   readonly joinDeadlineMs?: number;
   /** How long a lost session is sought again before it counts as failed, in milliseconds. Default 300,000. */
@@ -83,7 +83,7 @@ export interface MeetingSnapshot {
   readonly stalled: ReadonlySet<TrackId>;
   readonly self: Self | undefined;
   /**
-   * Whom this person is and was in the room. After a rejoin the room still holds the former one for a while, which is nobody
+   * Whom this person is and was in the room. After a rejoin the room still holds the previous one for a while, which is nobody
    * else and nobody to be told of.
    */
   readonly ownPeerIds: ReadonlySet<PeerId>;

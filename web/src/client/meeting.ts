@@ -9,17 +9,17 @@ import {
   type Session,
   type TrackSource,
 } from '@plenary/cluster/protocol';
-import { isActive, transition, type ConnectionEvent } from './connection-state.ts';
-import { Connection, type NoticeOfMeeting } from './connection.ts';
+import { isActive, nextConnectionState, type ConnectionEvent } from './connection-state.ts';
+import { EdgeConnection, type NoticeOfMeeting } from './edge-connection.ts';
 import { consoleLog, newCounters, type ClientLog, type Counters } from './counters.ts';
-import { Entrance } from './entrance.ts';
+import { SessionEntry } from './session-entry.ts';
 import { normaliseEdgeUrl } from './edge-list.ts';
 import { fetchProbe } from './fetch-probe.ts';
 import { JoinClock, type JoinTimings } from './join-timings.ts';
-import { LogKeeper } from './log-keeper.ts';
+import { RoomLogSync } from './room-log-sync.ts';
 import { MeetingMedia } from './meeting-media.ts';
 import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
-import { Outbox } from './outbox.ts';
+import { ChatOutbox } from './chat-outbox.ts';
 import { OwnPeers } from './own-peers.ts';
 import { toPageError } from './page-error.ts';
 import { pageTimers } from './page-timers.ts';
@@ -69,12 +69,12 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   // Drawing waits for the turn's end: a join hands its transports to the browser before the page is drawn anew.
   readonly #store = new Store<MeetingSnapshot>(INITIAL, 'next-turn');
   readonly #clock = new JoinClock();
-  readonly #connection: Connection;
-  readonly #entrance: Entrance;
+  readonly #connection: EdgeConnection;
+  readonly #entrance: SessionEntry;
   readonly #roundTrips: RoundTripMeter;
-  readonly #keeper: LogKeeper;
+  readonly #keeper: RoomLogSync;
   readonly #media: MeetingMedia;
-  readonly #outbox: Outbox;
+  readonly #outbox: ChatOutbox;
   readonly #speakers: SpeakerBoard;
   readonly #own: OwnPeers;
   readonly #confirmation: SessionConfirmation;
@@ -89,13 +89,13 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#options = options;
     this.roomId = ROOM_NAME.parse(options.roomId);
     this.#displayName = options.displayName;
-    this.#own = new OwnPeers(options.formerPeerIds);
+    this.#own = new OwnPeers(options.previousPeerIds);
     this.#patch({ ownPeerIds: this.#own.ids });
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
     const request: RequestEdge = (name, payload) => this.request(name, payload);
-    this.#connection = new Connection(options.edgeUrls, {
+    this.#connection = new EdgeConnection(options.edgeUrls, {
       port: options.signalling ?? socketSignalling,
       dispatch: this.#dispatch,
       enter: (link, mode) => this.#entrance.enter(link, mode),
@@ -111,7 +111,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#roundTrips = new RoundTripMeter(options.probing ?? fetchProbe(), log, (urls) =>
       this.#connection.addEdges(urls),
     );
-    this.#entrance = new Entrance({
+    this.#entrance = new SessionEntry({
       options,
       roomId: this.roomId,
       displayName: () => this.#displayName,
@@ -126,7 +126,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       clock: this.#clock,
       log,
     });
-    this.#keeper = new LogKeeper({
+    this.#keeper = new RoomLogSync({
       sync: (afterEventId) => request('sync', { afterEventId }),
       heard: (event) => {
         if (event.type === 'track.ended') this.#media.publisher.endedByMeeting(event.trackId, event.reason);
@@ -150,7 +150,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       counters,
       log,
     });
-    this.#outbox = new Outbox(
+    this.#outbox = new ChatOutbox(
       request,
       () => {
         this.#patch({ outbox: this.#outbox.messages });
@@ -186,7 +186,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   /**
-   * Some of `formerPeerIds` are somebody else, such as another tab that this one was made from. Each call replaces what the one
+   * Some of `previousPeerIds` are somebody else, such as another tab that this one was made from. Each call replaces what the one
    * before said.
    */
   notOneself(peerIds: Iterable<string>): void {
@@ -445,7 +445,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     const before = this.#store.getSnapshot().room;
     this.#patch({ room });
     this.#media.subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
-    this.#outbox.settle(room.chat);
+    this.#outbox.dropShown(room.chat);
     announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
     // A tile needs its person's name, and so does a raised hand: load pages until all of them are known.
     const shown = [...room.tracks.values(), ...room.entries.values()];
@@ -470,7 +470,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
 
   readonly #dispatch = (event: ConnectionEvent): void => {
     const before = this.getSnapshot().connection;
-    const after = transition(before, event);
+    const after = nextConnectionState(before, event);
     if (after === before) return;
     // First the end itself, so that whoever hears of it finds nothing running any more.
     if (!isActive(after)) this.#shutDown();

@@ -4,7 +4,7 @@ import type { types } from 'mediasoup-client';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
 import type { RequestEdge } from './request-edge.ts';
-import { newReceived, type Received } from './subscription.ts';
+import { newReceived, type ReceivedConsumer } from './subscription.ts';
 
 export interface OpenReplacementsEnvironment {
   readonly request: RequestEdge;
@@ -17,7 +17,7 @@ export interface OpenReplacementsEnvironment {
 /** A track that is to be had, and what is received in its place as yet. */
 export interface WantedReplacement {
   readonly trackId: TrackId;
-  readonly old: Received | undefined;
+  readonly old: ReceivedConsumer | undefined;
 }
 
 /**
@@ -28,9 +28,9 @@ export async function openReplacements(
   { request, consume, tellFailed, log }: OpenReplacementsEnvironment,
   media: MediaSession,
   replacements: readonly WantedReplacement[],
-): Promise<ReadonlyMap<TrackId, Received>> {
+): Promise<ReadonlyMap<TrackId, ReceivedConsumer>> {
   const { epoch } = media;
-  const opened = new Map<TrackId, Received>();
+  const opened = new Map<TrackId, ReceivedConsumer>();
   try {
     const trackIds = replacements.map(({ trackId }) => trackId);
     const { consumers, failed } = await request('subscribe', { trackIds, epoch });
@@ -38,7 +38,7 @@ export async function openReplacements(
       log.warn(`track ${trackId} could not be had another way`, error.message);
     // In one turn, so that all of them share one negotiation.
     const results = await Promise.allSettled(consumers.map((offer) => consume(media, offer)));
-    const toResume: { readonly next: Received; readonly spatialLayer: number | undefined }[] = [];
+    const toResume: { readonly next: ReceivedConsumer; readonly spatialLayer: number | undefined }[] = [];
     for (const [index, offer] of consumers.entries()) {
       const result = results[index];
       const old = replacements.find(({ trackId }) => trackId === offer.trackId)?.old;

@@ -5,8 +5,8 @@ export class OwnPeers {
   readonly #possiblyOwn: Set<PeerId>;
   #own: ReadonlySet<PeerId>;
 
-  constructor(formerPeerIds: Iterable<PeerId> = []) {
-    this.#possiblyOwn = new Set(formerPeerIds);
+  constructor(previousPeerIds: Iterable<PeerId> = []) {
+    this.#possiblyOwn = new Set(previousPeerIds);
     this.#own = new Set(this.#possiblyOwn);
   }
 

@@ -14,7 +14,7 @@ import { announceTrack, isMediaGone, isWorthRetrying, type AnnouncedTrack } from
 import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
 import { toPageError } from './page-error.ts';
-import type { Patience } from './patience.ts';
+import type { InterruptibleWait } from './interruptible-wait.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 import { SentLayers } from './sent-layers.ts';
 
@@ -68,7 +68,7 @@ export interface PublicationEnvironment {
   /** The media node does not host the media of this epoch any more. */
   readonly mediaLost: (epoch: Epoch) => void;
   /** Pauses before a publication is tried again. */
-  readonly patience: Patience;
+  readonly patience: InterruptibleWait;
   readonly log: ClientLog;
 }
 
@@ -196,7 +196,7 @@ export class Publication {
   }
 
   /** The media of before is gone: what could not take its own place is published anew. */
-  settle(): void {
+  completeMove(): void {
     const { phase, attempt } = this.#sent.state;
     if (phase === 'overlapping') this.#sent.dispatch({ type: 'carries', attempt });
     if (!this.isLeft) return;

@@ -3,7 +3,7 @@ import type { Epoch, TrackEndReason, TrackId, TrackSource, WantedLayer } from '@
 import type { types } from 'mediasoup-client';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
-import { Patience } from './patience.ts';
+import { InterruptibleWait } from './interruptible-wait.ts';
 import {
   Publication,
   type LocalTrack,
@@ -42,7 +42,7 @@ export class Publisher {
   readonly #publications = new Map<TrackSource, Publication>();
   readonly #environment: PublicationEnvironment;
   readonly #ender: TrackEnder;
-  readonly #patience = new Patience();
+  readonly #patience = new InterruptibleWait();
   /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
   readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
@@ -93,10 +93,10 @@ export class Publisher {
   }
 
   /** The transports of before are gone: what could not take its own place is published anew. */
-  settle(): void {
+  completeMove(): void {
     this.#moved?.();
     this.#moved = undefined;
-    for (const publication of this.#publications.values()) publication.settle();
+    for (const publication of this.#publications.values()) publication.completeMove();
     this.#environment.changed();
   }
 

@@ -2,7 +2,7 @@ import { ERROR_CODES } from '@plenary/cluster/errors';
 import { MEDIA_NODE_ID, type PeerId, type TrackId } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
 import { connectTimeoutMs, fullJitterMs } from './backoff.ts';
-import { transition, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
+import { nextConnectionState, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
 import {
   normaliseEdgeUrl,
   withCurrentEdges,
@@ -66,14 +66,16 @@ describe('transition', () => {
     ['idle', 'failed', 'idle'],
   ];
   test.each(table)('%s, %s → %s', (state, event, phase) => {
-    expect(transition(S[state], E[event]).phase).toBe(phase);
+    expect(nextConnectionState(S[state], E[event]).phase).toBe(phase);
   });
 
   test('attempts are counted', () => {
-    expect(transition(transition(S.reconnecting, E.attemptFailed), E.attemptFailed)).toMatchObject({
+    expect(
+      nextConnectionState(nextConnectionState(S.reconnecting, E.attemptFailed), E.attemptFailed),
+    ).toMatchObject({
       attempt: 2,
     });
-    expect(transition(S.joining, E.attemptFailed)).toEqual({
+    expect(nextConnectionState(S.joining, E.attemptFailed)).toEqual({
       phase: 'connecting',
       attempt: 1,
       lastError: ERROR,

@@ -1,6 +1,6 @@
 import { ERROR_CODES, PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { reactionTo, type Entry } from './refusals.ts';
+import { reactionTo, type EntryKind } from './refusals.ts';
 import { eventually } from './testing/eventually.ts';
 import { EDGE_A, EDGE_B, meet, phase } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -194,7 +194,7 @@ describe('being refused', () => {
   });
 
   test('[RJ9] what an edge says will not change is not tried again, and what it takes back neither', () => {
-    const entries: readonly Entry[] = ['join', 'return', 'resume'];
+    const entries: readonly EntryKind[] = ['join', 'return', 'resume'];
     for (const code of ERROR_CODES) {
       for (const as of entries) {
         const final = reactionTo(new PlenaryError(code, undefined, { retryable: false }), as);

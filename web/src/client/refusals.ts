@@ -1,7 +1,7 @@
 import type { ErrorCode, PlenaryError } from '@plenary/cluster/errors';
 
 /** As what a client asks to be let in: for the first time, by a join after its connection broke, or with its session. */
-export type Entry = 'join' | 'return' | 'resume';
+export type EntryKind = 'join' | 'return' | 'resume';
 
 /**
  * What a client does once it was refused:
@@ -13,25 +13,29 @@ export type Entry = 'join' | 'return' | 'resume';
  */
 export type Reaction = 'tell' | 'again' | 'elsewhere' | 'others' | 'join';
 
-const IS_OVER: Readonly<Record<Entry, Reaction>> = { join: 'tell', return: 'tell', resume: 'tell' };
-const PASSES: Readonly<Record<Entry, Reaction>> = { join: 'again', return: 'again', resume: 'again' };
-const IS_THE_EDGES_OWN: Readonly<Record<Entry, Reaction>> = {
+const IS_OVER: Readonly<Record<EntryKind, Reaction>> = { join: 'tell', return: 'tell', resume: 'tell' };
+const PASSES: Readonly<Record<EntryKind, Reaction>> = { join: 'again', return: 'again', resume: 'again' };
+const IS_THE_EDGES_OWN: Readonly<Record<EntryKind, Reaction>> = {
   join: 'elsewhere',
   return: 'elsewhere',
   resume: 'elsewhere',
 };
-const IS_OF_ITS_VERSION: Readonly<Record<Entry, Reaction>> = {
+const IS_OF_ITS_VERSION: Readonly<Record<EntryKind, Reaction>> = {
   join: 'others',
   return: 'others',
   resume: 'others',
 };
 /** Waiting some seconds changes little. Who comes back waits all the same: the place that is taken may be their own. */
-const IS_FULL: Readonly<Record<Entry, Reaction>> = { join: 'tell', return: 'again', resume: 'again' };
+const IS_FULL: Readonly<Record<EntryKind, Reaction>> = { join: 'tell', return: 'again', resume: 'again' };
 /** The session is of no use any more, the person is. */
-const ENDS_THE_SESSION: Readonly<Record<Entry, Reaction>> = { join: 'tell', return: 'tell', resume: 'join' };
+const ENDS_THE_SESSION: Readonly<Record<EntryKind, Reaction>> = {
+  join: 'tell',
+  return: 'tell',
+  resume: 'join',
+};
 
 /** Every code of the closed table; a new code does not compile until it is written here. */
-const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<Entry, Reaction>>>> = {
+const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<EntryKind, Reaction>>>> = {
   malformed_message: IS_OVER,
   message_too_large: IS_OVER,
   unknown_message: IS_OVER,
@@ -98,7 +102,7 @@ export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>, endedAgo
  */
 export function reactionTo(
   error: Pick<PlenaryError, 'code' | 'retryable' | 'detail'>,
-  as: Entry,
+  as: EntryKind,
   endedAgo?: number,
 ): Reaction {
   const reaction = REACTIONS[error.code][as];

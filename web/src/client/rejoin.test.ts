@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { PlenaryError } from '@plenary/cluster/errors';
 import { rejoinProofText, type ClientRequest } from '@plenary/cluster/protocol';
 import type { TokenGrant } from './meeting-types.ts';
-import type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
+import type { RejoinTicketStore, RejoinTicket } from './rejoin.ts';
 import { createSessionKey } from './session-key.ts';
 import { eventually } from './testing/eventually.ts';
 import { EDGE_A, EDGE_B, meet, phase, sessionReply } from './testing/meet.ts';
@@ -24,10 +24,10 @@ function edgeWithTickets() {
 }
 
 /** Keeps a ticket as a browser does over a reload. */
-class Kept implements RejoinKeeper {
+class Kept implements RejoinTicketStore {
   ticket: RejoinTicket | undefined;
   isReadable = true;
-  load(): ReturnType<RejoinKeeper['load']> {
+  load(): ReturnType<RejoinTicketStore['load']> {
     return Promise.resolve(this.isReadable ? this.ticket : 'unreadable');
   }
   save(ticket: RejoinTicket | undefined): Promise<void> {

@@ -17,7 +17,7 @@ export interface RejoinTicket {
 }
 
 /** Where a ticket outlives the page. Neither method throws: without a ticket one joins as for the first time. */
-export interface RejoinKeeper {
+export interface RejoinTicketStore {
   /** `unreadable`: something may be kept, and the store does not give it now. Nobody becomes somebody else by that unasked. */
   load(): Promise<RejoinTicket | 'unreadable' | undefined>;
   /** `undefined` forgets the one that is kept. */
@@ -26,11 +26,11 @@ export interface RejoinKeeper {
 
 /** The ticket of one room: the one of this page's own last join, else the one that was kept. */
 export class RejoinTickets {
-  readonly #keeper: RejoinKeeper | undefined;
+  readonly #keeper: RejoinTicketStore | undefined;
   #own: RejoinTicket | undefined;
-  #kept: ReturnType<RejoinKeeper['load']> | undefined;
+  #kept: ReturnType<RejoinTicketStore['load']> | undefined;
 
-  constructor(keeper: RejoinKeeper | undefined) {
+  constructor(keeper: RejoinTicketStore | undefined) {
     this.#keeper = keeper;
   }
 
@@ -40,7 +40,7 @@ export class RejoinTickets {
   }
 
   /** What is unreadable now is asked for again by the next call. */
-  async find(): ReturnType<RejoinKeeper['load']> {
+  async find(): ReturnType<RejoinTicketStore['load']> {
     if (this.#own !== undefined) return this.#own;
     this.#kept ??= this.#keeper?.load() ?? Promise.resolve(undefined);
     const asked = this.#kept;

@@ -1,5 +1,5 @@
 import type { MediaKind, PeerId, RoomTrack, TrackId, TrackSource } from '@plenary/cluster/protocol';
-import type { Received } from './subscription.ts';
+import type { ReceivedConsumer } from './subscription.ts';
 
 /** A track of somebody else, as the screen needs it. */
 export interface RemoteTrack {
@@ -19,7 +19,7 @@ export interface RemoteTracksState {
   readonly selfPeerId: PeerId | undefined;
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
   /** What is received of a track. */
-  readonly received: (trackId: TrackId) => Received | undefined;
+  readonly received: (trackId: TrackId) => ReceivedConsumer | undefined;
   /** Whether a track cannot be had. */
   readonly isHopeless: (track: RoomTrack) => boolean;
 }

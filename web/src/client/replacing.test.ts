@@ -118,13 +118,13 @@ describe('a consumer whose track comes another way', () => {
   test.each([
     ['at once, where only the way that it came by is lost', true],
     ['a moment later, where its track may have ended', false],
-  ])('[GW11] that is closed is asked for anew %s', async (_, isWayLost) => {
+  ])('[GW11] that is closed is asked for anew %s', async (_, isPathLost) => {
     const { edge } = await watching();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {
-      edge.notify('consumer.closed', { ...superseded, isWayLost });
+      edge.notify('consumer.closed', { ...superseded, isPathLost });
       await vi.advanceTimersByTimeAsync(74);
-      expect(edge.requests('subscribe')).toHaveLength(isWayLost ? 1 : 0);
+      expect(edge.requests('subscribe')).toHaveLength(isPathLost ? 1 : 0);
       await vi.advanceTimersByTimeAsync(77);
       expect(edge.requests('subscribe')).toHaveLength(1);
     } finally {

@@ -9,7 +9,7 @@ import {
 } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { roomChanges } from './room-changes.ts';
-import { entriesOfKind } from './room-entries.ts';
+import { entriesOfKind } from './known-entries.ts';
 import { applyEvent, applyRosterPage, mayBeHere, roomFromSnapshot, type RoomState } from './room-state.ts';
 import { chatEvent, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 

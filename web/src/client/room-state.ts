@@ -10,7 +10,7 @@ import {
   type RosterPeer,
   type TrackId,
 } from '@plenary/cluster/protocol';
-import { changeEntries, entriesOf, withoutEntriesOf, type RoomEntries } from './room-entries.ts';
+import { changeEntries, entriesOf, withoutEntriesOf, type KnownEntries } from './known-entries.ts';
 
 /** Chat messages that the client keeps; older ones scroll out. */
 export const MAX_CHAT_KEPT = 500;
@@ -28,7 +28,7 @@ export interface RoomState {
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
   readonly chat: readonly ChatMessage[];
   /** What features keep of the room, of kinds known and unknown. */
-  readonly entries: RoomEntries;
+  readonly entries: KnownEntries;
   readonly departed: ReadonlySet<PeerId>;
 }
 
@@ -74,7 +74,7 @@ function mergeChat(before: readonly ChatMessage[], now: readonly ChatMessage[]):
   return merged.sort((left, right) => left.sentAtMs - right.sentAtMs).slice(-MAX_CHAT_KEPT);
 }
 
-/** The room after one event. The caller has made sure of its place in the order (`room-log.ts`). */
+/** The room after one event. The caller has made sure of its place in the order (`ordered-room.ts`). */
 export function applyEvent(room: RoomState, logged: HeardEvent): RoomState {
   return { ...applyChange(room, logged.event), lastEventId: logged.id };
 }

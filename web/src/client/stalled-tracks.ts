@@ -65,7 +65,7 @@ export class StalledTracks {
   start(): void {
     this.stop();
     this.#lastLookMs = performance.now();
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), LOOK_EVERY_MS);
   }
 
   stop(): void {
@@ -74,7 +74,7 @@ export class StalledTracks {
     this.#tell(new Set());
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = performance.now();
     // This page stood still itself: what came meanwhile is about to be read.
     if (nowMs - this.#lastLookMs > STALLED_AFTER_MS) this.#seen.clear();

@@ -1,7 +1,7 @@
 import type { ConsumerId, RoomTrack, TrackId } from '@plenary/cluster/protocol';
 import type { ReceivedPicture } from './large-pictures.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
-import type { Received, Subscription } from './subscription.ts';
+import type { ReceivedConsumer, Subscription } from './subscription.ts';
 
 /** All subscriptions, by the track that each receives, or is to; in the order in which their consumers came. */
 export class SubscriptionMap {
@@ -25,12 +25,12 @@ export class SubscriptionMap {
   }
 
   /** What is received of a track. */
-  shownOf(trackId: TrackId): Received | undefined {
+  shownOf(trackId: TrackId): ReceivedConsumer | undefined {
     return this.#byTrack.get(trackId)?.shown;
   }
 
   /** What is received now. */
-  get shown(): readonly Received[] {
+  get shown(): readonly ReceivedConsumer[] {
     return this.all.flatMap(({ shown }) => (shown === undefined ? [] : [shown]));
   }
 

@@ -9,7 +9,7 @@ import { playsAsWell } from './plays-as-well.ts';
 const REPLACE_WITHIN_MS = 8_000;
 
 /** A consumer, with its receiver. */
-export interface Received {
+export interface ReceivedConsumer {
   readonly offer: ConsumerOffer;
   readonly consumer: types.Consumer;
   /** The transports that it comes by. */
@@ -23,7 +23,11 @@ export interface Received {
   isSuperseded: boolean;
 }
 
-export function newReceived(offer: ConsumerOffer, consumer: types.Consumer, media: MediaSession): Received {
+export function newReceived(
+  offer: ConsumerOffer,
+  consumer: types.Consumer,
+  media: MediaSession,
+): ReceivedConsumer {
   return {
     offer,
     consumer,
@@ -36,14 +40,18 @@ export function newReceived(offer: ConsumerOffer, consumer: types.Consumer, medi
   };
 }
 
-export function viewOf({ offer, paused, spatialLayer, hiddenSinceMs }: Received): ConsumerView {
+export function viewOf({ offer, paused, spatialLayer, hiddenSinceMs }: ReceivedConsumer): ConsumerView {
   return { consumerId: offer.consumerId, paused, spatialLayer, hiddenSinceMs };
 }
 
 export interface SubscriptionEnvironment {
   /** A consumer is the one that is shown from now on. @param replaces - the one that was, if any */
-  readonly promoted: (subscription: Subscription, item: Received, replaces: Received | undefined) => void;
-  readonly closed: (item: Received, reason: CloseReason) => void;
+  readonly promoted: (
+    subscription: Subscription,
+    item: ReceivedConsumer,
+    replaces: ReceivedConsumer | undefined,
+  ) => void;
+  readonly closed: (item: ReceivedConsumer, reason: CloseReason) => void;
   /** Nothing is received any more. */
   readonly missing: (subscription: Subscription) => void;
   /** The browser gives no statistics, by which one could tell whether something plays. */
@@ -60,12 +68,12 @@ export class Subscription {
   /** Aborted when it does not matter any more whether the next one plays. */
   #watching: AbortController | undefined;
   #decided: (() => void)[] = [];
-  readonly #place: Replaceable<Received>;
+  readonly #place: Replaceable<ReceivedConsumer>;
 
   constructor(trackId: TrackId, environment: SubscriptionEnvironment) {
     this.trackId = trackId;
     this.#target = trackId;
-    this.#place = new Replaceable<Received>({
+    this.#place = new Replaceable<ReceivedConsumer>({
       // The owner asks, together with others, when its pace allows it.
       open: () => undefined,
       watch: (attempt, next, current) => {
@@ -83,13 +91,13 @@ export class Subscription {
   }
 
   /** What is received; of a consumer that ended its last picture, while another one is to take its place. */
-  get shown(): Received | undefined {
+  get shown(): ReceivedConsumer | undefined {
     const { state } = this.#place;
     return state.phase === 'recovering' ? state.lost : this.#place.current;
   }
 
   /** It is received already, and has not taken its place yet. */
-  get next(): Received | undefined {
+  get next(): ReceivedConsumer | undefined {
     const { state } = this.#place;
     return state.phase === 'overlapping' ? state.next : undefined;
   }
@@ -125,7 +133,7 @@ export class Subscription {
   }
 
   /** @param attempt - the one that it answers; by default the last one */
-  opened(item: Received, attempt = this.#place.state.attempt): void {
+  opened(item: ReceivedConsumer, attempt = this.#place.state.attempt): void {
     this.#dispatch({ type: 'opened', attempt, item });
   }
 
@@ -153,7 +161,12 @@ export class Subscription {
     });
   }
 
-  #watch(attempt: number, next: Received, current: Received, noStats: (thrown: unknown) => void): void {
+  #watch(
+    attempt: number,
+    next: ReceivedConsumer,
+    current: ReceivedConsumer,
+    noStats: (thrown: unknown) => void,
+  ): void {
     const carries = (): void => this.#dispatch({ type: 'carries', attempt });
     if (next.paused) {
       carries();
@@ -164,7 +177,7 @@ export class Subscription {
     void playsAsWell(next.consumer, current.consumer, signal, REPLACE_WITHIN_MS, noStats).then(carries);
   }
 
-  #dispatch(event: Parameters<Replaceable<Received>['dispatch']>[0]): void {
+  #dispatch(event: Parameters<Replaceable<ReceivedConsumer>['dispatch']>[0]): void {
     this.#place.dispatch(event);
     if (this.next === undefined) this.#watching?.abort();
     if (this.isBegun) return;

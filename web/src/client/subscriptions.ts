@@ -117,7 +117,7 @@ export class Subscriptions {
   }
 
   /** The transports of before are gone: what could not be had by the new ones is asked for anew. */
-  settle(): void {
+  completeMove(): void {
     for (const subscription of this.#subscriptions.all) {
       if (subscription.shown === undefined || subscription.shown.media === this.#media) continue;
       if (subscription.isBegun) subscription.lost();
@@ -159,21 +159,21 @@ export class Subscriptions {
   }
 
   /** The media node closed a consumer. If its track is still there, it is subscribed to again. */
-  consumerClosed({ consumerId, trackId, isWayLost = false }: EdgeNotice<'consumer.closed'>): void {
+  consumerClosed({ consumerId, trackId, isPathLost = false }: EdgeNotice<'consumer.closed'>): void {
     const subscription = this.#subscriptions.get(trackId);
     const next = this.#subscriptions.withNext(consumerId);
     if (next?.next !== undefined) {
       next.next.hasEnded = true;
       this.#opener.notReplaced(next);
     } else if (subscription?.shown?.offer.consumerId !== consumerId)
-      this.#noteEarly(consumerId, trackId, isWayLost ? 'way_lost' : 'ended');
+      this.#noteEarly(consumerId, trackId, isPathLost ? 'path_lost' : 'ended');
     else {
       // The last picture of a track whose successor is about to be asked for stays until that is there.
       if (this.#newestOf(trackId) !== trackId) subscription.begin();
       const goesOn = subscription.isBegun;
       subscription.lost();
       if (goesOn) this.plan();
-      else this.#opener.ended(trackId, isWayLost);
+      else this.#opener.ended(trackId, isPathLost);
     }
   }
 

@@ -2,7 +2,7 @@ import { toPlenaryError } from '@plenary/cluster/errors';
 import type { Epoch, TrackId } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
-import { Patience } from './patience.ts';
+import { InterruptibleWait } from './interruptible-wait.ts';
 import type { RequestEdge } from './request-edge.ts';
 
 export interface TrackEnderEnvironment {
@@ -14,7 +14,7 @@ export interface TrackEnderEnvironment {
 /** Ends tracks of one's own at the edge, and asks again until it has. */
 export class TrackEnder {
   readonly #environment: TrackEnderEnvironment;
-  readonly #patience = new Patience();
+  readonly #patience = new InterruptibleWait();
   /** Tracks to end as soon as an edge listens. */
   readonly #toEnd = new Map<TrackId, Epoch | undefined>();
   /** Those of them whose end an edge is being asked for. */

@@ -13,7 +13,7 @@ describe('people', () => {
     const edge = new ScriptedEdge();
     const before = peerOf('before', 'Ada');
     edge.room = snapshotOf({ peers: [before, peerOf('self', 'Ada'), peerOf('ben', 'Ben')], peerCount: 30 });
-    const meeting = meet(edge, { formerPeerIds: [before.peerId] });
+    const meeting = meet(edge, { previousPeerIds: [before.peerId] });
     await meeting.join();
     const snapshot = meeting.getSnapshot();
     expect(peopleIn(snapshot).map(({ peerId }) => peerId)).toEqual(['self', 'ben']);

@@ -49,7 +49,7 @@ function isLoadedAgain(): boolean {
   return navigation !== undefined && 'type' in navigation && navigation.type !== 'navigate';
 }
 
-const MOST_FORMER_PEERS = 8;
+const MOST_PREVIOUS_PEERS = 8;
 const peersKey = (roomId: string): string => `plenary.peers.${roomId}`;
 
 /** Whom this tab was in a room, the newest last. */
@@ -59,7 +59,7 @@ export function recallPeers(roomId: string): readonly string[] {
 
 export function rememberPeer(roomId: string, peerId: string): void {
   const others = recallPeers(roomId).filter((other) => other !== peerId);
-  write('sessionStorage', peersKey(roomId), [...others, peerId].slice(-MOST_FORMER_PEERS).join(' '));
+  write('sessionStorage', peersKey(roomId), [...others, peerId].slice(-MOST_PREVIOUS_PEERS).join(' '));
 }
 
 type Storages = 'localStorage' | 'sessionStorage';

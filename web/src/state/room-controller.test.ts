@@ -289,7 +289,7 @@ test('[WB21] a tab that was duplicated shows whom the first one is as somebody e
   await join(copy);
   expect(headCount(copy.meeting.getSnapshot())).toBe(2);
   expect(buildTiles(copy.meeting.getSnapshot()).map(({ peerId }) => peerId)).toEqual(['self', 'copy']);
-  // Its own former self is not.
+  // Its own previous self is not.
   copy.leaveNow();
   await eventually(async () => expect((await navigator.locks.query()).held).toHaveLength(1));
   edge.on.join = () => ({
@@ -302,9 +302,9 @@ test('[WB21] a tab that was duplicated shows whom the first one is as somebody e
   expect(headCount(reloaded.meeting.getSnapshot())).toBe(1);
 });
 
-test('[WB2] a page whose former one the browser had not quite ended when it was loaded shows no tile of that', async () => {
-  const former = open();
-  await join(former);
+test('[WB2] a page whose previous one the browser had not quite ended when it was loaded shows no tile of that', async () => {
+  const previous = open();
+  await join(previous);
   const edge = new ScriptedEdge();
   edge.on.join = () => ({
     session: { ...sessionOf(), peerId: 'again' },
@@ -312,9 +312,9 @@ test('[WB2] a page whose former one the browser had not quite ended when it was 
     media: edge.media(),
   });
   const reloaded = open(undefined, edge);
-  // The lock of the former page is found at first.
+  // The lock of the previous page is found at first.
   await eventually(() => expect(reloaded.meeting.getSnapshot().ownPeerIds.size).toBe(0));
-  former.leaveNow();
+  previous.leaveNow();
   await eventually(async () => expect((await navigator.locks.query()).held).toEqual([]));
   await join(reloaded);
   await eventually(() => expect(headCount(reloaded.meeting.getSnapshot())).toBe(1));

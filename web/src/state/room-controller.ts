@@ -7,7 +7,7 @@ import {
   isActive,
   type Meeting,
   type MeetingOptions,
-  type RejoinKeeper,
+  type RejoinTicketStore,
   type SignallingPort,
 } from '../client/index.ts';
 import { watchHands } from '../features/hands/hands.ts';
@@ -28,7 +28,7 @@ import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { onlyWatches } from './people.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
-import type { Route } from './route.ts';
+import type { PageRoute } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
 import { serviceInfo, type ServiceInfo } from './service-info.ts';
 import { TokenSource } from './token-source.ts';
@@ -89,7 +89,7 @@ function recalledName(): string {
 
 /** Everything the pages of one room can do. Components call it and draw its stores; they decide nothing. */
 export class RoomController {
-  readonly route: Extract<Route, { page: 'room' }>;
+  readonly route: Extract<PageRoute, { page: 'room' }>;
   readonly meeting: Meeting;
   readonly media = new LocalMedia();
   readonly ui = new Store<UiState>({
@@ -107,14 +107,14 @@ export class RoomController {
   /** Of guests; `undefined` where one comes with a token, or gets one from the page around this one. */
   readonly #guestTokens: TokenSource | undefined;
   /** `undefined`: only as long as the page is there. */
-  readonly #rejoin: RejoinKeeper | undefined;
+  readonly #rejoin: RejoinTicketStore | undefined;
   #prefetchTimer: ReturnType<typeof setTimeout> | undefined;
   #nextToastId = 1;
   readonly #ownTracks: OwnTracks;
   readonly #screen: ScreenShare;
   readonly #serviceInfo: typeof serviceInfo;
   /** Whom this tab was before the page was loaded, and perhaps the one that it was made from. */
-  readonly #formerPeers: readonly PeerId[];
+  readonly #previousPeers: readonly PeerId[];
   /** Whom this page itself was. */
   readonly #ownPeers = new Set<string>();
   /** Of this page as other tabs know it. */
@@ -122,11 +122,11 @@ export class RoomController {
   /** Of the devices that are yet to be asked for, while it is not known whether one may come in. */
   #opening = new AbortController();
 
-  constructor(route: Extract<Route, { page: 'room' }>, options: RoomControllerOptions = {}) {
+  constructor(route: Extract<PageRoute, { page: 'room' }>, options: RoomControllerOptions = {}) {
     this.route = route;
     this.#serviceInfo = options.serviceInfo ?? serviceInfo;
     const isOwnPage = !isFramed();
-    this.#formerPeers = recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []);
+    this.#previousPeers = recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []);
     this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
     // A page in a frame asks the application who is there now: another person may have signed in to it in this tab.
     const isToldByApplication = !isOwnPage && route.token === undefined;
@@ -136,7 +136,7 @@ export class RoomController {
       edgeUrls: [globalThis.location.origin],
       roomId: route.roomId,
       ...(route.token === undefined ? {} : { token: route.token }),
-      formerPeerIds: this.#formerPeers,
+      previousPeerIds: this.#previousPeers,
       ...(getToken === undefined ? {} : { getToken }),
       ...(this.#rejoin === undefined ? {} : { rejoin: this.#rejoin }),
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
@@ -404,7 +404,7 @@ export class RoomController {
       }
       if (active && room.peers !== lookedAmong) {
         lookedAmong = room.peers;
-        if (this.#formerPeers.some((peerId) => room.peers.has(peerId))) this.ask(this.#lookForOtherTabs());
+        if (this.#previousPeers.some((peerId) => room.peers.has(peerId))) this.ask(this.#lookForOtherTabs());
       }
       const watched = watches;
       watches = connection.phase === 'joined' ? onlyWatches(snapshot) : watches && active;

@@ -1,7 +1,7 @@
 import { DATACENTER_ID, ROOM_NAME, type DatacenterId, type RoomName } from '@plenary/cluster/protocol';
 
 /** Which page an address means. */
-export type Route =
+export type PageRoute =
   | { readonly page: 'landing' }
   | { readonly page: 'bad-room'; readonly name: string }
   | {
@@ -18,7 +18,7 @@ export type Route =
  * Those who spell a name differently meet: with capitals, in full width, or with what a copied link has around it. A token is for the
  * name that its application spelled.
  */
-export function parseRoute(url: URL): Route {
+export function parseRoute(url: URL): PageRoute {
   const match = /^\/r\/(.*?[^/])\/*$/i.exec(url.pathname);
   if (match?.[1] === undefined) return { page: 'landing' };
   let name = match[1];
@@ -62,7 +62,7 @@ export function roomPath(roomId: RoomName): string {
  * Whether an address that was pasted over the one of this page brings a token that this page does not have. Browsers load no page anew
  * where the fragment alone differs, so whoever pasted it would go on without it.
  */
-export function bringsToken(shown: Route, pasted: Route): boolean {
+export function bringsToken(shown: PageRoute, pasted: PageRoute): boolean {
   if (pasted.page !== 'room' || pasted.token === undefined) return false;
   return shown.page !== 'room' || shown.token !== pasted.token;
 }

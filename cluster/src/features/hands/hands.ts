@@ -18,12 +18,13 @@ export const HAND = defineEntryKind({
 
 export const HAND_REQUESTS = {
   'hand.raise': {
-    says: 'Raises one’s hand. One that is up already keeps its place.',
+    summary: 'Raises one’s hand. One that is up already keeps its place.',
     payload: NOTHING,
     reply: NOTHING,
   },
   'hand.lower': {
-    says: 'Lowers one’s hand, or, as a host or moderator, that of somebody else. One that is not up is no error.',
+    summary:
+      'Lowers one’s hand, or, as a host or moderator, that of somebody else. One that is not up is no error.',
     payload: z.object({ peerId: PEER_ID.optional() }),
     reply: NOTHING,
   },

@@ -11,7 +11,7 @@ import type { Label } from './virtual-time.ts';
 import type { Net, Wire } from './wire.ts';
 
 /** Carries a request out where it arrives. Never rejects. */
-export type Answer = (name: string, payload: unknown) => Promise<ReplyEnvelope>;
+export type AnswerCall = (name: string, payload: unknown) => Promise<ReplyEnvelope>;
 
 /**
  * Requests over one wire, from the caller to the callee, as Socket.IO's acknowledgements: an answer that comes too late, or
@@ -22,11 +22,11 @@ export class Calls<Table extends RequestTable> implements CallSocket {
   readonly #wire: Wire;
   readonly #table: Table;
   readonly #mayDouble: (name: string) => boolean;
-  readonly #answer: Answer;
+  readonly #answer: AnswerCall;
   readonly #waiting = new Set<(fault: Error) => void>();
 
   /** @param mayDouble - whether a request may be repeated, as a caller does that got no answer */
-  constructor(net: Net, wire: Wire, table: Table, mayDouble: (name: string) => boolean, answer: Answer) {
+  constructor(net: Net, wire: Wire, table: Table, mayDouble: (name: string) => boolean, answer: AnswerCall) {
     this.#net = net;
     this.#wire = wire;
     this.#table = table;

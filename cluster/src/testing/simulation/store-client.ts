@@ -25,7 +25,7 @@ export interface ServedStore {
 }
 
 /** One process' connection to the store, with the ports of the product. */
-export class StoreClient implements RoomStores {
+export class SimulatedStoreClient implements RoomStores {
   readonly placements: PlacementStore;
   readonly roomLog: RoomLog;
   readonly recovery: RecoveryStore;
@@ -164,11 +164,11 @@ export class StoreClient implements RoomStores {
           },
         ),
       placementOf: (...of) => this.#ask(() => placements.placementOf(...of)),
-      formerPlacement: (...of) => this.#ask(() => placements.formerPlacement(...of)),
-      settlePeer: (roomId, peerId, epoch) =>
+      previousPlacement: (...of) => this.#ask(() => placements.previousPlacement(...of)),
+      completeMove: (roomId, peerId, epoch) =>
         this.#change(
-          () => `settlePeer ${roomId} ${peerId} ${epoch}`,
-          () => placements.settlePeer(roomId, peerId, epoch),
+          () => `completeMove ${roomId} ${peerId} ${epoch}`,
+          () => placements.completeMove(roomId, peerId, epoch),
           () => watch.settled(roomId, peerId, epoch),
         ),
       attachPeer: (roomId, peerId, epoch, edgeId, ...by) =>

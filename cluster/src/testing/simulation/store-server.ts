@@ -5,7 +5,7 @@ import { MemoryRoomStores } from '../../room/memory-room-stores.ts';
 import type { RoomStores } from '../../room/room-stores.ts';
 import { MemoryTenantStore } from '../../tenant/memory-tenant-store.ts';
 import type { RuleBroken } from './rule-broken.ts';
-import { StoreClient } from './store-client.ts';
+import { SimulatedStoreClient } from './store-client.ts';
 import { StoreWatch } from './store-watch.ts';
 import type { Life, VirtualTime } from './virtual-time.ts';
 import type { Net } from './wire.ts';
@@ -39,14 +39,14 @@ export const SOUND_STORE: StoreParts = {
 };
 
 /** The store of the cluster: the memory versions of its ports, which can go away, fail over and be emptied. */
-export class StoreServer {
+export class SimulatedStore {
   readonly stores: RoomStores & { readonly rooms: MemoryRooms };
   readonly registry: MemoryRegistry;
   readonly tenants: MemoryTenantStore;
   readonly watch: StoreWatch;
   readonly #net: Net;
   readonly #clock: StoreClock;
-  readonly #clients = new Set<StoreClient>();
+  readonly #clients = new Set<SimulatedStoreClient>();
   #isUp = true;
   #forgotAtMs = -Infinity;
   #awayUntilMs = -Infinity;
@@ -70,13 +70,13 @@ export class StoreServer {
   }
 
   /** A process' connection. */
-  connect(life: Life): StoreClient {
-    const client = new StoreClient(this.#net, this, life);
+  connect(life: Life): SimulatedStoreClient {
+    const client = new SimulatedStoreClient(this.#net, this, life);
     this.#clients.add(client);
     return client;
   }
 
-  disconnect(client: StoreClient): void {
+  disconnect(client: SimulatedStoreClient): void {
     this.#clients.delete(client);
   }
 

@@ -4,7 +4,7 @@ import type { EdgeId, EventId, PeerId, RoomId } from '../../protocol/ids.ts';
 import type { LoggedEvent } from '../../protocol/room.ts';
 import type { MemoryRooms } from '../../room/memory-rooms.ts';
 import type { RoomStores } from '../../room/room-stores.ts';
-import type { FormerPlacement, Placement, PlaceRequest } from '../../room/placement-store.ts';
+import type { PreviousPlacement, Placement, PlaceRequest } from '../../room/placement-store.ts';
 import type { Gateway, GatewayClaim } from '../../room/gateway-store.ts';
 import { RuleBroken } from './rule-broken.ts';
 
@@ -13,7 +13,7 @@ interface Book {
   /** The live placements by peer. */
   readonly placements: Map<PeerId, Placement>;
   /** Where peers that move go on until they have moved. */
-  readonly formers: Map<PeerId, FormerPlacement>;
+  readonly previousPlacements: Map<PeerId, PreviousPlacement>;
   /** The live gateways by `datacenter|homeNodeId`. */
   readonly gateways: Map<string, Gateway>;
   lastEventId: EventId | undefined;
@@ -41,8 +41,8 @@ export class StoreWatch {
   }
 
   /** The placements of a room that go on beside the live ones. */
-  formers(roomId: RoomId): ReadonlyMap<PeerId, FormerPlacement> {
-    return this.#book(roomId).formers;
+  previousPlacements(roomId: RoomId): ReadonlyMap<PeerId, PreviousPlacement> {
+    return this.#book(roomId).previousPlacements;
   }
 
   /** [PL3], [EP1]: a placement changes only for whom replaces it, and under an epoch that was never given before. */
@@ -64,23 +64,23 @@ export class StoreWatch {
 
   /** [EP7]: what goes on beside a new placement is what was live, or what went on beside that. */
   #keeps({ roomId, peerId, keepsEpoch }: PlaceRequest, live: Placement | undefined): void {
-    const { formers } = this.#book(roomId);
+    const { previousPlacements } = this.#book(roomId);
     if (keepsEpoch === undefined) {
-      formers.delete(peerId);
+      previousPlacements.delete(peerId);
       return;
     }
-    const kept = [live, formers.get(peerId)].find((known) => known?.epoch === keepsEpoch);
+    const kept = [live, previousPlacements.get(peerId)].find((known) => known?.epoch === keepsEpoch);
     if (kept === undefined)
       this.#break(`EP7: ${peerId} of ${roomId} keeps ${keepsEpoch}, which is not alive`);
-    else formers.set(peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
+    else previousPlacements.set(peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
   }
 
   /** [EP7]: a move ends by the epoch that it began. */
   async settled(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
-    const { placements, formers } = this.#book(roomId);
-    if (placements.get(peerId)?.epoch === epoch) formers.delete(peerId);
-    const stored = await this.#stores.placements.formerPlacement(roomId, peerId);
-    if (stored?.epoch !== formers.get(peerId)?.epoch)
+    const { placements, previousPlacements } = this.#book(roomId);
+    if (placements.get(peerId)?.epoch === epoch) previousPlacements.delete(peerId);
+    const stored = await this.#stores.placements.previousPlacement(roomId, peerId);
+    if (stored?.epoch !== previousPlacements.get(peerId)?.epoch)
       this.#break(
         `EP7: ${peerId} of ${roomId} goes on under ${stored?.epoch ?? 'none'} after settling ${epoch}`,
       );
@@ -105,9 +105,10 @@ export class StoreWatch {
 
   /** [EP2]: nothing is done under an epoch that is older than the live one; [EP7]: but what goes on is published. */
   obeyed(roomId: RoomId, peerId: PeerId, epoch: Epoch, what: string): void {
-    const { placements, formers } = this.#book(roomId);
+    const { placements, previousPlacements } = this.#book(roomId);
     const live = placements.get(peerId);
-    if (what === 'publishTrack' && live !== undefined && formers.get(peerId)?.epoch === epoch) return;
+    if (what === 'publishTrack' && live !== undefined && previousPlacements.get(peerId)?.epoch === epoch)
+      return;
     if (live === undefined || live.epoch > epoch)
       this.#break(`EP2: ${what} of ${peerId} under ${epoch}, the live epoch is ${live?.epoch ?? 'none'}`);
   }
@@ -126,7 +127,7 @@ export class StoreWatch {
     if (live !== undefined && live.epoch > epoch)
       this.#break(`EP2: ${peerId} of ${roomId} was removed under ${epoch}, the live epoch was ${live.epoch}`);
     book.placements.delete(peerId);
-    book.formers.delete(peerId);
+    book.previousPlacements.delete(peerId);
     if (book.placements.size === 0) this.#books.delete(roomId);
   }
 
@@ -162,20 +163,20 @@ export class StoreWatch {
 
   /** An edge published what it holds: what goes on beside a placement is as it says. */
   async republished(roomId: RoomId): Promise<void> {
-    await this.#readFormers(roomId, this.#book(roomId));
+    await this.#readPreviousPlacements(roomId, this.#book(roomId));
   }
 
   async #readPlacements(roomId: RoomId, book: Book): Promise<void> {
     for (const placement of await this.#stores.placements.all(roomId))
       book.placements.set(placement.peerId, placement);
-    await this.#readFormers(roomId, book);
+    await this.#readPreviousPlacements(roomId, book);
   }
 
-  async #readFormers(roomId: RoomId, { placements, formers }: Book): Promise<void> {
+  async #readPreviousPlacements(roomId: RoomId, { placements, previousPlacements }: Book): Promise<void> {
     for (const peerId of placements.keys()) {
-      const former = await this.#stores.placements.formerPlacement(roomId, peerId);
-      if (former === undefined) formers.delete(peerId);
-      else formers.set(peerId, former);
+      const previous = await this.#stores.placements.previousPlacement(roomId, peerId);
+      if (previous === undefined) previousPlacements.delete(peerId);
+      else previousPlacements.set(peerId, previous);
     }
   }
 
@@ -184,7 +185,7 @@ export class StoreWatch {
     if (known !== undefined) return known;
     const book: Book = {
       placements: new Map(),
-      formers: new Map(),
+      previousPlacements: new Map(),
       gateways: new Map(),
       lastEventId: undefined,
     };

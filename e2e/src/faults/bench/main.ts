@@ -6,7 +6,7 @@ import { byWorld, worldOf } from '../fault.ts';
 import type { Fault } from '../fault.ts';
 import { survive } from '../meeting.ts';
 import { FAULTS } from '../table.ts';
-import { World } from '../world.ts';
+import { FaultWorld } from '../fault-world.ts';
 import { summariseRow } from './figures.ts';
 import type { LastRun, RowFigures, Run } from './figures.ts';
 import { publishRun, readLastRun } from './last-run.ts';
@@ -18,7 +18,7 @@ const progress = (line: string): void => {
   process.stderr.write(`… ${line}\n`);
 };
 
-async function measureRow(fault: Fault, runs: number, world: CurrentWorld<World>): Promise<RowFigures> {
+async function measureRow(fault: Fault, runs: number, world: CurrentWorld<FaultWorld>): Promise<RowFigures> {
   const done: Run[] = [];
   let failed = 0;
   for (let run = 1; run <= runs; run += 1) {
@@ -44,7 +44,7 @@ async function measure(
   for (const rowsOfWorld of byWorld(faults)) {
     const [first] = rowsOfWorld;
     if (first === undefined) continue;
-    const world = new CurrentWorld(() => World.start({ ...worldOf(first), seed }));
+    const world = new CurrentWorld(() => FaultWorld.start({ ...worldOf(first), seed }));
     try {
       for (const fault of rowsOfWorld) {
         rows[fault.name] = await measureRow(fault, runs, world);

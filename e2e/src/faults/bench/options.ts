@@ -19,7 +19,7 @@ export const USAGE = `npm run bench:faults -- [options]
   --only ROW    only rows whose name contains this; may be given several times
   --seed N      of loss and jitter between the datacenters (1)
   --json FILE   also writes the figures there
-  --docs        also writes them into docs/failure-modes.md, in place of the former ones of the same rows
+  --docs        also writes them into docs/failure-modes.md, in place of the previous ones of the same rows
 
 Rows:
 ${FAULTS.map(({ name }) => `  ${name}`).join('\n')}

@@ -39,7 +39,7 @@ export class Deliveries {
 
   constructor(sources: () => readonly Source[]) {
     this.#sources = sources;
-    setInterval(() => this.#look(), LOOK_EVERY_MS);
+    setInterval(() => this.#check(), LOOK_EVERY_MS);
   }
 
   /** Frames of each person and kind that were delivered so far, by `name kind`. */
@@ -63,7 +63,7 @@ export class Deliveries {
     );
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = performance.now();
     for (const { owner, kind, track } of this.#sources()) {
       const stamp = this.#stampOf(track);

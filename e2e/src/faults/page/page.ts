@@ -148,7 +148,7 @@ const person = {
     }
   },
 
-  look(): PageLook {
+  read(): PageLook {
     const { connection, edgeId, mediaNodeId, room, outbox } = current().getSnapshot();
     const names = new Set([name, ...[...room.peers.values()].map(({ displayName }) => displayName)]);
     return {

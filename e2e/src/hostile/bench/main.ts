@@ -12,7 +12,7 @@ import { flood, FLOOD_KINDS } from '../rows/floods.ts';
 import type { FloodKind } from '../rows/floods.ts';
 import { usageOf } from '../usage.ts';
 import { worstOf } from '../withstand.ts';
-import type { Noticed } from '../withstand.ts';
+import type { WorstNoticed } from '../withstand.ts';
 import { isNoticeable, measureRows, reportRows } from './rows.ts';
 
 /** How each crowd of attackers connects: how many sockets, over how many addresses. */
@@ -21,7 +21,7 @@ const CROWDS = [
   { name: 'one address, 20 sockets', sockets: 20, addresses: 1 },
   { name: '100 addresses', sockets: 100, addresses: 100 },
 ] as const;
-type Crowd = (typeof CROWDS)[number];
+type CrowdSize = (typeof CROWDS)[number];
 
 /** A page whose browser is overwhelmed may take long; one that takes longer is gone. */
 const PAGE_ANSWERS_WITHIN_MS = 20_000;
@@ -50,12 +50,17 @@ interface Cost {
   /** More memory than before the attack, right after it, in MiB. */
   readonly memoryMiB: number;
   /** What the people of the meeting noticed; `undefined` where a page did not even answer. */
-  readonly noticed: (Noticed & FailedPresses) | undefined;
+  readonly noticed: (WorstNoticed & FailedPresses) | undefined;
   /** How each process ended that was not asked to. */
   readonly ended: readonly string[];
 }
 
-async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, seconds: number): Promise<Cost> {
+async function measure(
+  world: HostileWorld,
+  kind: FloodKind,
+  crowd: CrowdSize,
+  seconds: number,
+): Promise<Cost> {
   const addresses = Array.from({ length: crowd.addresses }, () => world.nextAddress());
   await everybodySeesAndHears(world.people);
   await Promise.all(world.people.map((person) => person.watch()));

@@ -10,7 +10,7 @@ import type { JoinKeys, KeyRing, SessionClaims, VerifiedJoin } from '@plenary/cl
 import type { ClientRequest, SessionKeyJwk } from '@plenary/cluster/protocol';
 
 /** Who is let in, and since when. */
-export interface Admission extends VerifiedJoin {
+export interface AdmittedPerson extends VerifiedJoin {
   /** When the application let this person in: at this join, or at the one that they come back from. */
   readonly admittedAtSeconds: number;
 }
@@ -39,7 +39,7 @@ export class Authenticator {
   async join(
     request: Pick<ClientRequest<'join'>, 'roomId' | 'token' | 'proof' | 'sessionKey'>,
     nonce: string,
-  ): Promise<Admission> {
+  ): Promise<AdmittedPerson> {
     const { token, proof, roomId } = request;
     const admission =
       proof === undefined ? await this.#joinAnew(token) : await this.#rejoin({ ...request, proof }, nonce);
@@ -47,7 +47,7 @@ export class Authenticator {
     return admission;
   }
 
-  async #joinAnew(token: string): Promise<Admission> {
+  async #joinAnew(token: string): Promise<AdmittedPerson> {
     const verified = await verifyJoinToken(token, this.#settings.joinKeys);
     return { ...verified, admittedAtSeconds: Math.floor(Date.now() / 1_000) };
   }
@@ -55,7 +55,7 @@ export class Authenticator {
   async #rejoin(
     request: { readonly token: string; readonly proof: string; readonly sessionKey: SessionKeyJwk },
     nonce: string,
-  ): Promise<Admission> {
+  ): Promise<AdmittedPerson> {
     const { rejoinKeys, rejoinWithinSeconds } = this.#settings;
     const { token, proof, sessionKey } = request;
     const { key, ...admission } = await verifyRejoinToken(rejoinKeys, token, rejoinWithinSeconds);

@@ -2,7 +2,7 @@ import { MAX_RAISED_HANDS, ROLE } from '@plenary/cluster/protocol';
 import type { Role } from '@plenary/cluster/protocol';
 import { edge, peer } from '@plenary/cluster/testing/samples';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Connection } from '../../entry/connection.ts';
+import { ClientConnection } from '../../entry/client-connection.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { EdgeParts, OWN_EDGE, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
@@ -21,7 +21,7 @@ describe('raised hands', () => {
     const session = parts.hold(await parts.place(name, 'node'), socket, ROOM, role);
     const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
     const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-    const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+    const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
     connection.apply({ type: 'entered', session });
     connection.payFrom(session, {});

@@ -8,7 +8,7 @@ import { costOfCatchUp, costOfJoining, REQUEST_COSTS } from '../../limits/cost.t
 import { EntryGate } from '../../entry/gates/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { demandAllowed, EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../entry/connection.ts';
+import { ClientConnection } from '../../entry/client-connection.ts';
 import type { Entering } from '../../entry/entrance.ts';
 import type { Session } from '../../entry/session.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
@@ -102,7 +102,7 @@ describe('resume', () => {
         resume: () => Promise.resolve({ session, reply: { session: NOTE, catchUp, mediaAlive: true } }),
       },
     });
-    const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+    const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
     await resume(RESUME, connection);
     expect(before - session.purse.budget.levelOf('bytes')).toBe(costOfCatchUp(catchUp).bytes);
   });
@@ -166,14 +166,14 @@ function edgeOf(room: ClientReply<'join'>['room']) {
       }),
     },
   });
-  const connect = (address: string): Connection =>
-    new Connection(
+  const connect = (address: string): ClientConnection =>
+    new ClientConnection(
       Object.assign(new RecordingSocket(), { address }),
       { onSocketClosed: () => undefined },
       budgets,
       localRooms,
     );
-  const ask = async (name: 'join' | 'resume', connection: Connection): Promise<string> => {
+  const ask = async (name: 'join' | 'resume', connection: ClientConnection): Promise<string> => {
     try {
       demandAllowed(connection.charge({ work: REQUEST_COSTS[name] }));
       if (name === 'join') await charged(name, join)(JOIN, connection);
@@ -183,7 +183,7 @@ function edgeOf(room: ClientReply<'join'>['room']) {
       return toPlenaryError(fault).code;
     }
   };
-  const leave = (connection: Connection): void => {
+  const leave = (connection: ClientConnection): void => {
     localRooms.remove(connection.session);
     connection.apply({ type: 'left' });
   };
@@ -193,7 +193,7 @@ function edgeOf(room: ClientReply<'join'>['room']) {
     connect,
     leave,
     ask,
-    join: async (connection: Connection) => ask('join', connection),
+    join: async (connection: ClientConnection) => ask('join', connection),
   };
 }
 

@@ -5,7 +5,7 @@ import { costOf, costOfCatchUp, costOfJoining, costOfNothing, REQUEST_COSTS } fr
 import type { Cost } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
-import type { Connection } from '../../entry/connection.ts';
+import type { ClientConnection } from '../../entry/client-connection.ts';
 import type { Entered, Entering, Entrance } from '../../entry/entrance.ts';
 import type { EntryGate } from '../../entry/gates/entry-gate.ts';
 import type { SessionKeeper } from '../../entry/session-keeper.ts';
@@ -102,7 +102,7 @@ export function handleSessionConfirm({
 }): Handler<'session.confirm'> {
   return async (request, connection) => {
     if (!(await entrance.confirm(connection.session, request.sessionToken)))
-      connection.settle(costOfNothing(costOf('session.confirm', request, connection.people)));
+      connection.adjustCharge(costOfNothing(costOf('session.confirm', request, connection.people)));
     return {};
   };
 }
@@ -122,7 +122,7 @@ export const handleEdgeCheck: Handler<'edge.check'> = () => Promise.resolve({});
 /** The room and the tenant pay for people who come in or come back (SPEC BU15). What it makes throws PlenaryError `rate_limited`. */
 function chargingEntry<Name extends 'join' | 'resume'>(
   { localRooms }: Pick<EntryServices, 'localRooms'>,
-  connection: Connection,
+  connection: ClientConnection,
   name: Name,
   request: ClientRequest<Name>,
 ): Entering['charge'] {
@@ -141,7 +141,7 @@ function refuseWhileDraining({ isDraining }: Pick<EntryServices, 'isDraining'>):
 /** A connection that closed while its join was under way holds no session; the keeper lets that one lapse. */
 function finish<Name extends 'join' | 'resume'>(
   services: Pick<EntryServices, 'localRooms'>,
-  connection: Connection,
+  connection: ClientConnection,
   { session, reply }: Entered<Name>,
   carried: (reply: Entered<Name>['reply']) => Cost,
 ): Entered<Name>['reply'] {
@@ -149,12 +149,12 @@ function finish<Name extends 'join' | 'resume'>(
     connection.apply({ type: 'entered', session });
     connection.payFrom(session, { work: REQUEST_COSTS.resume });
     // It is told again to whoever comes again, and has to be paid before the next time (SPEC BU31).
-    connection.settleEntry(carried(reply));
+    connection.adjustEntryCharge(carried(reply));
     return reply;
   }
   throw new PlenaryError('replaced');
 }
 
-function fail(connection: Connection): void {
+function fail(connection: ClientConnection): void {
   if (connection.state.phase === 'entering') connection.apply({ type: 'entry_failed' });
 }

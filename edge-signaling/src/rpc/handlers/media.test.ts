@@ -8,7 +8,7 @@ import { EntryGate } from '../../entry/gates/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { RoomReader } from '../../room/room-reader.ts';
-import { Connection } from '../../entry/connection.ts';
+import { ClientConnection } from '../../entry/client-connection.ts';
 import { digestOfPerson } from '../../entry/person.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { placing, TRANSPORT } from '../../testing/placing.ts';
@@ -50,16 +50,16 @@ async function openingOf(people: number, others: readonly string[] = []) {
   });
   const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-  const connections: Connection[] = [];
+  const connections: ClientConnection[] = [];
   for (let count = 0; count < people; count += 1) {
     const socket = new RecordingSocket();
     const session = parts.hold(await parts.place(`p${count}`, 'lost'), socket);
-    const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+    const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
     connection.apply({ type: 'entered', session });
     connections.push(connection);
   }
-  const open = async (connection: Connection) =>
+  const open = async (connection: ClientConnection) =>
     handler({ rtpCapabilities: ROUTER_RTP_CAPABILITIES, publish: false }, connection);
   return { placements, link, links, mediaGate, connections, open };
 }
@@ -106,7 +106,7 @@ describe('media.open', () => {
     const [connection] = connections;
     if (connection === undefined) throw new Error('nobody is there');
     const settled: unknown[] = [];
-    connection.settle = (cost) => settled.push(cost);
+    connection.adjustCharge = (cost) => settled.push(cost);
     await open(connection);
     expect(settled).toEqual([{ bytes: BYTES_PER_CONSUMER }]);
   });

@@ -11,7 +11,7 @@ import type { ReportFault } from '../../metrics.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
 import type { RoomReader } from '../../room/room-reader.ts';
 import { networkOf } from '../../media/network-of.ts';
-import { mediaOf } from '../../entry/entrance.ts';
+import { permittedMedia } from '../../entry/entrance.ts';
 import { digestOfPerson } from '../../entry/person.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
 import type { Republisher } from '../../recovery/republisher.ts';
@@ -28,7 +28,7 @@ const MEDIA_CHECK_TIMEOUT_MS = 500;
 
 export interface MediaServices {
   readonly mediaGate: EntryGate;
-  readonly placements: Pick<PlacementStore, 'placementOf' | 'formerPlacement' | 'settlePeer'>;
+  readonly placements: Pick<PlacementStore, 'placementOf' | 'previousPlacement' | 'completeMove'>;
   readonly reader: Pick<RoomReader, 'view'>;
   readonly placer: Pick<Placer, 'host'>;
   readonly drops: Pick<PeerDrops, 'drop'>;
@@ -57,7 +57,7 @@ export function handleMediaOpen(services: OpeningServices): Handler<'media.open'
         const offer = await services.mediaGate.pass(entrant, async (place) =>
           openAnew(services, session, request, { deadlineMs, entrant, place }),
         );
-        connection.settle(costOfOffer(offer));
+        connection.adjustCharge(costOfOffer(offer));
         return offer;
       } catch (fault) {
         const { moveFrom } = request;
@@ -87,22 +87,22 @@ async function openAnew(
       Promise.all([
         reader.view(roomId),
         placements.placementOf(roomId, peerId),
-        moveFrom === undefined ? undefined : placements.formerPlacement(roomId, peerId),
+        moveFrom === undefined ? undefined : placements.previousPlacement(roomId, peerId),
       ]),
     );
-  let [view, placement, former] = await look();
+  let [view, placement, previous] = await look();
   if (placement === undefined) {
     // The store may only have forgotten it.
     await turn.place.whileSlow(async () => republisher.room(roomId));
     if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
-    [view, placement, former] = await look();
+    [view, placement, previous] = await look();
   }
   if (placement === undefined) {
     keeper.endAsGone(session);
     throw new PlenaryError('session_gone');
   }
   const kept =
-    moveFrom === undefined ? undefined : [placement, former].find((one) => one?.epoch === moveFrom);
+    moveFrom === undefined ? undefined : [placement, previous].find((one) => one?.epoch === moveFrom);
   if (moveFrom !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
   const request: HostRequest = {
     roomId,
@@ -110,7 +110,7 @@ async function openAnew(
     ...networkOf(session.socket),
     ...digestOfPerson(grants),
     requestId: placement.requestId,
-    media: mediaOf(media, grants),
+    media: permittedMedia(media, grants),
     view,
     datacenter: grants.datacenter,
     roundTrips: grants.roundTrips ?? [],
@@ -144,13 +144,14 @@ async function openAnew(
       : {
           mediaNodeId: kept.mediaNodeId,
           epoch: kept.epoch,
-          incarnation: session.mediaOf(kept.epoch)?.incarnation ?? links.get(kept.mediaNodeId)?.incarnation,
+          incarnation:
+            session.mediaSessionOf(kept.epoch)?.incarnation ?? links.get(kept.mediaNodeId)?.incarnation,
         };
   session.moveTo(opened, goesOn);
   session.consumers.openedWith(hosted.offer);
   localRooms.tracksOf(roomId).learn(view.tracks);
   for (const old of before) {
-    if (session.mediaOf(old.epoch) === undefined) {
+    if (session.mediaSessionOf(old.epoch) === undefined) {
       inBackground(() => drops.drop(old.mediaNodeId, session.placedAt(old)));
     }
   }
@@ -164,19 +165,20 @@ export function handleMediaMoved(
     const { session } = connection;
     return session.inTurn(async () => {
       const { placements, drops, reportFault } = services;
-      const { former } = session;
+      const { previous } = session;
       // Another move or a loss came between: then its own end tells. Or it is known already.
-      if (session.media.epoch !== epoch || session.isSettled) {
-        connection.settle(costOfNothing(costOf('media.moved', { epoch }, connection.people)));
+      if (session.media.epoch !== epoch || session.hasCompletedMove) {
+        connection.adjustCharge(costOfNothing(costOf('media.moved', { epoch }, connection.people)));
         return {};
       }
-      session.settle();
-      if (former !== undefined) inBackground(() => drops.drop(former.mediaNodeId, session.placedAt(former)));
+      session.completeMove();
+      if (previous !== undefined)
+        inBackground(() => drops.drop(previous.mediaNodeId, session.placedAt(previous)));
       try {
-        await placements.settlePeer(session.roomId, session.peerId, epoch);
-        session.noteSettled(epoch);
+        await placements.completeMove(session.roomId, session.peerId, epoch);
+        session.noteMoveStored(epoch);
       } catch (fault) {
-        // What stays noted of the former placement harms nothing: its node has dropped the peer.
+        // What stays noted of the previous placement harms nothing: its node has dropped the peer.
         reportFault('departure', fault, { doing: 'settling a move' });
       }
       return {};
@@ -212,7 +214,7 @@ export function handleMediaCheck(
 ): Handler<'media.check'> {
   const { mediaWatch } = services;
   return async ({ epoch }, { session }) => {
-    const media = session.mediaOf(epoch) ?? session.media;
+    const media = session.mediaSessionOf(epoch) ?? session.media;
     const reply = await askMediaNode(
       services,
       session,
@@ -235,7 +237,7 @@ export function handleTransportConnect(
       ...placed,
       ...request,
     }));
-    connection.settle(costOfNoCalls(costOf('transport.connect', request, people), calls));
+    connection.adjustCharge(costOfNoCalls(costOf('transport.connect', request, people), calls));
     return {};
   };
 }

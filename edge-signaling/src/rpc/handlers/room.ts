@@ -27,7 +27,7 @@ export function handleChatPost({
       await republisher.room(roomId);
       return roomLog.postChat(post);
     });
-    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
+    if (events.length === 0) connection.adjustCharge(costOfNoEvent(connection.people));
     channel.publishEvents(roomId, events);
     return { message };
   };
@@ -45,7 +45,7 @@ export function handleSync({ reader }: Pick<RoomServices, 'reader'>): Handler<'s
     const { roomId } = connection.session;
     return connection.oneSync(async () => {
       const caughtUp = await reader.catchUp(roomId, afterEventId);
-      connection.settle(costOfCatchUp(caughtUp));
+      connection.adjustCharge(costOfCatchUp(caughtUp));
       return caughtUp.type === 'events' ? { type: 'events', events: [...caughtUp.events] } : caughtUp;
     });
   };

@@ -8,9 +8,9 @@ import type {
   PlacedPeer,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
-import type { Connection } from '../../entry/connection.ts';
-import type { Session, SessionMedia } from '../../entry/session.ts';
-import type { MediaLink, MediaLinks } from '../../media/control-links.ts';
+import type { ClientConnection } from '../../entry/client-connection.ts';
+import type { Session, MediaSession } from '../../entry/session.ts';
+import type { MediaNodeLink, MediaLinks } from '../../media/control-links.ts';
 
 /** What a request to a media node takes. */
 export interface LinkServices {
@@ -20,7 +20,7 @@ export interface LinkServices {
 
 export type Handler<Name extends ClientRequestName> = (
   request: ClientRequest<Name>,
-  connection: Connection,
+  connection: ClientConnection,
 ) => Promise<ClientReply<Name>>;
 
 /**
@@ -45,13 +45,13 @@ export async function askMediaNode<Name extends ControlRequestName>(
   const { mediaNodeId } = media;
   const untilMs = clock.monotonicMs() + timeoutMs;
   const leftMs = (): number => untilMs - clock.monotonicMs();
-  const reached = async (): Promise<MediaLink> => {
+  const reached = async (): Promise<MediaNodeLink> => {
     const link = await links.reach(mediaNodeId, leftMs());
     // It is for the media that the client had when it asked.
     livingMedia(session, media.epoch);
     return link;
   };
-  const send = async (link: MediaLink): Promise<ControlReply<Name>> => {
+  const send = async (link: MediaNodeLink): Promise<ControlReply<Name>> => {
     const reply = await link.call(name, payload(session.placedAt(media)), Math.max(1, leftMs()));
     session.noteMediaAnswer(turn);
     return reply;
@@ -72,8 +72,8 @@ export async function askMediaNode<Name extends ControlRequestName>(
 }
 
 /** @throws PlenaryError `media_lost`, `stale_epoch` */
-function livingMedia(session: Session, epoch: Epoch | undefined): SessionMedia {
-  const media = session.mediaOf(epoch);
+function livingMedia(session: Session, epoch: Epoch | undefined): MediaSession {
+  const media = session.mediaSessionOf(epoch);
   // Other than a loss: the client has newer media already, or ended this one itself, and needs to open none.
   if (media === undefined) throw new PlenaryError('stale_epoch', 'The epoch is of none of your media.');
   if (media === session.media && session.mediaIsLost) throw new PlenaryError('media_lost');

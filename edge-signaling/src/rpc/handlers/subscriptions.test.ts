@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../entry/connection.ts';
+import { ClientConnection } from '../../entry/client-connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { createEdgeMetrics, createFaultReporter } from '../../metrics.ts';
 import { handleConsumerFailed, handleSubscribe } from './subscriptions.ts';
@@ -40,7 +40,7 @@ async function subscriber() {
   );
   const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-  const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+  const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
   connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
   connection.apply({ type: 'entered', session });
   const handler = handleSubscribe({ roomLog, links, localRooms, clock });
@@ -93,7 +93,12 @@ describe('consumer.failed', () => {
       const socket = new RecordingSocket();
       const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
       const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-      const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+      const connection = new ClientConnection(
+        socket,
+        { onSocketClosed: () => undefined },
+        budgets,
+        localRooms,
+      );
       connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
       const session = parts.hold(placement, socket);
       connection.apply({ type: 'entered', session });

@@ -25,7 +25,7 @@ export function handleSubscribe(
     const cache = localRooms.tracksOf(session.roomId);
     const wanted = [...new Set(trackIds)];
     const { found, whyMissing, hasAsked } = await cache.find(roomLog, session.roomId, wanted);
-    if (!hasAsked) connection.settle({ store: -1 });
+    if (!hasAsked) connection.adjustCharge({ store: -1 });
     const tracks: TrackHome[] = [];
     const failed: ClientReply<'subscribe'>['failed'] = [];
     for (const trackId of wanted) {
@@ -45,17 +45,17 @@ export function handleSubscribe(
     }
     const charged = costOf('subscribe', { trackIds: wanted }, connection.people);
     if (tracks.length === 0) {
-      connection.settle(costOfNoCalls(charged, 0));
+      connection.adjustCharge(costOfNoCalls(charged, 0));
       return { consumers: [], failed };
     }
     const reply = await session.consumers.counting(
       ofMedia,
-      () => session.mediaOf(ofMedia) !== undefined,
+      () => session.mediaSessionOf(ofMedia) !== undefined,
       async () => askMediaNode(services, session, epoch, 'subscribe', (placed) => ({ ...placed, tracks })),
     );
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
-    connection.settle(costOfNoCalls(charged, reply.calls));
+    connection.adjustCharge(costOfNoCalls(charged, reply.calls));
     return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
   };
 }
@@ -68,7 +68,7 @@ export function handleUnsubscribe(services: LinkServices): Handler<'unsubscribe'
       consumerIds: [...new Set(consumerIds)],
     }));
     session.consumers.closed(consumerIds);
-    connection.settle(costOfNoCalls(costOf('unsubscribe', { consumerIds }, people), calls));
+    connection.adjustCharge(costOfNoCalls(costOf('unsubscribe', { consumerIds }, people), calls));
     return {};
   };
 }
@@ -80,7 +80,7 @@ export function handleConsumersUpdate(services: LinkServices): Handler<'consumer
       ...placed,
       consumers: mergeUpdates(consumers),
     }));
-    connection.settle(costOfNoCalls({ mediasoup: callsOfUpdates(consumers) }, calls));
+    connection.adjustCharge(costOfNoCalls({ mediasoup: callsOfUpdates(consumers) }, calls));
     return {};
   };
 }
@@ -101,7 +101,7 @@ export function handleConsumerFailed(
       consumerIds: [consumerId],
     }));
     session.consumers.closed([consumerId]);
-    connection.settle(costOfNoCalls(costOf('consumer.failed', { consumerId, trackId }, people), calls));
+    connection.adjustCharge(costOfNoCalls(costOf('consumer.failed', { consumerId, trackId }, people), calls));
     metrics.consumerFailures.inc();
     const { roomId, peerId } = session;
     if (!told.has(peerId)) {

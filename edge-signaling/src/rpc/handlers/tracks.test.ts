@@ -6,7 +6,7 @@ import { BUDGETS, CARRIED_LEAST_SHARE, CARRIED_SHARE } from '../../limits/budget
 import { FIRST_TRACKS, REQUEST_COSTS } from '../../limits/cost.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../entry/connection.ts';
+import { ClientConnection } from '../../entry/client-connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './tracks.ts';
 
@@ -27,7 +27,7 @@ async function publisher() {
   ]);
   const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-  const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+  const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
   connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
   connection.apply({ type: 'entered', session });
   connection.payFrom(session, {});

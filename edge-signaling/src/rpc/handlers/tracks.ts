@@ -11,7 +11,7 @@ import {
   FIRST_TRACKS,
 } from '../../limits/cost.ts';
 import type { Cost } from '../../limits/cost.ts';
-import type { Connection } from '../../entry/connection.ts';
+import type { ClientConnection } from '../../entry/client-connection.ts';
 import type { Session } from '../../entry/session.ts';
 import type { ReportFault } from '../../metrics.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
@@ -29,7 +29,7 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
     checkPublish(session.grants, request);
-    const media = session.mediaOf(epoch) ?? session.media;
+    const media = session.mediaSessionOf(epoch) ?? session.media;
     const homeNodeId = media.mediaNodeId;
     const {
       trackId,
@@ -44,9 +44,9 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
     const tracks = localRooms.tracksOf(session.roomId);
     if (tracks.mayBeOf(session.peerId, trackId))
       tracks.learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
-    settleChange(connection, costOf('track.publish', request, connection.people), { events, calls });
+    adjustChargeOfChange(connection, costOf('track.publish', request, connection.people), { events, calls });
     if (events.length > 0 && session.countPublication(media) > FIRST_TRACKS)
-      connection.settle(COST_OF_FURTHER_TRACK);
+      connection.adjustCharge(COST_OF_FURTHER_TRACK);
     channel.publishEvents(session.roomId, events);
     return { trackId };
   };
@@ -63,7 +63,7 @@ export function handleTrackPause(services: TrackServices): Handler<'track.pause'
     }));
     const events = believed(services, session, request.trackId, told);
     if (events.length === 0)
-      connection.settle(costOfNothing(costOf('track.pause', request, connection.people)));
+      connection.adjustCharge(costOfNothing(costOf('track.pause', request, connection.people)));
     channel.publishEvents(session.roomId, events);
     return {};
   };
@@ -79,7 +79,7 @@ export function handleTrackEnd(services: TrackServices): Handler<'track.end'> {
     }));
     const events = believed(services, session, request.trackId, told);
     localRooms.tracksOf(session.roomId).forgetOwn(session.peerId, request.trackId);
-    settleChange(connection, costOf('track.end', request, connection.people), { events, calls });
+    adjustChargeOfChange(connection, costOf('track.end', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return {};
   };
@@ -108,11 +108,11 @@ function believed(
 }
 
 /** Gives back what a change did not take: all of it where it changed nothing, the telling where nobody was told. */
-function settleChange(
-  connection: Connection,
+function adjustChargeOfChange(
+  connection: ClientConnection,
   cost: Cost,
   { events, calls }: { readonly events: readonly unknown[]; readonly calls?: number | undefined },
 ): void {
   if (events.length > 0) return;
-  connection.settle(calls === 0 ? costOfNothing(cost) : costOfNoEvent(connection.people));
+  connection.adjustCharge(calls === 0 ? costOfNothing(cost) : costOfNoEvent(connection.people));
 }

@@ -25,7 +25,7 @@ type Handlers = {
   [Name in ClientRequestName]?: (payload: ClientRequest<Name>, socket: ScriptedSocket) => unknown;
 };
 
-export interface Received {
+export interface ReceivedRequest {
   readonly name: string;
   readonly payload: unknown;
   readonly url: string;
@@ -67,7 +67,7 @@ export class ScriptedSocket implements SignallingConnection {
 
 /** The port, and everything that came through it. */
 export class ScriptedEdge implements SignallingPort, ProbePort {
-  readonly received: Received[] = [];
+  readonly received: ReceivedRequest[] = [];
   readonly sockets: ScriptedSocket[] = [];
   /** Addresses that refuse connections. */
   readonly dead = new Set<string>();

@@ -9,12 +9,12 @@ ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] edgeId
 ARGV[4] tokenGeneration - empty where no session token was brought
-Returns {"attached", roster value, placement value, former placement value or empty, people in the roster} or {"refused", error code}
+Returns {"attached", roster value, placement value, previous placement value or empty, people in the roster} or {"refused", error code}
 ]]
 --@include whole
 --@include next-epoch
 --@include placement
---@include former
+--@include previous-placement
 --@include roster
 --@include token
 local placement = read_placement(keys.placements, args.peerId)
@@ -29,5 +29,5 @@ local epoch = string.match(placement.value, '^%d+')
 -- Of two edges that take the session for theirs, the one that attached it later is right.
 local attached = table.concat({ epoch, placement.node, args.edgeId, placement.request, next_epoch(keys.meta) }, '|')
 redis.call('HSET', keys.placements, args.peerId, attached)
-local former = read_former(keys.meta, args.peerId)
-return { 'attached', value, attached, former and former.value or '', redis.call('HLEN', keys.roster) }
+local previous = read_previous(keys.meta, args.peerId)
+return { 'attached', value, attached, previous and previous.value or '', redis.call('HLEN', keys.roster) }

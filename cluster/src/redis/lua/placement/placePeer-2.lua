@@ -24,7 +24,7 @@ Returns {"placed", placement value} or {"refused", error code}
 --@include whole
 --@include next-epoch
 --@include placement
---@include former
+--@include previous-placement
 --@include rebuild
 --@include subject
 --@include keep-keys
@@ -45,9 +45,9 @@ else
 end
 local kept_node = nil
 if args.keepsEpoch ~= '' then
-  local former = read_former(keys.meta, args.peerId)
+  local previous = read_previous(keys.meta, args.peerId)
   if existing and existing.epoch == tonumber(args.keepsEpoch) then kept_node = existing.node end
-  if former and former.epoch == tonumber(args.keepsEpoch) then kept_node = former.node end
+  if previous and previous.epoch == tonumber(args.keepsEpoch) then kept_node = previous.node end
   -- What the caller takes for alive is not: it has to open media anew.
   if not kept_node then return { 'refused', 'stale_epoch' } end
 end
@@ -57,9 +57,9 @@ if existing then request = existing.request end
 local value = table.concat({ epoch, args.mediaNodeId, args.edgeId, request, epoch }, '|')
 redis.call('HSET', keys.placements, args.peerId, value)
 if kept_node then
-  note_former(keys.meta, args.peerId, args.keepsEpoch, kept_node)
+  note_previous(keys.meta, args.peerId, args.keepsEpoch, kept_node)
 else
-  forget_former(keys.meta, args.peerId)
+  forget_previous(keys.meta, args.peerId)
 end
 keep_keys({ keys.placements, keys.meta })
 return { 'placed', value }

@@ -12,14 +12,14 @@ KEYS[7] entries
 KEYS[8] meta
 ARGV[1] edgeId
 ARGV[2] knownEventId - the newest id that the edge knows
-ARGV[3] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|formerEpoch|formerMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
-Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room, number of entries, sum of their versions}
+ARGV[3] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|previousEpoch|previousMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
+Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, verdicts as peer/verdict pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room, number of entries, sum of their versions}
 ]]
 --@include clock
 --@include whole
 --@include last-event
 --@include placement
---@include former
+--@include previous-placement
 --@include roster
 --@include token
 --@include track
@@ -43,10 +43,10 @@ local function at_least(field, value)
 end
 
 -- A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
-local function forget_older_tracks(peer_id, epoch, former)
+local function forget_older_tracks(peer_id, epoch, previous)
   for _, track_id in ipairs(track_ids_of(keys.meta, peer_id)) do
     local track = parse_track(redis.call('HGET', keys.tracks, track_id))
-    if track and track.peer == peer_id and track.epoch < epoch and track.epoch ~= former then
+    if track and track.peer == peer_id and track.epoch < epoch and track.epoch ~= previous then
       redis.call('HDEL', keys.tracks, track_id)
       forget_track_of(keys.meta, peer_id, track_id)
     end
@@ -54,7 +54,7 @@ local function forget_older_tracks(peer_id, epoch, former)
 end
 
 -- What the room knows of a peer that is newer: its session was taken up by another edge, or it was removed.
-local function fate_of(peer_id, hold, placement)
+local function verdict_of(peer_id, hold, placement)
   if not placement then return has_left(peer_id, hold) and 'gone' or nil end
   if placement.hold <= hold then return nil end
   return placement.edge == edge and 'kept' or 'moved'
@@ -64,19 +64,19 @@ local stored = redis.call('HGETALL', keys.placements)
 local placements = {}
 for index = 1, #stored, 2 do placements[stored[index]] = stored[index + 1] end
 
-local named, fates = {}, {}
+local named, verdicts = {}, {}
 local lacking = 0
 for record in string.gmatch(args.peers, '[^\30]+') do
-  local peer_id, epoch, hold, node, request, token, former, former_node, sequence, joined_at, role, name =
+  local peer_id, epoch, hold, node, request, token, previous, previous_node, sequence, joined_at, role, name =
     string.match(record,
       '^([^|]+)|(%d+)|(%d+)|([^|]+)|([^|]+)|(%d+)|(%d*)|([%w_-]*)|(%d+)|(%d+)|(%a+)|(.+)$')
   named[peer_id] = true
   local placement = parse_placement(placements[peer_id])
-  local fate = fate_of(peer_id, tonumber(hold), placement)
-  if fate then
-    if fate ~= 'kept' then
-      fates[#fates + 1] = peer_id
-      fates[#fates + 1] = fate
+  local verdict = verdict_of(peer_id, tonumber(hold), placement)
+  if verdict then
+    if verdict ~= 'kept' then
+      verdicts[#verdicts + 1] = peer_id
+      verdicts[#verdicts + 1] = verdict
     end
   else
     local lacks_placement = not placement or placement.hold < tonumber(hold)
@@ -85,15 +85,15 @@ for record in string.gmatch(args.peers, '[^\30]+') do
       placements[peer_id] = table.concat({ epoch, node, edge, request, hold }, '|')
       redis.call('HSET', keys.placements, peer_id, placements[peer_id])
       at_least('lastEpoch', tonumber(hold))
-      forget_older_tracks(peer_id, tonumber(epoch), tonumber(former))
+      forget_older_tracks(peer_id, tonumber(epoch), tonumber(previous))
     end
     -- Whose client has moved says so by naming none.
-    if former == '' then
-      forget_former(keys.meta, peer_id)
+    if previous == '' then
+      forget_previous(keys.meta, peer_id)
     else
-      local noted = read_former(keys.meta, peer_id)
-      if not noted or noted.epoch ~= tonumber(former) or noted.node ~= former_node then
-        note_former(keys.meta, peer_id, former, former_node)
+      local noted = read_previous(keys.meta, peer_id)
+      if not noted or noted.epoch ~= tonumber(previous) or noted.node ~= previous_node then
+        note_previous(keys.meta, peer_id, previous, previous_node)
       end
     end
     if lacks_entry then
@@ -121,17 +121,17 @@ end
 local lost = redis.call('EXISTS', keys.placements) == 1 and lost_events()
 if lacking > 0 or lost then begin_rebuild(keys.log, keys.meta, known) end
 
-local strangers = {}
+local unlisted = {}
 for peer_id, value in pairs(placements) do
   local placement = not named[peer_id] and parse_placement(value)
   if placement and placement.edge == edge then
-    strangers[#strangers + 1] = peer_id
-    strangers[#strangers + 1] = value
+    unlisted[#unlisted + 1] = peer_id
+    unlisted[#unlisted + 1] = value
   end
 end
 if redis.call('EXISTS', keys.placements) == 1 then keep_keys({ keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.entries, keys.meta }) end
 local entries = read_entry_state(keys.entries, keys.meta)
 return {
-  last_event_id(keys.log, keys.meta), is_rebuilding(keys.meta) and 1 or 0, lacking, lost and 1 or 0, fates, strangers,
+  last_event_id(keys.log, keys.meta), is_rebuilding(keys.meta) and 1 or 0, lacking, lost and 1 or 0, verdicts, unlisted,
   redis.call('HLEN', keys.roster), entries.count, entries.sum,
 }

@@ -8,7 +8,7 @@ KEYS[3] log
 KEYS[4] meta
 ARGV[1] homeNodeId
 ARGV[2] tracks - each trackId|track value, joined by \30
-Returns {number of tracks that were lost, list of events, fates as track/fate pairs, ids of tracks of this node that it did not name}
+Returns {number of tracks that were lost, list of events, verdicts as track/verdict pairs, ids of tracks of this node that it did not name}
 ]]
 --@include clock
 --@include whole
@@ -16,7 +16,7 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include add-entry
 --@include append-event
 --@include placement
---@include former
+--@include previous-placement
 --@include track
 --@include rebuild
 --@include begin-rebuild
@@ -25,13 +25,13 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include tombstones
 --@include keep-keys
 -- Why a track is not to be written: its peer is not published yet, lives elsewhere, or somebody ended it.
-local function fate_of(track_id, track, stored)
+local function verdict_of(track_id, track, stored)
   local placement = read_placement(keys.placements, track.peer)
   if not placement then return 'unplaced' end
   if placement.epoch > track.epoch then
     -- Whose peer is moving goes on until it has moved.
-    local former = read_former(keys.meta, track.peer)
-    if not former or former.epoch ~= track.epoch then return 'stale' end
+    local previous = read_previous(keys.meta, track.peer)
+    if not previous or previous.epoch ~= track.epoch then return 'stale' end
   end
   if not stored and gone_at(keys.meta, 'track', track_id) then return 'ended' end
   return nil
@@ -44,17 +44,17 @@ local function without_foreign_replaces(track, value)
   return (string.gsub(value, '|[^|]*$', ''))
 end
 
-local named, fates, events = {}, {}, {}
+local named, verdicts, events = {}, {}, {}
 local lost = 0
 for record in string.gmatch(args.tracks, '[^\30]+') do
   local track_id, value = string.match(record, '^([^|]+)|(.+)$')
   local track = parse_track(value)
   local stored = parse_track(redis.call('HGET', keys.tracks, track_id))
   named[track_id] = true
-  local fate = fate_of(track_id, track, stored)
-  if fate then
-    fates[#fates + 1] = track_id
-    fates[#fates + 1] = fate
+  local verdict = verdict_of(track_id, track, stored)
+  if verdict then
+    verdicts[#verdicts + 1] = track_id
+    verdicts[#verdicts + 1] = verdict
   elseif not stored then
     redis.call('HSET', keys.tracks, track_id, without_foreign_replaces(track, value))
     note_track_of(keys.meta, track.peer, track_id)
@@ -67,11 +67,11 @@ for record in string.gmatch(args.tracks, '[^\30]+') do
 end
 if lost > 0 then begin_rebuild(keys.log, keys.meta, '0-0') end
 
-local strangers = {}
+local unlisted = {}
 local tracks = redis.call('HGETALL', keys.tracks)
 for index = 1, #tracks, 2 do
   local track = not named[tracks[index]] and parse_track(tracks[index + 1])
-  if track and track.node == args.homeNodeId then strangers[#strangers + 1] = tracks[index] end
+  if track and track.node == args.homeNodeId then unlisted[#unlisted + 1] = tracks[index] end
 end
 if lost > 0 then keep_keys({ keys.tracks, keys.log, keys.meta }) end
-return { lost, events, fates, strangers }
+return { lost, events, verdicts, unlisted }

@@ -23,7 +23,7 @@ local slices = read_slices(keys.portSlices, now)
 local overlap = find_overlap(slices, now, args.id, tonumber(args.firstPort), tonumber(args.lastPort), args.announcedAddress, args.alsoAnnounced)
 if overlap then return { 'port_slice_overlap', overlap.node, tostring(overlap.first), tostring(overlap.last) } end
 local lease_until = now + tonumber(args.leaseMs)
--- Whatever a former life of the node held is no longer needed: the id is this incarnation's.
+-- Whatever a previous life of the node held is no longer needed: the id is this incarnation's.
 give_back(keys.portSlices, slices, now, args.id, nil)
 local field = table.concat({ args.firstPort, args.lastPort, args.announcedAddress, args.alsoAnnounced }, '|')
 write_slice(keys.portSlices, field, lease_until, args.incarnation, args.id)

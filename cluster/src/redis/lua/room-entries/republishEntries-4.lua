@@ -6,7 +6,7 @@ KEYS[2] entries
 KEYS[3] log
 KEYS[4] meta
 ARGV[1] entries - each kind|peerId|name|version|JSON, without the JSON where it is deleted, joined by \30
-Returns {fates as field/fate pairs, event or {}}
+Returns {verdicts as field/verdict pairs, event or {}}
 ]]
 --@include clock
 --@include whole
@@ -22,7 +22,7 @@ Returns {fates as field/fate pairs, event or {}}
 local state = read_entry_state(keys.entries, keys.meta)
 
 -- Why an entry is not to be written, though the room knows no newer one.
-local function fate_of(field, owner, version, json, before)
+local function verdict_of(field, owner, version, json, before)
   if owner == '' then
     -- A room without people is none.
     if redis.call('EXISTS', keys.placements) == 0 then return 'unplaced' end
@@ -40,7 +40,7 @@ local function fate_of(field, owner, version, json, before)
   return nil
 end
 
-local fates, changes = {}, {}
+local verdicts, changes = {}, {}
 local written = 0
 for record in string.gmatch(args.entries, '[^\30]+') do
   local field, digits, json = string.match(record, '^([^|]*|[^|]*|[^|]*)|(%d+)|(.*)$')
@@ -48,10 +48,10 @@ for record in string.gmatch(args.entries, '[^\30]+') do
   local _, owner = parts_of_field(field)
   local before = read_entry(keys.entries, field)
   if not before or before.version < version then
-    local fate = fate_of(field, owner, version, json, before)
-    if fate then
-      fates[#fates + 1] = field
-      fates[#fates + 1] = fate
+    local verdict = verdict_of(field, owner, version, json, before)
+    if verdict then
+      verdicts[#verdicts + 1] = field
+      verdicts[#verdicts + 1] = verdict
     else
       put_entry(keys.entries, keys.meta, state, field, version, json)
       written = written + 1
@@ -67,4 +67,4 @@ if written > 0 then
   event = append_entries_changed(keys.log, keys.meta, changes)
   keep_keys({ keys.entries, keys.log, keys.meta })
 end
-return { fates, event }
+return { verdicts, event }

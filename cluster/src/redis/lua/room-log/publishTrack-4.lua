@@ -20,7 +20,7 @@ Returns {"published", list of events} or {"refused", error code}
 --@include add-entry
 --@include append-event
 --@include placement
---@include former
+--@include previous-placement
 --@include track
 --@include peer-list
 --@include peer-tracks
@@ -28,8 +28,8 @@ Returns {"published", list of events} or {"refused", error code}
 local placement = read_placement(keys.placements, args.peerId)
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch > tonumber(args.epoch) then
-  local former = read_former(keys.meta, args.peerId)
-  if not former or former.epoch ~= tonumber(args.epoch) then return { 'refused', 'stale_epoch' } end
+  local previous = read_previous(keys.meta, args.peerId)
+  if not previous or previous.epoch ~= tonumber(args.epoch) then return { 'refused', 'stale_epoch' } end
 end
 local before = parse_track(redis.call('HGET', keys.tracks, args.trackId))
 local record = { args.epoch, args.homeNodeId, args.peerId, args.kind, args.source, args.paused }

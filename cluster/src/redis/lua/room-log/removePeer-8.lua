@@ -23,7 +23,7 @@ Returns list of events
 --@include add-entry
 --@include append-event
 --@include placement
---@include former
+--@include previous-placement
 --@include track
 --@include peer-list
 --@include peer-tracks
@@ -50,7 +50,7 @@ note_track_ids(keys.meta, args.peerId, {})
 redis.call('HDEL', keys.placements, args.peerId)
 redis.call('HDEL', keys.meta, 'token|' .. args.peerId)
 forget_subject(keys.placements, keys.meta, args.peerId)
-forget_former(keys.meta, args.peerId)
+forget_previous(keys.meta, args.peerId)
 forget_entries_of(keys.entries, keys.meta, args.peerId)
 redis.call('ZREM', keys.rosterOrder, args.peerId)
 if redis.call('HDEL', keys.roster, args.peerId) == 1 then

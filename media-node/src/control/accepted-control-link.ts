@@ -1,0 +1,38 @@
+import type { ControlCaller, ControlNoticeInput, ControlNoticeName, ServedLink } from '@plenary/cluster';
+import type { PipeAsker } from '../pipe/home-side.ts';
+import type { PeerLink } from '../room/peer-link.ts';
+import type { NodeBudgets } from './node-budgets.ts';
+
+/** One authenticated control link, from an edge or from another media node. */
+export class AcceptedControlLink implements PeerLink {
+  readonly caller: ControlCaller;
+  /** What the home sides of pipes tell the node that asked for them over this link. */
+  readonly asker: PipeAsker;
+  readonly #served: ServedLink;
+
+  constructor(served: ServedLink, budgets: Pick<NodeBudgets, 'holdPipe'>) {
+    this.#served = served;
+    this.caller = served.caller;
+    this.asker = {
+      isLocal: false,
+      holdPipe: () => budgets.holdPipe(this.caller.id),
+      producerChanged: (key, trackId, state) => {
+        this.notify('pipe.producer', { ...key, trackId, state });
+      },
+      closed: (key) => {
+        this.notify('pipe.closed', { ...key });
+      },
+      moved: (key, homeNodeId) => {
+        this.notify('pipe.moved', { ...key, homeNodeId });
+      },
+    };
+  }
+
+  notify<Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void {
+    this.#served.notify(name, payload);
+  }
+
+  close(): void {
+    this.#served.close();
+  }
+}
