@@ -16,7 +16,7 @@ afterEach(() => vi.restoreAllMocks());
 async function sendCamera(): Promise<types.Producer> {
   const device = await fakeDevice();
   await device.load({ routerRtpCapabilities: testFakeParameters.generateRouterRtpCapabilities() });
-  const transport = device.createSendTransport(mediaOffer().sendTransport ?? {});
+  const transport = device.createSendTransport(mediaOffer().receiveTransport);
   transport.on('connect', (_parameters, connected) => connected());
   transport.on('produce', (_parameters, produced) => produced({ id: 'camera' }));
   return transport.produce({ track: videoTrack(), encodings: encodingPlan('camera').encodings ?? [] });
