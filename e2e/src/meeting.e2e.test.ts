@@ -126,19 +126,24 @@ describe('a meeting', () => {
     const ann = await enter(here, 'thrift', 'Ann');
     const bob = await enter(there, 'thrift', 'Bob');
     await bob.untilSeesAndHears();
-    const allowedLayers = (): Promise<number | undefined> => ann.allowedCameraLayers();
-    await until('Ann may send every layer', allowedLayers, (layers) => layers === 3);
+    const untilAnnMaySend = (what: string, layers: number): Promise<unknown> =>
+      until(
+        what,
+        async () => ({
+          bobAsked: bob.layerWords.asked,
+          annWasTold: ann.layerWords.told,
+          annMaySend: await ann.allowedCameraLayers(),
+        }),
+        ({ annMaySend }) => annMaySend === layers,
+      );
+    await untilAnnMaySend('Ann may send every layer', 3);
     await bob.page.setViewportSize({ width: 320, height: 320 });
-    await until('Ann may send the smallest layer only', allowedLayers, (layers) => layers === 1);
+    await untilAnnMaySend('Ann may send the smallest layer only', 1);
     await bob.page.setViewportSize({ width: 1280, height: 800 });
-    await until('Ann may send every layer again', allowedLayers, (layers) => layers === 3);
+    await untilAnnMaySend('Ann may send every layer again', 3);
     await bob.untilSeesAndHears();
     await bob.leave();
-    await until(
-      'Ann may send the smallest layer only, since nobody watches',
-      allowedLayers,
-      (layers) => layers === 1,
-    );
+    await untilAnnMaySend('Ann may send the smallest layer only, since nobody watches', 1);
     await ann.leave();
     await untilNothingIsLeft();
   });

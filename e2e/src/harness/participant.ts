@@ -1,5 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { openContext } from './browser.ts';
+import { LayerWords } from './layer-words.ts';
 import './page-meeting.ts';
 import type { Reception } from './page-meeting.ts';
 import { until } from './until.ts';
@@ -10,12 +11,14 @@ export class Participant {
   readonly name: string;
   /** Uncaught errors of the page, which tests expect to be none. */
   readonly errors: string[] = [];
+  readonly layerWords: LayerWords;
   readonly #context: BrowserContext;
 
   private constructor(context: BrowserContext, page: Page, name: string) {
     this.#context = context;
     this.page = page;
     this.name = name;
+    this.layerWords = new LayerWords(page);
     page.on('pageerror', (error) => this.errors.push(error.message));
   }
 

@@ -7,6 +7,7 @@ import {
   type TrackSource,
   type WantedLayer,
 } from '@plenary/cluster/protocol';
+import { Turns } from '@plenary/cluster/turns';
 import type { types } from 'mediasoup-client';
 import { Agreement } from './agreement.ts';
 import { announceTrack, isMediaGone, isWorthRetrying, type AnnouncedTrack } from './announce-track.ts';
@@ -98,6 +99,11 @@ export class Publication {
   #gone: TrackId | undefined;
   /** It sends already, and the edge does not know of it yet. */
   #started: types.Producer | undefined;
+  /**
+   * Each change of a producer waits for the one before it. mediasoup-client compares a change with the producer's state, and that follows
+   * only once the browser has answered: a change back, asked for while a change is under way, would be dropped.
+   */
+  readonly #changes = new Turns<types.Producer>();
   readonly #layers: SentLayers;
   #error: PlenaryError | undefined;
   #isWithdrawn = false;
@@ -113,7 +119,7 @@ export class Publication {
     this.#mediaTrack = mediaTrack;
     this.#paused = paused;
     this.#pause = this.#agreement();
-    this.#layers = new SentLayers(environment.log);
+    this.#layers = new SentLayers(this.#changes, environment.log);
     if (source === 'screen' && 'contentHint' in mediaTrack) mediaTrack.contentHint = 'detail';
     this.#watch(mediaTrack);
   }
@@ -220,7 +226,7 @@ export class Publication {
     const live = [...this.#producers()].filter(({ closed }) => !closed);
     if (live.length === 0) this.start();
     try {
-      await Promise.all(live.map((producer) => producer.replaceTrack({ track: mediaTrack })));
+      await Promise.all(live.map((producer) => this.#putDevice(producer)));
     } catch (thrown) {
       // Closed, or given another track meanwhile: that was a newer wish.
       if (this.#isWithdrawn || this.#mediaTrack !== mediaTrack) return;
@@ -391,7 +397,7 @@ export class Publication {
       }
       this.#started = started.producer;
       this.#applyPause();
-      if (this.#mediaTrack !== mediaTrack) await started.producer.replaceTrack({ track: this.#mediaTrack });
+      if (this.#mediaTrack !== mediaTrack) await this.#putDevice(started.producer);
       const { transportId, rtpParameters } = started;
       const announced = await announceTrack({
         request: this.#environment.request,
@@ -447,6 +453,11 @@ export class Publication {
     this.#environment.changed();
     this.#environment.published();
     this.reconcile();
+  }
+
+  /** Has a producer send what the device gives by then. @throws what mediasoup-client throws */
+  #putDevice(producer: types.Producer): Promise<void> {
+    return this.#changes.run(producer, () => producer.replaceTrack({ track: this.#mediaTrack }));
   }
 
   #applyPause(): void {

@@ -164,6 +164,21 @@ describe('a device that is changed', () => {
     await changed;
     expect(local(meeting)?.paused).toBe(true);
   });
+
+  test('[WB4] and switched off while the browser still puts it in place is let go of after that', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    await meeting.replaceTrack('microphone', null);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const browser = vi.spyOn(FakeHandler.prototype, 'replaceTrack').mockImplementationOnce(() => promise);
+    const next = audioTrack();
+    const switchedOn = meeting.replaceTrack('microphone', next);
+    await eventually(() => expect(browser).toHaveBeenCalledTimes(1));
+    const switchedOff = meeting.replaceTrack('microphone', null);
+    resolve();
+    await Promise.all([switchedOn, switchedOff]);
+    expect(browser.mock.calls.map(([, track]) => track)).toEqual([next, null]);
+  });
 });
 
 describe('a track of one’s own that the meeting takes away', () => {
