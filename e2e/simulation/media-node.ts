@@ -213,7 +213,7 @@ export class SimulatedMediaNode {
       members: () => this.rooms.peers(),
       isIdle: () => !this.rooms.isRelaying,
       ask: (peer) => {
-        peer.askToMove();
+        peer.requestMove();
       },
       cut: () => {
         this.rooms.closePeers();

@@ -195,7 +195,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
     members: () => rooms.peers(),
     isIdle: () => !rooms.isRelaying,
     ask: (peer) => {
-      peer.askToMove();
+      peer.requestMove();
     },
     cut: () => {
       rooms.closePeers();
@@ -236,7 +236,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
       nodes.open(other);
     },
     onEdge: () => {
-      edgeLinks.opened();
+      edgeLinks.edgeLinkOpened();
     },
     metrics,
     logger,

@@ -72,7 +72,7 @@ describe('whether edges have a link to a media node', () => {
   it('[HL60] is well as soon as an edge has a link, or none serves any more', async () => {
     await lookFor(10_000);
     hasLink = true;
-    watch.opened();
+    watch.edgeLinkOpened();
     expect(watch.isUnlinked).toBe(false);
     hasLink = false;
     await lookFor(10_000);

@@ -1,7 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
-import { LOOK_EVERY_MS, SilenceWatch } from './silence-watch.ts';
+import { CHECK_INTERVAL_MS, SilenceWatch } from './silence-watch.ts';
 
 describe('SilenceWatch', () => {
   let received: number;
@@ -29,7 +29,7 @@ describe('SilenceWatch', () => {
   async function look(times: number, sending = 0): Promise<void> {
     for (let count = 0; count < times; count += 1) {
       if (typeof sent === 'number') sent += sending;
-      timers.advance(LOOK_EVERY_MS);
+      timers.advance(CHECK_INTERVAL_MS);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -79,7 +79,7 @@ describe('SilenceWatch', () => {
   it('[PI14] says nothing after the pipe has closed while it asked', async () => {
     await look(2, 1_000);
     sent = 3_000;
-    timers.advance(LOOK_EVERY_MS);
+    timers.advance(CHECK_INTERVAL_MS);
     watch.stop();
     await new Promise((resolve) => setImmediate(resolve));
     expect([onSilent.mock.calls.length, timers.pendingCount]).toEqual([0, 0]);

@@ -6,7 +6,7 @@ import {
   NO_EXCESS,
   SLACK_BITRATE,
 } from './incoming-limits.ts';
-import { watchIncoming, LOOKS_AT_ONCE } from './incoming-watch.ts';
+import { watchIncoming, PEERS_PER_ROUND } from './incoming-watch.ts';
 import type { WatchedPeer } from './incoming-watch.ts';
 
 /** Looks once a second, above the limit or not. */
@@ -115,8 +115,8 @@ describe('the watch', () => {
     for (let turn = 0; turn < 60; turn += 1) {
       const before = looksOf();
       nowMs += 1_000;
-      await watch.lookAround();
-      expect(looksOf() - before).toBe(LOOKS_AT_ONCE);
+      await watch.runRound();
+      expect(looksOf() - before).toBe(PEERS_PER_ROUND);
     }
     expect(Math.min(...others.map(({ looks }) => looks))).toBeGreaterThan(3);
     expect(others.every(({ steps }) => steps.length === 0)).toBe(true);

@@ -148,13 +148,13 @@ describe('a subscription whose track comes another way', () => {
   test('[GW20] is told again to another edge, until it is let go', async () => {
     const { subscriptions, timers, supersede, superseded, closed, add } = subscribed();
     await add();
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     expect(superseded).not.toHaveBeenCalled();
     supersede[0]?.();
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     expect(superseded).toHaveBeenCalledTimes(2);
     subscriptions.remove([CONSUMER_ID.parse('consumer-1')]);
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     timers.advance(SUPERSEDED_FOR_MS);
     expect(superseded).toHaveBeenCalledTimes(2);
     expect(closed).not.toHaveBeenCalled();

@@ -103,8 +103,8 @@ async function admitted() {
     {
       placed,
       workerIndex: 0,
-      asker: { ...placed, person: undefined },
-      isSentAgain: true,
+      requester: { ...placed, person: undefined },
+      getsRetransmissions: true,
       spend: () => {
         if (budget.isSpent) throw new PlenaryError('rate_limited');
       },

@@ -2,7 +2,7 @@ import { peer, room } from '@plenary/cluster/testing/samples';
 import { ManualClock, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { NoResends, withoutResends } from './no-resends.ts';
-import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, timesLimit, watchResends } from './resend-watch.ts';
+import { addExcess, MIN_RESEND_BITRATE, PEERS_PER_ROUND, timesLimit, watchResends } from './resend-watch.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
 
 const MEGABIT = 125_000;
@@ -14,7 +14,7 @@ describe('what is sent again', () => {
   test('[MS10] may be twice the media, and a little in any case', () => {
     expect(times(10 * MEGABIT, 20 * MEGABIT)).toBe(1);
     expect(times(10 * MEGABIT, 80 * MEGABIT)).toBe(4);
-    expect(times(0, RESENDS_IN_ANY_CASE / 8)).toBe(1);
+    expect(times(0, MIN_RESEND_BITRATE / 8)).toBe(1);
   });
 
   test('[MS37] counts back, and time in which nobody looked counts little', () => {
@@ -73,7 +73,7 @@ function watching(receivers: readonly Receiver[], workerCpu: () => number) {
     const before = receivers.reduce((sum, { looks }) => sum + looks, 0);
     nowMs += 1_000;
     for (const one of receivers) one.passSecond();
-    await watch.lookAround();
+    await watch.runRound();
     return receivers.reduce((sum, { looks }) => sum + looks, 0) - before;
   };
   return { turn, found, faults };
@@ -104,7 +104,7 @@ describe('the watch', () => {
   });
 
   test('[MS43] finds who floods although many keep just below what ends their media', async () => {
-    const hoverers = Array.from({ length: 2 * RESEND_LOOKS.calm }, () => new Receiver(0, 0));
+    const hoverers = Array.from({ length: 2 * PEERS_PER_ROUND.calm }, () => new Receiver(0, 0));
     const stormer = new Receiver(MEGABIT, 0);
     const { turn, found } = watching([...hoverers, stormer], () => 0);
     for (let count = 0; count < 60; count += 1) {
@@ -122,10 +122,10 @@ describe('the watch', () => {
     let cpu = 0.5;
     const receivers = Array.from({ length: 150 }, () => new Receiver(MEGABIT, 0));
     const { turn } = watching(receivers, () => cpu);
-    expect(await turn()).toBe(RESEND_LOOKS.calm);
+    expect(await turn()).toBe(PEERS_PER_ROUND.calm);
     cpu = 0.9;
-    expect(await turn()).toBe(RESEND_LOOKS.busy);
-    expect(await turn()).toBe(RESEND_LOOKS.busy);
+    expect(await turn()).toBe(PEERS_PER_ROUND.busy);
+    expect(await turn()).toBe(PEERS_PER_ROUND.busy);
     expect(Math.min(...receivers.map(({ looks }) => looks))).toBe(1);
   });
 });

@@ -13,7 +13,7 @@ function demand() {
 describe('what is wanted of a track', () => {
   test('[DM1] [DM6] is the highest wish; it rises at once and falls after a while', () => {
     const { timers, told, demand: track } = demand();
-    const [one, two] = [track.hold(), track.hold()];
+    const [one, two] = [track.add(), track.add()];
     one.setWanted(0);
     two.setWanted(1);
     expect(told).toEqual([]);
@@ -29,7 +29,7 @@ describe('what is wanted of a track', () => {
 
   test('[DM6] does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
     const { timers, told, demand: track } = demand();
-    const hold = track.hold();
+    const hold = track.add();
     hold.setWanted(0);
     timers.advance(LOWER_DELAY_MS - 1);
     hold.setWanted(TOP_SPATIAL_LAYER);
@@ -44,14 +44,14 @@ describe('what is wanted of a track', () => {
 
   test('[DM6] falls at once for who has waited already, and without anybody to nothing', () => {
     const { timers, told, demand: track } = demand();
-    const hold = track.hold('pipe');
+    const hold = track.add('pipe');
     hold.setWanted(1);
     expect(told).toEqual([1]);
     hold.release();
     hold.release();
     expect(told).toEqual([1, null]);
-    expect(track.holdCount).toBe(0);
-    track.hold().release();
+    expect(track.holderCount).toBe(0);
+    track.add().release();
     track.close();
     timers.advance(LOWER_DELAY_MS);
     expect(told).toEqual([1, null, TOP_SPATIAL_LAYER]);
