@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { AddressCheck, certainFault, comesBack } from './address-check.ts';
+import { AddressCheck, certainFault, returnsToMachine } from './address-check.ts';
 import type { AddressCheckOptions } from './address-check.ts';
 import { pairAddresses } from './media-address.ts';
 
@@ -18,7 +18,7 @@ function check(
   if ('faults' in paired) throw new Error(paired.faults.join());
   return new AddressCheck({
     addresses: paired.addresses,
-    told: () => announced,
+    clientAddresses: () => announced,
     liveEdges: () => Promise.resolve([]),
     hasAddress: () => false,
     logger,
@@ -41,14 +41,14 @@ async function freePort(): Promise<number> {
 
 describe('what can be told of announced addresses at the start', () => {
   test.each([
-    ['127.0.0.1', '0.0.0.0', 'is this machine itself'],
-    ['::1', '::', 'is this machine itself'],
-    ['203.0.113.21', '0.0.0.0', 'is set aside'],
-    ['192.0.2.21', '10.1.0.21', 'is set aside'],
-    ['2001:db8::21', '::', 'is set aside'],
-    ['239.1.2.3', '0.0.0.0', 'is set aside'],
-    ['169.254.3.4', '0.0.0.0', 'is of one link only'],
-    ['fe80::1', '::', 'is of one link only'],
+    ['127.0.0.1', '0.0.0.0', 'means the client itself'],
+    ['::1', '::', 'means the client itself'],
+    ['203.0.113.21', '0.0.0.0', 'is reserved for'],
+    ['192.0.2.21', '10.1.0.21', 'is reserved for'],
+    ['2001:db8::21', '::', 'is reserved for'],
+    ['239.1.2.3', '0.0.0.0', 'is reserved for'],
+    ['169.254.3.4', '0.0.0.0', 'is valid on one network link only'],
+    ['fe80::1', '::', 'is valid on one network link only'],
   ])('[AD27] %s, listened for on %s, is certainly wrong', (address, listenIp, says) => {
     expect(certainFault(address, listenIp)).toContain(says);
   });
@@ -78,8 +78,8 @@ describe('what can be told of announced addresses at the start', () => {
   });
 
   test('[AD8] whether what is sent to the address comes back in', async () => {
-    expect(await comesBack('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
-    expect(await comesBack('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
+    expect(await returnsToMachine('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
+    expect(await returnsToMachine('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
     await check(['127.0.0.1'], {}, ['127.0.0.1']).check(await freePort());
     expect(logger.info).toHaveBeenCalledWith(
       { addresses: { '127.0.0.1': 'comes back in' } },

@@ -6,7 +6,7 @@ const NAME: MediaAddress = {
   family: 'ipv4',
   listenIp: '0.0.0.0',
   announced: 'media.example.org',
-  told: ['media.example.org', '10.1.0.21'],
+  clientAddresses: ['media.example.org', '10.1.0.21'],
 };
 
 /** Names whose answers a test sets. */
@@ -71,8 +71,8 @@ describe('announced host names', () => {
       expect([logger.warn.mock.calls.length, logger.info.mock.calls.length]).toEqual([time, time]);
     }
     expect(logger.warn).toHaveBeenLastCalledWith(
-      { name: 'media.example.org', found: [], told: ['203.0.113.21'] },
-      expect.stringContaining('no more address'),
+      { name: 'media.example.org', found: [], announced: ['203.0.113.21'] },
+      expect.stringContaining('no longer has an address'),
     );
   });
 

@@ -205,7 +205,7 @@ describe('the configuration', () => {
         family: 'ipv4',
         listenIp: '0.0.0.0',
         announced: '203.0.113.21',
-        told: ['10.1.0.21', '203.0.113.21', 'media.example.org'],
+        clientAddresses: ['10.1.0.21', '203.0.113.21', 'media.example.org'],
       },
       { family: 'ipv6', listenIp: '::', announced: 'fd00::21' },
     ]);

@@ -105,7 +105,7 @@ export class MediaNode {
         metrics,
         logger,
         onWaiting: (reason) => {
-          view.waitsFor(reason);
+          view.noteWaiting(reason);
         },
       });
       const base: NodeBase = {

@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 export type TransportKind = 'webrtc' | 'pipe';
 
-/** All metrics of a media node, on a registry of their own, so that two nodes of one test process stay apart. */
+/** All metrics of a media node, on a registry of their own, so that two nodes in one test process stay apart. */
 export type NodeMetrics = ReturnType<typeof createMetrics>;
 
 /** @param withProcess - also collect CPU, memory and event-loop figures of this process */
@@ -129,7 +129,7 @@ export function createMetrics(withProcess: boolean) {
     ),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
   };
-  // A series that is absent until it is first used looks like a process that is not watched.
+  // A series that appears only with its first value looks like a process that is not monitored.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
   for (const reason of ['died', 'hung']) metrics.workerDeaths.inc({ reason }, 0);
   for (const entry of ENTRY_KINDS) metrics.entryFaults.inc({ entry }, 0);
@@ -138,7 +138,7 @@ export function createMetrics(withProcess: boolean) {
   return metrics;
 }
 
-/** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
+/** Counts and logs errors that nothing else handled: a bug of ours that somebody must fix (SPEC EN4). */
 export function createEntrySink(metrics: NodeMetrics, logger: Logger, lines: RareLines): EntryFaultSink {
   return (entry, fault) => {
     metrics.entryFaults.inc({ entry });

@@ -138,7 +138,7 @@ describe('the ports of a node that starts', () => {
       .mockRejectedValueOnce(away);
     const onWaiting = vi.fn();
     expect((await claim(registry, LEASED, { onWaiting })).portSlice).toEqual(slice(12_400));
-    expect(onWaiting.mock.calls).toEqual(Array(2).fill(['slice_pending: the store is away']));
+    expect(onWaiting.mock.calls).toEqual(Array(2).fill(['slice_pending: the store is unreachable']));
     asked.mockRejectedValueOnce(away);
     const explicit = { kind: 'explicit', portSlice: slice(12_420) } as const;
     expect((await claim(registry, explicit)).portSlice).toEqual(slice(12_420));

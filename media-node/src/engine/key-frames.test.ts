@@ -38,7 +38,7 @@ describe('KeyFrames', () => {
     const [low, alsoLow, high, paused] = [ofLayer(0), ofLayer(0), ofLayer(2), ofLayer(1, true)];
     const other = new ScriptedConsumer({ producerId: 'other' });
     for (const each of [low, alsoLow, high, paused, other]) keyFrames.add(each);
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(low, alsoLow).sort()).toEqual([0, 1]);
     expect(asked(high, paused, other)).toEqual([1, 0, 0]);
   });
@@ -48,10 +48,10 @@ describe('KeyFrames', () => {
     const [viewer, pipe] = [ofLayer(0), new ScriptedConsumer({ type: 'pipe' })];
     keyFrames.add(viewer);
     const forget = keyFrames.add(pipe);
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(viewer, pipe)).toEqual([0, 1]);
     forget();
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(viewer, pipe)).toEqual([1, 1]);
   });
 
@@ -62,8 +62,8 @@ describe('KeyFrames', () => {
     failing.failsWith = new Error('no worker');
     // What a worker answers that does not know the consumer any more.
     gone.failsWith = Object.assign(new Error('Consumer not found'), { name: 'NotFoundError' });
-    keyFrames.askFor(gone);
-    keyFrames.askFor(failing);
+    keyFrames.requestFor(gone);
+    keyFrames.requestFor(failing);
     await new Promise(setImmediate);
     expect(await metricBy(metrics, 'plenary_errors_total', 'where')).toEqual({ 'consumer.keyFrame': 1 });
   });

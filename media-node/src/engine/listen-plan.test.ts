@@ -6,7 +6,7 @@ const every = (...told: [string, ...string[]]): MediaAddress => ({
   family: 'ipv4',
   listenIp: '0.0.0.0',
   announced: told[0],
-  told,
+  clientAddresses: told,
 });
 const MACHINE = ['127.0.0.1', '10.1.0.21', '172.17.0.1', '::1', 'fe80::1', 'fd00::21'];
 

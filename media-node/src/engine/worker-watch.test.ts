@@ -1,6 +1,6 @@
 import { ManualClock } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ASK_EVERY_MS, WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
+import { PROBE_INTERVAL_MS, WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
 
 const TICK_MS = 100;
 
@@ -15,7 +15,7 @@ class WatchedWorker {
 
   constructor(answersAtOnce: boolean) {
     this.watch = new WorkerWatch({
-      ask: () => {
+      probe: () => {
         this.asked += 1;
         if (answersAtOnce) return Promise.resolve();
         this.#answer = Promise.withResolvers<void>();
@@ -60,7 +60,7 @@ describe('WorkerWatch', () => {
   it('[WK9] asks a worker twice a second, and one that answers does not hang', async () => {
     const worker = new WatchedWorker(true);
     await worker.pass(10_000);
-    expect(worker).toMatchObject({ asked: 10_000 / ASK_EVERY_MS, hung: 0 });
+    expect(worker).toMatchObject({ asked: 10_000 / PROBE_INTERVAL_MS, hung: 0 });
   });
 
   it('[WK9] tells once that a worker does not answer, and asks it one question only', async () => {

@@ -61,7 +61,7 @@ function transportOf(): ClientTransport {
     connect: () => Promise.resolve(),
     traffic: () => Promise.resolve({ sentBytes: 7, receivedBytes: 7 }),
     receivedBytes: () => Promise.resolve(0),
-    receiverBytes: () => Promise.resolve({ media: 0, again: 0 }),
+    receiverBytes: () => Promise.resolve({ sent: 0, retransmitted: 0 }),
     restartIce: unexpected,
     produce: () => Promise.resolve(producer),
     consume: unexpected,

@@ -9,7 +9,7 @@ const MEGABIT = 125_000;
 
 describe('what is sent again', () => {
   const times = (media: number, again: number): number =>
-    timesLimit({ media: 7, again: 9 }, { media: 7 + media, again: 9 + again }, 1_000);
+    timesLimit({ sent: 7, retransmitted: 9 }, { sent: 7 + media, retransmitted: 9 + again }, 1_000);
 
   test('[MS10] may be twice the media, and a little in any case', () => {
     expect(times(10 * MEGABIT, 20 * MEGABIT)).toBe(1);
@@ -28,11 +28,11 @@ describe('what is sent again', () => {
 class Receiver {
   closed = false;
   looks = 0;
-  #bytes: ReceiverBytes = { media: 0, again: 0 };
+  #bytes: ReceiverBytes = { sent: 0, retransmitted: 0 };
   readonly #perSecond: ReceiverBytes;
 
   constructor(media: number, again: number) {
-    this.#perSecond = { media, again };
+    this.#perSecond = { sent: media, retransmitted: again };
   }
 
   receiverBytes(): Promise<ReceiverBytes> {
@@ -42,14 +42,14 @@ class Receiver {
 
   /** Asks for so many bytes at once. */
   asksFor(again: number): void {
-    this.#bytes = { ...this.#bytes, again: this.#bytes.again + again };
+    this.#bytes = { ...this.#bytes, retransmitted: this.#bytes.retransmitted + again };
   }
 
   passSecond(): void {
-    const { media, again } = this.#perSecond;
+    const { sent: media, retransmitted: again } = this.#perSecond;
     this.#bytes = {
-      media: this.#bytes.media + media,
-      again: this.#bytes.again + again,
+      sent: this.#bytes.sent + media,
+      retransmitted: this.#bytes.retransmitted + again,
     };
   }
 }

@@ -30,16 +30,16 @@ const BUSY_SHARE = 0.8;
 /** Bytes sent so far on the transport that a client receives on. */
 export interface ReceiverBytes {
   /** Sent for the first time. */
-  readonly media: number;
+  readonly sent: number;
   /** Retransmitted at the client's request. */
-  readonly again: number;
+  readonly retransmitted: number;
 }
 
 /** Retransmissions between two measurements, as a multiple of the limit. */
 export function timesLimit(before: ReceiverBytes, now: ReceiverBytes, elapsedMs: number): number {
   const bytesAt = (bitrate: number): number => (bitrate * elapsedMs) / 8_000;
-  const allowed = Math.max(MAX_RESEND_RATIO * (now.media - before.media), bytesAt(MIN_RESEND_BITRATE));
-  return (now.again - before.again) / allowed;
+  const allowed = Math.max(MAX_RESEND_RATIO * (now.sent - before.sent), bytesAt(MIN_RESEND_BITRATE));
+  return (now.retransmitted - before.retransmitted) / allowed;
 }
 
 /** How long a peer has been above its limit, in milliseconds; time below the limit counts back. */
