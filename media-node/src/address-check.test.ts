@@ -39,7 +39,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('what can be told of announced addresses at the start', () => {
+describe('what is known of announced addresses at the start', () => {
   test.each([
     ['127.0.0.1', '0.0.0.0', 'means the client itself'],
     ['::1', '::', 'means the client itself'],
@@ -63,7 +63,7 @@ describe('what can be told of announced addresses at the start', () => {
     expect(certainFault(address, listenIp)).toBeUndefined();
   });
 
-  test('[AD8] [AD27] each address is said once with what can be told, and a wrong one with what to do', async () => {
+  test('[AD8] [AD27] each address is logged once with what is known of it, and a wrong one with the remedy', async () => {
     const hasAddress = (address: string): boolean => address === '10.1.0.21';
     await check(['10.1.0.21', '203.0.113.21', '127.0.0.1'], { hasAddress }).check(await freePort());
     expect(logger.info).toHaveBeenCalledExactlyOnceWith(
@@ -77,7 +77,7 @@ describe('what can be told of announced addresses at the start', () => {
     );
   });
 
-  test('[AD8] whether what is sent to the address comes back in', async () => {
+  test('[AD8] logs whether a datagram to the address returns', async () => {
     expect(await returnsToMachine('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
     expect(await returnsToMachine('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
     await check(['127.0.0.1'], {}, ['127.0.0.1']).check(await freePort());
@@ -95,7 +95,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['10.1.0.21']],
     ['https://8.8.4.4', ['10.1.0.21', 'fd00::21']],
     ['https://[2a00::1]', ['192.168.0.21']],
-  ])('[AD28] an edge at %s and only private addresses: said once', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and only private addresses: one warning', async (publicUrl, told) => {
     await check(told, edges('http://10.1.0.11:3000', publicUrl)).compareWithEdges();
     expect(logger.warn).toHaveBeenCalledExactlyOnceWith(
       { addresses: told, publicUrl },
@@ -108,7 +108,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['media.example.org']],
     ['https://meet.internal', ['10.1.0.21']],
     ['http://localhost:3000', ['127.0.0.1']],
-  ])('[AD28] an edge at %s and %j: nothing is said', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and %j: no warning', async (publicUrl, told) => {
     await check(told, edges(publicUrl)).compareWithEdges();
     await check(told, { liveEdges: () => Promise.reject(new Error('away')) }).compareWithEdges();
     expect(logger.warn).not.toHaveBeenCalled();

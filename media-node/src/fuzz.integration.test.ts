@@ -82,8 +82,8 @@ const FIELDS = [
   ),
 ];
 
-describe('any frames at all', () => {
-  test('[EN7] end no media node, and no other link notices', { timeout: 600_000 }, async () => {
+describe('random frames', () => {
+  test('[EN7] end no media node and affect no other link', { timeout: 600_000 }, async () => {
     const options = fuzzOptions(FRAMES);
     const sent = await fuzz(fuzzLives(Object.keys(CONTROL_REQUESTS), FIELDS), options, live);
     expect(sent).toBeGreaterThanOrEqual(options.frames);

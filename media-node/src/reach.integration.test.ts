@@ -23,7 +23,7 @@ const isPassedOver = async (): Promise<boolean | undefined> =>
   (await store.registry.liveMediaNodes())[0]?.isUnreached;
 
 describe('a node that nobody reaches', () => {
-  it('[HL7] [HL34] finds out by two people without a path, says so, and is well as soon as one gets through', async () => {
+  it('[HL7] [HL34] is detected by two people without a path, reported, and cleared as soon as one connects', async () => {
     const ann = await TestPeer.admit(store, node, edge, testRoom('room'));
     await waitFor('the edge to hear of Ann', () => edge.notices('peer.unreached').length === 1);
     expect(edge.notices('peer.unreached')).toEqual([ann.placed]);

@@ -28,7 +28,7 @@ describe('a WebSocket at another path of the control port', () => {
     for (const path of OTHER_PATHS) expect(await text(await ask(path))).toMatch(/^HTTP\/1\.1 404 /);
   });
 
-  test('[EN26] ends no process when it is broken off', async () => {
+  test('[EN26] does not end the process when it is aborted', async () => {
     const faults: unknown[] = [];
     const note = (fault: unknown): void => void faults.push(fault);
     // What would end the process that the node is in.

@@ -18,7 +18,7 @@ class SilentRegistry extends MemoryRegistry {
   }
 }
 
-test('[LC16] links that are being opened hold up no stop, and none is opened after it', async () => {
+test('[LC16] opening links do not delay a stop, and none opens after it', async () => {
   const [metrics, logger] = [createMetrics(false), silentLogger()];
   const id = MEDIA_NODE_ID.parse('a');
   const links = new NodeLinks({

@@ -27,7 +27,7 @@ afterEach(async () => {
 const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
 
 describe('a peer whose edge is lost', () => {
-  test('[CL5] [CL21] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
+  test('[CL5] [CL21] peers of a broken link stay for the grace, then another edge resumes them or they leave the roster', async () => {
     const roomId = testRoom('orphans');
     const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-a', incarnation: mintIncarnation() });
     const kept = await TestPeer.admit(store, testNode, first, roomId);
@@ -62,7 +62,7 @@ describe('a peer whose edge is lost', () => {
     await nothingHeld();
   });
 
-  test('[CL22] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
+  test('[CL22] a new link of the same incarnation of an edge gets its peers’ notices, and keeps the peers that the edge claims', async () => {
     const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
     const first = await connectEdge(testNode, caller);
     const roomId = testRoom('again');
@@ -91,7 +91,7 @@ describe('a peer whose edge is lost', () => {
     await nothingHeld();
   });
 
-  test('[SE14] an orphan that lives elsewhere by now takes its tracks along, and no others', async () => {
+  test('[SE14] an orphan that is placed elsewhere by now loses only the tracks that it has here', async () => {
     const roomId = testRoom('elsewhere');
     const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-d', incarnation: mintIncarnation() });
     const orphan = await TestPeer.admit(store, testNode, first, roomId);

@@ -99,7 +99,7 @@ afterAll(async () => {
 const links = (): Promise<number> => metricSum(testNode.node.metrics, 'plenary_media_control_links');
 
 describe('somebody between an edge and a media node', () => {
-  test('[CL9] who says again what they heard gets no link', async () => {
+  test('[CL9] gets no link by replaying recorded messages', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     const opening = between.heard.splice(0);
@@ -111,7 +111,7 @@ describe('somebody between an edge and a media node', () => {
     expect(await links()).toBe(0);
   });
 
-  test('[CL10] reads nothing of what is said', async () => {
+  test('[CL10] can read no message', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     await waitFor('a beat', () => edge.notices('beat').length > 0);
@@ -121,7 +121,7 @@ describe('somebody between an edge and a media node', () => {
     edge.close();
   });
 
-  test('[CL27] who changes one bit ends the link', async () => {
+  test('[CL27] ends the link by changing one bit', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     between.isMeddling = true;

@@ -110,7 +110,7 @@ class Impostor {
 }
 
 describe('TLS', () => {
-  test('[CL10] [CL27] whoever ends it in between with a certificate of the same authority reads nothing and ends the link by changing a bit', async () => {
+  test('[CL10] [CL27] a proxy with a certificate of the same authority reads nothing, and ends the link by changing a bit', async () => {
     const impostor = new Impostor(authority, testNode.config.port);
     const { mediaNodeId } = testNode.config;
     try {
@@ -138,7 +138,7 @@ describe('TLS', () => {
     }
   });
 
-  test('[OP3] carries control links for who believes the certificate, and for nobody else', async () => {
+  test('[OP3] carries control links for callers that accept the certificate, and for no others', async () => {
     const edge = await linkBy(authority.caFile);
     edge.close();
     await expect(linkBy(stranger.caFile)).rejects.toThrow();
@@ -161,7 +161,7 @@ describe('TLS', () => {
     await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
   });
 
-  test('[OP11] a renewed certificate is taken without a restart, and links go on', async () => {
+  test('[OP11] a renewed certificate is used without a restart, and links continue', async () => {
     const edge = await linkBy(authority.caFile);
     install(authority, 'second');
     for (const port of [testNode.config.port, testNode.config.operators.port])
@@ -170,7 +170,7 @@ describe('TLS', () => {
     edge.close();
   });
 
-  test('[EN11] [EN33] bounds connections that begin no TLS, and those that do and say nothing', async () => {
+  test('[EN11] [EN33] limits connections that begin no TLS, and those that finish it and send nothing', async () => {
     const open: Socket[] = [];
     let closed = 0;
     const hold = (socket: Socket): void => {

@@ -46,7 +46,7 @@ function hangHalf(caller: TestEdge): WebSocketOfNode {
 const openLinks = async (): Promise<number> =>
   metricSum(testNode.node.metrics, 'plenary_media_control_links');
 
-test('[CL16] a caller that answers pings and reads no answer loses its link, and nobody else does', async () => {
+test('[CL16] a caller that answers pings but reads nothing loses its link, and no other caller does', async () => {
   const other = await connectEdge(testNode, {
     kind: 'edge',
     id: 'edge-other',

@@ -19,11 +19,11 @@ async function answering(...told: string[]): Promise<readonly string[]> {
 }
 
 describe.runIf(isPossible)('a node that listens on every interface', () => {
-  test('[AD5] answers from the address that it was asked at, where it announces that', async () => {
+  test('[AD5] answers from the address that a packet was sent to, if it announces that one', async () => {
     expect(await answering(SECOND)).toEqual([SECOND]);
   });
 
-  test('[AD5] [AD7] answers from each of its addresses, where it announces one that is not its own as well', async () => {
+  test('[AD5] [AD7] answers from each of its addresses, if it also announces one that is not its own', async () => {
     expect(await answering(ELSEWHERE, SECOND, FIRST)).toEqual([SECOND, FIRST]);
   });
 });

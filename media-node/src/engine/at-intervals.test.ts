@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('[WK13] the first is done at once, and however many follow, one in an interval', () => {
+test('[WK13] the first request runs at once, and any number of further ones once per interval', () => {
   const work = vi.fn();
   const pictures = new AtIntervals(500, work);
   pictures.request();
@@ -24,7 +24,7 @@ test('[WK13] the first is done at once, and however many follow, one in an inter
   expect(work).toHaveBeenCalledTimes(4);
 });
 
-test('[WK13] what was asked for is not done any more once it was stopped', () => {
+test('[WK13] a stop cancels a waiting request', () => {
   const work = vi.fn();
   const pictures = new AtIntervals(500, work);
   pictures.request();

@@ -75,7 +75,7 @@ async function connectedByDtls(transport: types.WebRtcTransport): Promise<(text:
   return (text) => client?.stdin?.write(text);
 }
 
-test('[MS31] what a client sends in DTLS records counts as sent by it', async () => {
+test('[MS31] bytes that a client sends in DTLS records count as sent by it', async () => {
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
   const transport = await router.createWebRtcTransport({
     listenInfos: [await onLoopback('udp')],

@@ -23,7 +23,7 @@ afterEach(() => {
 });
 
 describe('[DM5] the consumers of a transport that begin', () => {
-  test('have their layers chosen again at each look, by one call for all of them', () => {
+  test('have their layers chosen again at each interval, by one call for all of them', () => {
     const { start, calls } = starting(2);
     start.begin();
     vi.advanceTimersByTime((CHOOSE_AGAIN_MS[0] ?? 0) - 1);
@@ -33,7 +33,7 @@ describe('[DM5] the consumers of a transport that begin', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('cost no call once every frame comes, and one that lacks some is found among those', () => {
+  test('cost no call once every frame is sent, and a consumer that lacks some is found among them', () => {
     const { consumers, start, calls } = starting(2);
     for (const consumer of consumers) consumer.isStarved = false;
     start.begin();
@@ -45,7 +45,7 @@ describe('[DM5] the consumers of a transport that begin', () => {
     expect(calls()).toEqual([0, CHOOSE_AGAIN_MS.length]);
   });
 
-  test('share their looks when they begin at the same time, and leave none behind', () => {
+  test('share their timers when they begin at the same time, and leave none running', () => {
     const { start, calls } = starting();
     start.begin();
     start.begin();

@@ -179,7 +179,7 @@ test('[WK11] a packet with the rid of an encoding and another SSRC than it has e
   expect(death).toBeUndefined();
 });
 
-test('[WK13] what a worker tells of viewers does not grow with the packets of who they see', async () => {
+test('[WK13] a worker’s notifications about viewers do not grow with their publishers’ packets', async () => {
   const { sending, receiving, send, settled, close } = await meeting();
   const orientation = idOf('urn:3gpp:video-orientation');
   const producer = await sending.produce({
@@ -243,7 +243,7 @@ function longReport(mediaSsrc: number, number: number): Buffer {
   return packet;
 }
 
-test('[WK22] reports of packets that nobody sent are not looked through', async () => {
+test('[WK22] reports about packets that were never sent are not searched', async () => {
   const { answer, asked, settled, close } = await meeting();
   const cpuMs = async (): Promise<number> => (await worker.getResourceUsage()).ru_utime;
   await settled();
@@ -284,7 +284,7 @@ function ssrcBytes(ssrc: number): Buffer {
   return bytes;
 }
 
-test('[WK17] a publisher is asked for key frames at intervals, however many viewers ask, and however', async () => {
+test('[WK17] a publisher gets key frame requests at intervals, however many viewers request them, in whatever form', async () => {
   const { socket, sending, receiving, send, answer, settled, close } = await meeting();
   const ssrc = 0x5a5a5a5a;
   const producer = await sending.produce({
@@ -361,7 +361,7 @@ function lossesIn(compound: Buffer, ssrc: number): number[] {
   return losses;
 }
 
-test('[WK14] what a viewer says that it lost of a voice counts as a tenth for its speaker', async () => {
+test('[WK14] audio losses that a viewer reports count as a tenth for the speaker', async () => {
   const { socket, sending, receiving, send, answer, close } = await meeting();
   const producer = await sending.produce({
     kind: 'audio',

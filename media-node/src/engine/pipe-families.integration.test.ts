@@ -128,7 +128,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     await waitFor('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
   });
 
-  test('[PS10] the home side of a pipe opens in the family that the other side asks from', async () => {
+  test('[PS10] the home side of a pipe opens in the address family of the asking side', async () => {
     const router = await startRouter([FOUR, SIX]);
     const homes = new PipeHomes(
       MEDIA_NODE_ID.parse('own'),

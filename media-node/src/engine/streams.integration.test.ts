@@ -41,7 +41,7 @@ const CASES = [
   { mid: 'm', headerExtensions: [], encodings: [{ ssrc: 11 }, { ssrc: 12 }], streams: 2 },
 ] as const;
 
-test('[MS23] what is taken plays in a worker, and what a worker could not tell apart is refused', async () => {
+test('[MS23] accepted parameters play in a worker, and ambiguous ones are refused', async () => {
   const workerBin = testConfig().workerBin;
   const worker = await createWorker({ ...(workerBin === undefined ? {} : { workerBin }) });
   const socket = createSocket('udp4');

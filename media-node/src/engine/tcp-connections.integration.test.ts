@@ -60,7 +60,7 @@ async function listening() {
   };
 }
 
-test('[WK12] who reads nothing of what comes by TCP costs a worker no memory, and nothing once it is closed', async () => {
+test('[WK12] a client that reads nothing over TCP costs a worker no memory, and nothing after its close', async () => {
   const { transport, request, open } = await listening();
   const opened = descriptors();
   const socket = await open();

@@ -108,7 +108,7 @@ async function everybodyLeaves(peers: readonly TestPeer[]): Promise<void> {
 }
 
 describe('a room over two datacenters', () => {
-  test('[GW2] one copy of a track crosses to a datacenter, however many of its nodes want it', async () => {
+  test('[GW2] one copy of a track crosses to a datacenter, however many of its nodes need it', async () => {
     const away = await Promise.all([site('sbg'), site('sbg'), site('sbg')]);
     const viewers = await Promise.all(away.flatMap((one) => [watch(one), watch(one)]));
     for (const { admitted } of viewers) {
@@ -132,7 +132,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW2] a gateway of several workers lets a track in by one of them', async () => {
+  test('[GW2] a track enters a gateway with several workers on one of them', async () => {
     const away = await site('sbg', 2);
     const viewers = [await watch(away), await watch(away)];
     expect(await metricSum(away.node.node.metrics, 'plenary_media_routers')).toBe(2);
@@ -142,7 +142,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW4] what nobody in a datacenter watches is paused at its home, and resumed at once', async () => {
+  test('[GW4] a track that nobody in a datacenter watches is paused at its home, and resumed at once', async () => {
     const [one, two] = [await site('sbg'), await site('sbg')];
     const viewers = [await watch(one, [camera]), await watch(two, [camera])];
     const update = async (viewer: TestPeer, paused: boolean): Promise<void> => {
@@ -158,7 +158,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[DM2] the highest layer that anybody wants, behind whatever pipes, is told to the publisher', async () => {
+  test('[DM2] the publisher is notified of the highest layer that any viewer demands, behind any number of pipes', async () => {
     const [one, two] = [await site('sbg'), await site('sbg')];
     const [first, second] = [await watch(one, [camera]), await watch(two, [camera])];
     const want = async (viewer: TestPeer, spatialLayer: number, paused = false): Promise<void> => {
@@ -182,7 +182,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second, near]);
   });
 
-  test('[DM3] what is wanted is told again to the edge that takes a publisher up', async () => {
+  test('[DM3] an edge that resumes a publisher is notified of the demand again', async () => {
     await waitFor('the word that nobody watches', () =>
       home.edge
         .notices('track.demand')
@@ -211,7 +211,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW3] when the gateway dies another node takes its place, and still one copy crosses', async () => {
+  test('[GW3] when the gateway dies another node replaces it, and still one copy crosses', async () => {
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 0 }),
       await site('sbg'),
@@ -237,7 +237,7 @@ describe('a room over two datacenters', () => {
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
   });
 
-  test('[GW6] [GW21] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
+  test('[GW6] [GW21] nodes behind a gateway that stops get the tracks over another path before the old one ends', async () => {
     // It waits for them to the end, however long that takes here.
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 60_000 }),
@@ -266,7 +266,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW19] a track that comes two ways at once ends only the way that its news come', async () => {
+  test('[GW19] for a track that comes over two paths, a notice ends only the path that it came over', async () => {
     const [gateway, other] = [await site('sbg', 1, { handoverMs: 10_000 }), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other);
@@ -291,7 +291,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([viewer]);
   });
 
-  test('[GW10] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {
+  test('[GW10] a gateway that needs the tracks no more keeps relaying them, and stops with the last of them', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other);
@@ -307,7 +307,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([third]);
   });
 
-  test('[GW13] while the store is away tracks are pulled straight from their home', async () => {
+  test('[GW13] while the store is down tracks are pulled straight from their home', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -318,7 +318,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW16] what a node that was drained pulled past the gateway comes through it when the node is put back', async () => {
+  test('[GW16] tracks that a drained node pulled past the gateway return to it when the drain is cancelled', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -336,7 +336,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW14] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
+  test('[GW14] while a gateway does not answer, tracks are pulled straight from their home until another node replaces it', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -372,7 +372,7 @@ describe('a room over two datacenters', () => {
     silent.close();
   });
 
-  test('[HL41] a gateway that beats and answers nothing is left by those behind it', async () => {
+  test('[HL41] nodes behind a gateway that beats and answers nothing stop using it', async () => {
     const [gateway, other] = [await siteBehindFront('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other, [camera]);

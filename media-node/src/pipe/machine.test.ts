@@ -17,7 +17,7 @@ describe('what stays on the machine', () => {
     expect(staysOnMachine(own, { machineId, address })).toBe(stays);
   });
 
-  test('[PI23] where nothing is known of the own machine, nothing stays', () => {
+  test('[PI23] nothing stays on a machine that cannot be identified', () => {
     const other = { machineId: undefined, address: '127.0.0.1' };
     expect(staysOnMachine(UNKNOWN_MACHINE, other)).toBe(false);
   });

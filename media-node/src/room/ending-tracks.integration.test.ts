@@ -45,12 +45,12 @@ async function watch(publisher: TestPeer, viewer: TestPeer, requestId: string) {
   return { track, consumerId: consumer.consumerId };
 }
 
-describe('a track that ends while somebody asks something of it', () => {
+describe('a track that ends during a request about it', () => {
   test.each<{ readonly asked: string; readonly what: Change }>([
     { asked: 'a pause', what: { paused: true } },
     { asked: 'layers', what: { preferredLayers: { spatialLayer: 0 } } },
     { asked: 'a priority', what: { priority: 7 } },
-  ])('[MS7] costs a viewer who asks for $asked that track alone', async ({ what }) => {
+  ])('[MS7] costs a viewer who requests $asked only that track', async ({ what }) => {
     const roomId = testRoom('asked');
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const viewer = await TestPeer.admit(store, home, homeEdge, roomId);
@@ -64,7 +64,7 @@ describe('a track that ends while somebody asks something of it', () => {
     await allLeave(publisher, viewer);
   });
 
-  test('[MS7] costs a viewer on another node that track alone, whenever the viewer asks', async () => {
+  test('[MS7] costs a viewer on another node only that track, whenever the request comes', async () => {
     const roomId = testRoom('away');
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);

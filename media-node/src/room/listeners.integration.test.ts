@@ -34,7 +34,7 @@ function watchListeners(): () => Record<string, number> {
   };
 }
 
-test('[PI11] no listener is added for each further viewer, be it behind a pipe or not', async () => {
+test('[PI11] further viewers add no event listeners, behind a pipe or not', async () => {
   const listeners = watchListeners();
   const store = new TestNodeStore();
   const roomId = testRoom('crowded');

@@ -155,13 +155,13 @@ async function admitted() {
 }
 
 describe('Peer', () => {
-  it('[EP11] tells the room once of a publication that was answered in time', async () => {
+  it('[EP11] sends the room one event for a publication that was answered in time', async () => {
     const { publish } = await admitted();
     expect(await publish()).toBe(1);
     expect(await publish()).toBe(0);
   });
 
-  it('[EP11] tells the room by the repeat of a publication that was answered after the edge gave up', async () => {
+  it('[EP11] sends the event with the repeat of a publication that was answered after the edge’s deadline', async () => {
     const { publish, roomLog, timers } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);
@@ -173,7 +173,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(0);
   });
 
-  it('[EP11] tells the room by the repeat over a link that took the peer up before the answer', async () => {
+  it('[EP11] sends the event with the repeat over a link that resumed the peer before the answer', async () => {
     const { ann, publish, roomLog } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);
@@ -184,7 +184,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(1);
   });
 
-  it('[BU46] says that it is there, and no traffic, while its budget is spent', async () => {
+  it('[BU46] answers that it is alive, without traffic, while its budget is spent', async () => {
     const { ann, budget, timers } = await admitted();
     budget.isSpent = true;
     expect(await ann.traffic()).toEqual({});

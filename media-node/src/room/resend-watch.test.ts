@@ -7,17 +7,17 @@ import type { ReceiverBytes } from './resend-watch.ts';
 
 const MEGABIT = 125_000;
 
-describe('what is sent again', () => {
+describe('retransmissions', () => {
   const times = (media: number, again: number): number =>
     timesLimit({ sent: 7, retransmitted: 9 }, { sent: 7 + media, retransmitted: 9 + again }, 1_000);
 
-  test('[MS10] may be twice the media, and a little in any case', () => {
+  test('[MS10] may be twice the other bytes, and a small bitrate in any case', () => {
     expect(times(10 * MEGABIT, 20 * MEGABIT)).toBe(1);
     expect(times(10 * MEGABIT, 80 * MEGABIT)).toBe(4);
     expect(times(0, MIN_RESEND_BITRATE / 8)).toBe(1);
   });
 
-  test('[MS37] counts back, and time in which nobody looked counts little', () => {
+  test('[MS37] below the limit count back, and time without measurements counts little', () => {
     expect(addExcess(1_000, 1.5, 1_000)).toBe(2_500);
     expect(addExcess(1_000, 200, 60_000)).toBe(5_000);
     expect(addExcess(1_500, 1, 1_000)).toBe(500);
@@ -80,7 +80,7 @@ function watching(receivers: readonly Receiver[], workerCpu: () => number) {
 }
 
 describe('the watch', () => {
-  test('[MS36] finds who asks again and again within three seconds, and nobody who loses half of all packets', async () => {
+  test('[MS36] finds a peer that keeps requesting packets again within three seconds, and no peer that loses half of all packets', async () => {
     const stormer = new Receiver(MEGABIT, 160 * MEGABIT);
     const lossy = new Receiver(2 * MEGABIT, 4 * MEGABIT);
     const { turn, found, faults } = watching([lossy, stormer], () => 0);
@@ -91,7 +91,7 @@ describe('the watch', () => {
     expect(faults).toEqual([]);
   });
 
-  test('[MS42] lets go by that a network stood still and all of it is asked for at once, however rarely it looks', async () => {
+  test('[MS42] tolerates that a stalled network makes a client request everything at once, however rarely it measures', async () => {
     // Ten are looked at in a turn: everybody each three seconds.
     const others = Array.from({ length: 29 }, () => new Receiver(MEGABIT, 0));
     const stalled = new Receiver(MEGABIT / 4, 0);
@@ -103,7 +103,7 @@ describe('the watch', () => {
     expect(found).toEqual([]);
   });
 
-  test('[MS43] finds who floods although many keep just below what ends their media', async () => {
+  test('[MS43] finds a peer that floods although many others stay just below the limit', async () => {
     const hoverers = Array.from({ length: 2 * PEERS_PER_ROUND.calm }, () => new Receiver(0, 0));
     const stormer = new Receiver(MEGABIT, 0);
     const { turn, found } = watching([...hoverers, stormer], () => 0);
@@ -118,7 +118,7 @@ describe('the watch', () => {
     expect(found).toEqual([stormer]);
   });
 
-  test('[MS44] makes a bounded number of calls a turn, more while a worker is busy, and looks at everybody', async () => {
+  test('[MS44] makes a bounded number of calls per round, more while a worker is busy, and measures every peer', async () => {
     let cpu = 0.5;
     const receivers = Array.from({ length: 150 }, () => new Receiver(MEGABIT, 0));
     const { turn } = watching(receivers, () => cpu);
@@ -130,8 +130,8 @@ describe('the watch', () => {
   });
 });
 
-describe('a peer to whom nothing is sent again', () => {
-  test('[MS38] is known in whatever media it opens, and is offered codecs that ask for nothing again', () => {
+describe('a peer without retransmissions', () => {
+  test('[MS38] is known in each media session that it opens, and is offered codecs without NACK', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: undefined };
     const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
@@ -144,7 +144,7 @@ describe('a peer to whom nothing is sent again', () => {
     expect(feedback.filter(({ type, parameter = '' }) => type === 'nack' && parameter === '')).toEqual([]);
   });
 
-  test('[MS39] is the same person in another room and as another peer; guests are nobody in particular', () => {
+  test('[MS39] is the same person in another room and as another peer; guests are not recognised', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: '0123456789abcdef' };
     const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
@@ -164,7 +164,7 @@ describe('a peer to whom nothing is sent again', () => {
       for (let index = from; index < to; index += 1) noResends.add(asker(index));
     };
 
-    test('[MS41] of too many those are forgotten that were found first, each as a peer and as a person', () => {
+    test('[MS41] beyond the maximum, those found first are forgotten, each as a peer and as a person', () => {
       const noResends = new NoResends(new ManualClock());
       addAll(noResends, 0, 15_000);
       expect(noResends.has(asker(14_999))).toBe(true);
@@ -172,7 +172,7 @@ describe('a peer to whom nothing is sent again', () => {
       expect(noResends.has(asker(4_999))).toBe(false);
     });
 
-    test('[MS41] who was found again is forgotten after those that were found before that', () => {
+    test('[MS41] a peer found again is forgotten after those found before that', () => {
       const noResends = new NoResends(new ManualClock());
       addAll(noResends, 0, 9_000);
       noResends.add(asker(0));
@@ -182,7 +182,7 @@ describe('a peer to whom nothing is sent again', () => {
     });
   });
 
-  test('[MS40] gets packets again an hour after it was found last', () => {
+  test('[MS40] gets retransmissions again an hour after it was last found', () => {
     const clock = new ManualClock();
     const noResends = new NoResends(clock);
     const ann = { roomId: room('standup'), peerId: peer('ann'), person: '0123456789abcdef' };

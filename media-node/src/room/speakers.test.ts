@@ -20,7 +20,7 @@ describe('speakers', () => {
     expect(rankSpeakers(many, peerOf)).toHaveLength(MAX_SPEAKERS);
   });
 
-  test('[SP3] are told only when they change, over all routers, with an empty list for silence', () => {
+  test('[SP3] are announced only when they change, over all routers, with an empty list for silence', () => {
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(peerOf, (now) => told.push(now));
     const [one, two] = [ROUTER_ID.parse('one'), ROUTER_ID.parse('two')];
@@ -38,7 +38,7 @@ describe('speakers', () => {
     expect(told).toHaveLength(5);
   });
 
-  test('[SP4] are told again while they go on, since a notice may be lost; silence is not', () => {
+  test('[SP4] are announced again while they continue, since a notice may be lost; silence is not', () => {
     let nowMs = 0;
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(

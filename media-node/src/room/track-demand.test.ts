@@ -10,8 +10,8 @@ function demand() {
   return { timers, told, demand: new TrackDemand(timers, (wanted) => told.push(wanted)) };
 }
 
-describe('what is wanted of a track', () => {
-  test('[DM1] [DM6] is the highest wish; it rises at once and falls after a while', () => {
+describe('the demand for a track', () => {
+  test('[DM1] [DM6] is the highest of its holders’ demands; it rises at once and falls after a delay', () => {
     const { timers, told, demand: track } = demand();
     const [one, two] = [track.add(), track.add()];
     one.setWanted(0);
@@ -27,7 +27,7 @@ describe('what is wanted of a track', () => {
     expect(told).toEqual([1, 2, null]);
   });
 
-  test('[DM6] does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
+  test('[DM6] does not fall when it rises again meanwhile, and falls to the demand at that time', () => {
     const { timers, told, demand: track } = demand();
     const hold = track.add();
     hold.setWanted(0);
@@ -42,7 +42,7 @@ describe('what is wanted of a track', () => {
     expect(told).toEqual([1]);
   });
 
-  test('[DM6] falls at once for who has waited already, and without anybody to nothing', () => {
+  test('[DM6] falls at once for a pipe, which has waited already, and to null without holders', () => {
     const { timers, told, demand: track } = demand();
     const hold = track.add('pipe');
     hold.setWanted(1);
