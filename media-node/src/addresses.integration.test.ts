@@ -1,6 +1,6 @@
 /**
- * Slices and addresses, on real media nodes in processes of their own. Several hosts are several addresses of loopback: each
- * has ports of its own, as hosts do.
+ * Slices and addresses, on real media nodes in processes of their own. Several loopback addresses stand for several
+ * hosts: each has its own ports, as hosts do.
  */
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
@@ -77,7 +77,7 @@ async function edgeOf(node: NodeProcess): Promise<TestEdge> {
   return edge;
 }
 
-/** Admits a peer, and finds every UDP candidate that it is given answering. */
+/** Admits a peer, and checks that every UDP candidate that it gets answers. */
 async function admitReachable(
   node: NodeProcess,
   edge: TestEdge,
@@ -109,7 +109,7 @@ async function expectPipe(home: NodeProcess, away: NodeProcess): Promise<void> {
   const { peer: publisher } = await admitReachable(home, homeEdge, room);
   const camera = await publisher.publish('camera');
   const { peer: viewer } = await admitReachable(away, awayEdge, room);
-  // A node that has just been announced is not known to the other yet.
+  // A node that has just been announced is not known to the other node yet.
   await waitFor('the track', async () => (await viewer.subscribe([camera])).failed.length === 0);
   expect(await metricOf(home, 'plenary_media_pipes{side="home"}')).toBe(1);
   expect(await metricOf(away, 'plenary_media_pipes{side="asking"}')).toBe(1);
@@ -153,7 +153,7 @@ describe('nodes on one host, with one announced address', () => {
   test('[PS13] [PS5] three nodes that lease at once get three slices and avoid a port of another program', async () => {
     const { portSlice } = testConfig();
     const stranger = await startReady(testConfig({ announcedAddress: 'localhost', portSlice }));
-    // Another announced address: the registry sees no clash, this host does.
+    // With another announced address the registry sees no clash, but this host does.
     const range = leasedFrom(portSlice.firstPort, portSlice.firstPort + 99);
     testConfig();
     testConfig();
@@ -200,7 +200,7 @@ describe('nodes on one host, with one announced address', () => {
     const [record] = await store.registry.liveMediaNodes();
     if (record === undefined) throw new Error('not announced');
     const heir = { ...record, mediaNodeId: testConfig().mediaNodeId, incarnation: mintIncarnation() };
-    // The node stands still while the store forgets it, and another one, behind the same address, is quicker.
+    // The node is suspended while the store loses its record, and another node behind the same address is faster.
     node.child.kill('SIGSTOP');
     await redis.restart();
     await waitFor('the heir to hold the slice', async () => {

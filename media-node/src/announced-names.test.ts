@@ -9,7 +9,7 @@ const NAME: MediaAddress = {
   clientAddresses: ['media.example.org', '10.1.0.21'],
 };
 
-/** Names whose answers a test sets. */
+/** A resolver whose answers the test sets. */
 function names(): {
   readonly names: AnnouncedNames;
   readonly logger: { info: ReturnType<typeof vi.fn>; warn: ReturnType<typeof vi.fn> };

@@ -26,7 +26,7 @@ interface Pair {
   readonly edgeOfNext: TestEdge;
 }
 
-/** What the hooks have made. */
+/** The resources that the hooks created. */
 function pair(): Pair {
   if (old === undefined || next === undefined || edgeOfOld === undefined || edgeOfNext === undefined) {
     throw new Error('the nodes were not started');
@@ -66,14 +66,17 @@ async function admin(
   return { status, reply: ADMIN_DRAIN_REPLY.safeParse(body).data };
 }
 
-/** Whether it is not ready for that reason; whoever stays without a path for some seconds, as on a busy machine, is another one (SPEC HL7). */
+/**
+ * Whether the node is not ready for this reason; peers without a path for some seconds, as on a busy machine, add
+ * another one (SPEC HL7).
+ */
 const isUnready = async ({ config }: TestNode): Promise<boolean> =>
   (await (await fetch(`${config.operatorUrl}/ready`)).text()).includes('"draining"');
 const stateOf = async ({ config }: TestNode): Promise<string | undefined> =>
   (await store.registry.liveMediaNodes()).find(({ mediaNodeId }) => mediaNodeId === config.mediaNodeId)
     ?.state;
 
-/** Places and admits a peer on another node while it goes on where it is, as an edge does. */
+/** Places and admits a peer on another node while it continues on its own, as an edge does. */
 async function openElsewhere(peer: TestPeer, there: TestNode, edge: TestEdge): Promise<TestPeer> {
   const { roomId, peerId, epoch } = peer.placed;
   const placement = await store.placements.placePeer({

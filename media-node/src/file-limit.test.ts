@@ -56,7 +56,7 @@ describe('the file limit of a media node', () => {
     );
     await vi.advanceTimersByTimeAsync(5_000);
     expect(error).not.toHaveBeenCalled();
-    // A limit that is lowered may be below what is open.
+    // A lowered limit may be below the number of open files.
     open = 1_030;
     await vi.advanceTimersByTimeAsync(20_000);
     expect(error).toHaveBeenCalledTimes(1);

@@ -45,7 +45,7 @@ function start(
   return started;
 }
 
-/** What the registry lists under the id of a node. */
+/** The registry's records under the id of a node. */
 async function recordsOf({ config }: NodeProcess) {
   const store = connectClusterStore({
     address: redis.address,
@@ -118,7 +118,7 @@ describe('the process of a media node', () => {
     const first = start();
     await waitFor('the first node to be ready', () => isReady(first));
     const other = testConfig();
-    // The ports themselves are free: only the registry knows that they are spoken for.
+    // The ports themselves are free: only the registry knows that they are owned.
     const portSlice = {
       firstPort: first.config.portSlice.lastPort,
       lastPort: first.config.portSlice.lastPort + 30,
@@ -142,7 +142,7 @@ describe('the process of a media node', () => {
     node.child.kill('SIGTERM');
     expect(await node.exited).toEqual({ code: 0, signal: null });
     await waitFor('the workers to be gone', () => !workers.some(isAlive));
-    // The same id and slice are free at once: the announcement was withdrawn.
+    // The same id and slice are free at once, because the announcement was withdrawn.
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
     expect(again.output.text).not.toContain('registry refuses this media node');
@@ -206,7 +206,7 @@ describe('the process of a media node', () => {
       const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
       return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
     });
-    // What the process writes comes another way than what it answers.
+    // The process' output arrives separately from its answers.
     const output = await loggedBy(node, 'skipped a malformed record');
     expect(output.match(/skipped a malformed record/g)).toHaveLength(1);
     expect((await recordsOf(node)).length).toBe(1);
@@ -259,7 +259,7 @@ describe('the process of a media node', () => {
     await redis.kill();
     await waitFor('not ready', async () => !(await isReady(node)));
     expect((await fetch(`${node.config.operatorUrl}/health`)).status).toBe(200);
-    // Its control port answers nothing but control links.
+    // The control port answers only control links.
     for (const path of ['/health', '/ready', '/metrics', '/admin/challenge'])
       expect((await fetch(`${node.config.controlUrl}${path}`)).status).toBe(404);
     await waitFor('the lease to lapse', async () => {

@@ -28,16 +28,16 @@ export function createMetrics(withProcess: boolean) {
     workers: gauge('media_workers', 'mediasoup workers that are alive'),
     workerDeaths: counter(
       'media_worker_deaths_total',
-      'Workers that died by themselves (died), or did not answer and were killed (hung)',
+      'Workers that died unexpectedly (died), or did not answer and were killed (hung)',
       ['reason'],
     ),
-    workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
-    workerFiles: gauge('media_worker_open_files', 'Files that a worker has open, of those that it may', [
-      'worker',
-    ]),
-    load: gauge('media_load', 'Load by kind, over what the node may use; the highest decides on placement', [
-      'kind',
-    ]),
+    workerCpu: gauge('media_worker_cpu', 'CPU share of one core that a worker uses', ['worker']),
+    workerFiles: gauge('media_worker_open_files', 'Files that a worker has open', ['worker']),
+    load: gauge(
+      'media_load',
+      'Load by kind, as a share of the node’s limit; the highest decides on placement',
+      ['kind'],
+    ),
     routers: gauge('media_routers', 'Open routers'),
     transports: gauge('media_transports', 'Open transports', ['kind']),
     producers: gauge('media_producers', 'Open producers of peers of this node'),
@@ -45,13 +45,13 @@ export function createMetrics(withProcess: boolean) {
     consumers: gauge('media_consumers', 'Open consumers of peers'),
     pipeConsumers: gauge('media_pipe_consumers', 'Tracks that are sent into pipes'),
     observers: gauge('media_audio_observers', 'Open audio level observers'),
-    rooms: gauge('media_rooms', 'Rooms of which anything lives here'),
+    rooms: gauge('media_rooms', 'Rooms that have peers or pulled tracks on this node'),
     peers: gauge('media_peers', 'Peers hosted here'),
-    orphans: gauge('media_orphan_peers', 'Peers whose control link is gone'),
-    pipes: gauge('media_pipes', 'Open pipe ends, by the side that asked and the side that is home', ['side']),
+    orphans: gauge('media_orphan_peers', 'Peers whose control link closed, within their grace'),
+    pipes: gauge('media_pipes', 'Open pipe ends, by side: the asking side and the home side', ['side']),
     controlLinks: gauge('media_control_links', 'Open control links, by kind of caller', ['caller']),
     nodeLinks: gauge('media_node_links', 'Control links that this node opened to others'),
-    calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
+    calls: counter('mediasoup_calls_total', 'Calls into mediasoup, including closes', ['method']),
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
     unreachedPeers: counter(
       'media_unreached_peers_total',
@@ -59,30 +59,33 @@ export function createMetrics(withProcess: boolean) {
     ),
     unreached: gauge(
       'media_unreached',
-      '1 while nobody seems to find a path to the announced address, so that newcomers are sent to another node where there is one',
+      '1 while clients find no path to the announced address, so that new peers are sent to other nodes if there are any',
     ),
     noEdgeLink: gauge(
       'media_no_edge_link',
-      '1 while edges serve and none has a control link to this node, so that nobody is sent to it',
+      '1 while edges serve and none has a control link to this node, so that no peers are placed on it',
     ),
     overLimit: counter(
       'media_over_limit_total',
-      'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',
+      'Steps taken against peers that kept exceeding their limit: warned, paused, ended, dropped',
       ['step'],
     ),
     resendExcesses: counter(
       'media_resend_excesses_total',
-      'Peers that had far more sent again than anybody needs: their media was closed, and for an hour they get nothing twice',
+      'Peers that requested too many retransmissions: their transports were closed, and they get no retransmissions for an hour',
     ),
-    errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
+    errors: counter('errors_total', 'Errors that were answered or handled, by where and code', [
+      'where',
+      'code',
+    ]),
     entryFaults: counter(
       'media_entry_faults_total',
-      'Faults of this program at an entry, each of which cost one message, tick or call, by what came in',
+      'Unexpected errors at an entry point, each of which cost one message, tick or call, by kind of entry',
       ['entry'],
     ),
     clockOffset: gauge(
       'media_clock_offset_seconds',
-      'How far the clock of this host is ahead of that of Redis; a media node works all the same',
+      'How far the clock of this host is ahead of the clock of Redis; a media node works regardless',
     ),
     lostLogLines: counter(
       'media_lost_log_lines_total',
@@ -91,7 +94,7 @@ export function createMetrics(withProcess: boolean) {
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     refusedConnections: counter(
       'media_refused_connections_total',
-      'Connections to the control port that were closed before they proved who they are, by reason',
+      'Connections to the control port that were closed before they authenticated, by reason',
       ['reason'],
     ),
     refusedFrames: counter(
@@ -102,32 +105,32 @@ export function createMetrics(withProcess: boolean) {
     lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
     malformedRecords: counter(
       'media_malformed_records_total',
-      'Records in the store that were skipped because they do not parse, by kind, each time they were met',
+      'Records in the store that were skipped because they do not parse, by kind, each time they were read',
       ['kind'],
     ),
     repairs: counter(
       'media_repairs_total',
-      'Tracks that the store had lost and this node published again, or records of tracks that are gone and it ended',
+      'Tracks that the store lost and this node published again, or records of ended tracks that it ended',
       ['what'],
     ),
     limited: counter(
       'media_limited_total',
-      'Requests refused because a budget was spent, by whose budget and of what',
+      'Requests refused because a budget was spent, by scope and resource',
       ['scope', 'resource'],
     ),
     store: gauge('store_available', '1 while the store answers'),
     storeTrouble: gauge(
       'store_trouble',
-      'Why the store, or a part of it, is away: 1 for the reason that was found last',
+      'Why the store, or a part of it, is unreachable: 1 for the reason found last',
       ['reason'],
     ),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     consulTrouble: gauge(
       'consul_trouble',
-      'Why Consul does not serve, or does not let the node announce itself: 1 for the reason that was found last',
+      'Why Consul does not serve, or refuses the node’s announcement: 1 for the reason found last',
       ['reason'],
     ),
-    outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
+    outbox: gauge('media_outbox', 'Changes that wait for the store to answer again'),
   };
   // A series that appears only with its first value looks like a process that is not monitored.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);

@@ -25,7 +25,7 @@ const INTERFACES = {
   eth1: [address('10.0.0.7')],
 };
 
-/** The load after a second in which the interfaces sent and received as told. */
+/** The load after a second with the given counters of the interfaces. */
 async function loadOf(after: string, options: Partial<NetworkMeterOptions> = {}) {
   const readings = [
     line('lo', 0, 0, 0),

@@ -1,4 +1,4 @@
-/** A node whose announced address nobody reaches: a real worker, and people whose ICE checks go nowhere. */
+/** A node that no client reaches: a real worker, and peers whose ICE checks are lost. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum } from './testing/metric-values.ts';
@@ -36,7 +36,7 @@ describe('a node that nobody reaches', () => {
     expect(await metricSum(node.node.metrics, 'plenary_media_unreached')).toBe(1);
     expect(await metricSum(node.node.metrics, 'plenary_media_unreached_peers_total')).toBe(2);
 
-    // Whoever takes the session up hears of it as well.
+    // An edge that resumes the session is notified too.
     await edge.call('peer.attach', bob.placed);
     await waitFor('the edge to hear it again', () => edge.notices('peer.unreached').length === 3);
 

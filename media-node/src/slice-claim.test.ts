@@ -18,7 +18,7 @@ import { claimSlice } from './slice-claim.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 
 const LEASE_MS = 60;
-/** Three slices of ten ports; other tests of this folder use none of these. */
+/** Three slices of ten ports that no other test of this folder uses. */
 const RANGE = { firstPort: 12_400, lastPort: 12_429 };
 const LEASED: SliceSource = { kind: 'leased', range: RANGE, size: 10 };
 const slice = (firstPort: number) => ({ firstPort, lastPort: firstPort + 9 });

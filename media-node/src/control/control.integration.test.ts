@@ -115,7 +115,7 @@ describe('a caller that sends too much', () => {
     const nested = '['.repeat(6_000) + ']'.repeat(6_000);
     const answer = await other.rawFrame(999, `2999["peer.drop",${nested}]`);
     expect(answer).toMatchObject({ ok: false, error: { code: 'malformed_message' } });
-    // Not sealed, it is nobody's, and costs nobody anything.
+    // An unsealed message belongs to no caller, and costs none anything.
     other.socket.io.engine.write(`21000["peer.drop",${nested}]`);
     await expect(other.raw('peer.drop', {})).resolves.toMatchObject({ error: { code: 'malformed_message' } });
     other.close();
@@ -174,7 +174,7 @@ describe('a peer', () => {
     const first = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await first.publish('microphone');
     const second = await TestPeer.admit(store, testNode, edge, roomId, [track]);
-    // Those that no request makes go on by themselves.
+    // Calls that no request causes continue on their own.
     const unasked = /^(worker|observer|router)[.]|getStats$/;
     const counted = async (): Promise<unknown> =>
       Object.entries(await metricBy(metrics, 'plenary_mediasoup_calls_total', 'method'))
@@ -210,7 +210,7 @@ describe('a peer', () => {
       expect([connected, published, ended, subscribed, unsubscribed, updated]).toMatchObject(
         Array.from({ length: 6 }, () => ({ calls: 0 })),
       );
-      // The first answer told the room.
+      // The first answer notified the room.
       expect([published.events, ended.events, paused.events]).toEqual([[], [], []]);
       expect(published.trackId).toBe(track.trackId);
     }
@@ -235,7 +235,7 @@ describe('a peer', () => {
         refused += 1;
       }
     }
-    // Some dozens at once, and then as many as its budget gets in meanwhile.
+    // Some dozens are admitted at once, and then as many as the budget refills meanwhile.
     expect(refused).toBeGreaterThan(300);
     await expect(edge.call('peer.attach', { ...peer.placed, epoch: admitted })).resolves.toEqual({
       alive: true,
@@ -290,13 +290,13 @@ describe('a peer', () => {
       edge.call('track.publish', request),
     ]);
     expect(two.trackId).toBe(one.trackId);
-    // The room is told once.
+    // The room is notified once.
     expect([one, two].flatMap(({ events }) => events)).toHaveLength(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
     for (let index = 0; index < 7; index += 1) await peer.publish('microphone', `more-${index}`);
     await expect(peer.publish('camera')).rejects.toMatchObject({ code: 'limit_reached' });
     await edge.call('track.end', { ...peer.placed, trackId: one.trackId });
-    // As a copy does that was held up on the way: the client knows nothing of what it would make.
+    // A delayed copy arrives: the client would not know the track that it creates.
     await expect(edge.call('track.publish', request)).rejects.toMatchObject({ code: 'track_not_found' });
     await expect(peer.publish('camera')).resolves.toBeDefined();
     await peer.leave(store);
@@ -334,7 +334,7 @@ describe('a peer', () => {
     const late = await connectEdge(testNode, caller);
     late.close();
     const track = await peer.publish('microphone');
-    // Nobody listens: the publisher is told so by the link that stands.
+    // Nobody watches, and the open link notifies the publisher of that.
     await waitFor('its track to be told of', () =>
       standing.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
@@ -418,7 +418,7 @@ describe('a peer', () => {
       'the mute to be published',
       async () => (await store.memory.roomLog.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
-    // Whoever stays without a path for some seconds, as on a busy machine, is another reason (SPEC HL7).
+    // A peer without a path for some seconds, as on a busy machine, adds another reason (SPEC HL7).
     await waitFor('it to be served', () => !testNode.node.readiness().reasons.includes('store_unavailable'));
     await peer.leave(store);
     await nothingHeld();
@@ -455,7 +455,7 @@ describe('a peer', () => {
 
 describe('what the node reports', () => {
   test('[PL7] [PL10] each report has the current load of all kinds, and the recent joins', async () => {
-    // It reports with each renewal; who came counts for five seconds.
+    // The node reports with each renewal; joins count for five seconds.
     const reporting = await startTestNode(store, { maxPacketsPerSecond: 1, leaseMs: 1_500 });
     const caller = await connectEdge(reporting);
     const report = async () => {
@@ -470,7 +470,7 @@ describe('what the node reports', () => {
     await peer.admit();
     await waitFor('a report of the one join', async () => (await report()).recentJoins === 1);
     expect((await report()).reportedAtMs).toBeGreaterThan(before.reportedAtMs);
-    // Beats and answers go over loopback, where this node listens.
+    // Beats and answers go over loopback, on which this node listens.
     await waitFor('a report of packets', async () => (await report()).load.packets > 0);
     const kinds = Object.keys(await metricBy(reporting.node.metrics, 'plenary_media_load', 'kind'));
     expect(kinds.sort()).toEqual(Object.keys(before.load).sort());

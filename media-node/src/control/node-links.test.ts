@@ -11,7 +11,7 @@ import { createMetrics } from '../metrics.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { NodeLinks } from './node-links.ts';
 
-/** One behind which a store has fallen silent. */
+/** A registry whose store does not answer. */
 class SilentRegistry extends MemoryRegistry {
   override liveMediaNodes(): Promise<MediaNodeRecord[]> {
     return new Promise(() => undefined);
@@ -31,7 +31,6 @@ test('[LC16] opening links do not delay a stop, and none opens after it', async 
     logger,
   });
   links.open(MEDIA_NODE_ID.parse('b'));
-  // Nothing to wait for.
   expect(links.close()).toBeUndefined();
   await expect(links.find(MEDIA_NODE_ID.parse('c'))).rejects.toMatchObject({ code: 'shutting_down' });
 });

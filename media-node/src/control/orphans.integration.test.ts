@@ -1,4 +1,7 @@
-/** Peers whose edge is lost. Each test has a node of its own: for whoever stays so long without a path it is unreached (SPEC HL7). */
+/**
+ * Peers whose edge is lost. Each test has its own node: peers that stay so long without a path make a node unreached
+ * (SPEC HL7).
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mintIncarnation } from '@plenary/cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -7,7 +10,7 @@ import type { TestEdge } from '../testing/test-edge.ts';
 import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-/** More than a machine stands still before somebody takes them up, and short enough to be waited for. */
+/** Longer than a stall of the machine before an edge resumes the peers, and short enough to wait for. */
 const GRACE_MS = 5_000;
 
 const store = new TestNodeStore();

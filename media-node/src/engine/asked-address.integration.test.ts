@@ -10,7 +10,7 @@ const isPossible =
   process.platform === 'linux' &&
   spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status === 0;
 
-/** Whoever listens on all interfaces answers the first address from itself, whatever was asked. */
+/** A socket on all interfaces would answer from the first address, whichever address was asked. */
 async function answering(...told: string[]): Promise<readonly string[]> {
   const script = `ip link set lo up; ip address add ${FIRST}/32 dev lo; ip address add ${SECOND}/32 dev lo; exec "$@"`;
   const program = [process.execPath, PROGRAM, FIRST, ...told];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CpuShare } from './cpu-share.ts';
 
-/** Measured once a second, with this share of a core in each of the seconds. */
+/** Measures once a second, with this share of a core in each second. */
 function after(...shares: readonly number[]): number {
   const cpu = new CpuShare();
   let cpuMs = 5_000;

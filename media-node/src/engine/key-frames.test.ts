@@ -60,7 +60,7 @@ describe('KeyFrames', () => {
     const keyFrames = new KeyFrames(metrics);
     const [failing, gone] = [ofLayer(0), ofLayer(0)];
     failing.failsWith = new Error('no worker');
-    // What a worker answers that does not know the consumer any more.
+    // The error of a worker that does not know the consumer any more.
     gone.failsWith = Object.assign(new Error('Consumer not found'), { name: 'NotFoundError' });
     keyFrames.requestFor(gone);
     keyFrames.requestFor(failing);

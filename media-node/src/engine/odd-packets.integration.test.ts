@@ -25,7 +25,7 @@ const PUBLISHED = [
 ] as const;
 const H264 = { 'packetization-mode': 1, 'level-asymmetry-allowed': 1, 'profile-level-id': '42e01f' };
 
-/** Of a video extension. */
+/** The id of a video extension. */
 const idOf = (uri: string): number =>
   (ROUTER_RTP_CAPABILITIES.headerExtensions ?? []).find(
     (known) => known.kind === 'video' && known.uri === uri,
@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 afterEach(() => worker.close());
 
-/** A sender of all codecs with every header extension, and a viewer of everything. */
+/** A sender of all codecs with every header extension, and a viewer of all tracks. */
 async function meeting() {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
@@ -100,7 +100,7 @@ async function meeting() {
     ),
     send: (packet: Buffer): void => socket.send(packet, sending.tuple.localPort, '127.0.0.1'),
     answer: (packet: Buffer): void => socket.send(packet, receiving.tuple.localPort, '127.0.0.1'),
-    /** Everything that was sent so far has been dealt with, or the worker has died of it. */
+    /** Waits until everything sent so far was processed, or the worker died of it. */
     settled: async (): Promise<void> => {
       const packets = async (): Promise<number> => (await witness.getStats())[0]?.packetCount ?? 0;
       const before = death === undefined ? await packets() : 0;
@@ -206,7 +206,7 @@ test('[WK13] a worker’s notifications about viewers do not grow with their pub
   consumer.on('score', note);
   producer.on('score', note);
   producer.on('videoorientationchange', note);
-  // Key frames (RFC 7741, 4.2), in turn of the third temporal layer and of none.
+  // Key frames (RFC 7741, 4.2), alternating between the third temporal layer and none.
   const payloads = [Buffer.from([0x90, 0x20, 0xa0, 0, 0, 0]), Buffer.from([0x10, 0, 0, 0])];
   for (let sequence = 1; sequence <= 2_000; sequence += 1) {
     const payload = payloads[sequence % 2] ?? Buffer.alloc(0);
@@ -224,7 +224,7 @@ test('[WK13] a worker’s notifications about viewers do not grow with their pub
   close();
   expect(death).toBeUndefined();
   expect(told).toBeGreaterThan(0);
-  // Some in each second, however long that takes here.
+  // Some per second, however long the test takes.
   expect(told).toBeLessThan(Math.max(200, (performance.now() - beganMs) / 100));
 });
 
@@ -255,7 +255,7 @@ test('[WK22] reports about packets that were never sent are not searched', async
   await settled();
   const taken = (await cpuMs()) - before;
   close();
-  // They took two seconds and more.
+  // Without the bound they took two seconds and more.
   expect(taken).toBeLessThan(1_000);
 });
 
@@ -338,7 +338,7 @@ test('[WK17] a publisher gets key frame requests at intervals, however many view
   expect(asked - before).toBeLessThanOrEqual(most);
 });
 
-/** A receiver report (RFC 3550, 6.4.2) of somebody who lost everything of a stream. */
+/** A receiver report (RFC 3550, 6.4.2) that reports every packet of a stream as lost. */
 function lostEverything(ssrc: number): Buffer {
   const packet = Buffer.alloc(32);
   packet.writeUInt16BE(0x81c9, 0);

@@ -26,7 +26,7 @@ const addressOf = (listenIp: string, announced = listenIp): MediaAddress => ({
   announced,
 });
 
-/** A router on a worker of its own, as of another node. */
+/** A router on its own worker, as on another node. */
 async function startRouter(addresses: MediaAddresses): Promise<RoomRouter> {
   const { portSlice, workerBin } = testConfig();
   const ports = planPorts(portSlice, 1);

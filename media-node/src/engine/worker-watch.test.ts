@@ -4,7 +4,7 @@ import { PROBE_INTERVAL_MS, WORKER_SILENT_MS, WorkerWatch } from './worker-watch
 
 const TICK_MS = 100;
 
-/** A worker whose answers a test gives, watched over a time that the test lets pass. */
+/** A worker whose answers the test gives, watched over a time that the test advances. */
 class WatchedWorker {
   readonly clock = new ManualClock();
   readonly faults: unknown[] = [];
@@ -37,12 +37,12 @@ class WatchedWorker {
     this.#answer?.reject(fault);
   }
 
-  /** Time passes, and this process runs. */
+  /** Advances time while this process runs. */
   async pass(ms: number): Promise<void> {
     for (let passedMs = 0; passedMs < ms; passedMs += TICK_MS) await this.wake(TICK_MS);
   }
 
-  /** Time passes in which this process does not run; then it goes on. */
+  /** Advances time while this process is stalled; then it runs again. */
   async wake(afterMs: number): Promise<void> {
     this.clock.advance(afterMs);
     await vi.advanceTimersByTimeAsync(TICK_MS);

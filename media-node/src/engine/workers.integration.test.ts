@@ -113,7 +113,7 @@ describe('the port slice', () => {
     });
     const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
     const { codecs, headerExtensions } = router.rtpCapabilities;
-    // The one that generate-router-capabilities.ts leaves out, and says why.
+    // generate-router-capabilities.ts leaves this one out and says why.
     const known = headerExtensions?.filter(({ uri }) => uri !== 'urn:ietf:params:rtp-hdrext:toffset');
     expect({ codecs, headerExtensions: known }).toEqual(ROUTER_RTP_CAPABILITIES);
   });
@@ -128,7 +128,7 @@ const ASKER: PipeAsker = {
   moved: () => undefined,
 };
 
-/** A source of RTP without WebRTC: a pipe port that a plain socket feeds, once it is told to. */
+/** A source of RTP without WebRTC: a pipe port fed by a plain socket, once it is started. */
 async function publishAt(
   home: RoomRouter,
 ): Promise<{ readonly trackId: TrackId; readonly feed: () => void }> {
@@ -208,7 +208,7 @@ describe('RTP through a pipe', () => {
 });
 
 describe('a pipe to another node', () => {
-  /** @param leadsTo - where the home is told to send */
+  /** @param leadsTo - the address that the home sends to */
   async function openPipe(leadsTo: (end: PipeEnd) => PipeEnd) {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
@@ -239,7 +239,7 @@ describe('a pipe to another node', () => {
       reach: 'announced',
       srtp: false,
       metrics,
-      // It is looked at twice a second: what a busy worker sends, or takes, is there by the next look but one.
+      // Checked twice a second: packets of a busy worker show up by the second check.
       timers: { after: (delayMs, action) => systemTimers.after(delayMs / 10, action) },
       lingerMs: 100_000,
       onFault: (_where, error) => {
@@ -446,7 +446,9 @@ describe('speakers', () => {
   });
 });
 
-/** Whatever else keeps it from being ready: peers of tests have no path, and are missed where they stay for long (SPEC HL7). */
+/**
+ * Other reasons against readiness: peers of tests have no path, and count as unreached after some seconds (SPEC HL7).
+ */
 const hasWorker = ({ node }: TestNode): boolean => !node.readiness().reasons.includes('no_worker_alive');
 
 describe('a worker that dies', () => {
@@ -518,7 +520,7 @@ describe('a worker that dies', () => {
     const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
     endings.push(() => rm(folder, { recursive: true }));
     const [workerBin, hold] = [join(folder, 'worker'), join(folder, 'hold')];
-    // No worker begins while the file is there, however long this takes.
+    // No worker starts while the file exists, however long this takes.
     await writeFile(
       workerBin,
       `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.05; done\nexec '${testConfig().workerBin ?? ''}' "$@"\n`,

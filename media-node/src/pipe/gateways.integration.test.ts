@@ -35,7 +35,7 @@ let microphone: TrackHome;
 const sites: Site[] = [];
 const fronts: MuteFront[] = [];
 
-/** A site whose node others reach through a front that can have it seem mute. */
+/** A site whose node is reached through a front that can make it seem mute. */
 async function siteBehindFront(datacenter: string): Promise<Site & { readonly front: MuteFront }> {
   const config = testConfig({ datacenter: DATACENTER_ID.parse(datacenter) });
   const { mediaNodeId, controlUrl: nodeUrl } = config;
@@ -85,7 +85,7 @@ afterEach(async () => {
 const tracksOf = (edge: TestEdge, name: 'consumer.superseded', { peerId }: TestPeer['placed']): number =>
   edge.notices(name).filter((notice) => notice.peerId === peerId).length;
 
-/** Does what a client does whose consumers were superseded. */
+/** Subscribes again to superseded tracks and closes the old consumers, as a client does. */
 async function takeAnotherWay(viewer: TestPeer): Promise<void> {
   const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
   const { consumers, failed } = await viewer.subscribe([camera, microphone]);
@@ -94,7 +94,7 @@ async function takeAnotherWay(viewer: TestPeer): Promise<void> {
   await viewer.edge.call('unsubscribe', { ...viewer.placed, consumerIds: old });
 }
 
-/** A node has stopped, with a peer whom an edge takes off the roster. */
+/** Stops a node that has a peer, which an edge removes from the roster. */
 async function wentWithItsNode(gone: Site, { placed }: TestPeer): Promise<void> {
   gone.edge.close();
   sites.splice(sites.indexOf(gone), 1);
@@ -118,7 +118,7 @@ describe('a room over two datacenters', () => {
     expect(await sentIntoPipes(home)).toBe(2);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     const sides = await Promise.all(away.map(pipes));
-    // One is the gateway and serves the two others.
+    // One node is the gateway and serves the two others.
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 0, 2]);
     expect(sides.map(({ asking = 0 }) => asking)).toEqual([1, 1, 1]);
     await everybodyLeaves(viewers);
@@ -228,7 +228,7 @@ describe('a room over two datacenters', () => {
     const claims = vi.spyOn(store.gateways, 'claimGateway');
     const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
     expect(again.map(({ failed }) => failed)).toEqual([[], []]);
-    // Nobody asks for the one that they know to be dead.
+    // No node sends requests to a node that it knows to be dead.
     expect(claims.mock.calls.filter(([{ replacesEpoch }]) => replacesEpoch === undefined)).toEqual([]);
     expect(claims).toHaveBeenCalled();
     await waitFor('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
@@ -238,7 +238,7 @@ describe('a room over two datacenters', () => {
   });
 
   test('[GW6] [GW21] nodes behind a gateway that stops get the tracks over another path before the old one ends', async () => {
-    // It waits for them to the end, however long that takes here.
+    // The stop waits for them, however long that takes here.
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 60_000 }),
       await site('sbg'),
@@ -255,7 +255,7 @@ describe('a room over two datacenters', () => {
         () => tracksOf(edge, 'consumer.superseded', placed) === 2,
       );
     }
-    // Nothing has ended: the stop waits for them.
+    // Nothing has ended, because the stop waits for them.
     for (const { edge } of viewers) expect(edge.notices('consumer.closed')).toEqual([]);
     for (const viewer of viewers) await takeAnotherWay(viewer);
     await stopping;
@@ -276,7 +276,7 @@ describe('a room over two datacenters', () => {
       () => tracksOf(viewer.edge, 'consumer.superseded', viewer.placed) === 2,
     );
     await viewer.subscribe([camera, microphone]);
-    // The old consumers are not let go: they end with the gateway, the new ones must not.
+    // The old consumers are not closed: they end with the gateway, the new ones must not.
     await stopping;
     const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
     await waitFor('the old consumers to close', () => viewer.edge.notices('consumer.closed').length === 2);
@@ -346,7 +346,7 @@ describe('a room over two datacenters', () => {
       mediaNodeRecord('silent', {
         datacenter: DATACENTER_ID.parse('sbg'),
         controlUrl,
-        // Another host's: its ports are not those of a node that is started here.
+        // An address of another host: its ports do not clash with nodes started here.
         announcedAddress: '192.0.2.1',
       }),
       60_000,
@@ -378,7 +378,7 @@ describe('a room over two datacenters', () => {
     const viewer = await watch(other, [camera]);
     expect(await pipes(gateway)).toEqual({ asking: 1, home: 1 });
     gateway.front.unanswered = () => true;
-    // Whoever wants the track no more, or again, is not heard.
+    // Changes of the demand are not delivered meanwhile.
     const consumerId = viewer.admitted?.consumers[0]?.consumerId ?? '';
     await viewer.edge.call('consumers.update', {
       ...viewer.placed,

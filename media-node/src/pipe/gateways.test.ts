@@ -53,7 +53,7 @@ describe('gateways', () => {
     await c.failed(HOME, first.epoch);
     expect((await b.find(HOME))?.mediaNodeId).toBe('b');
     expect((await c.find(HOME))?.mediaNodeId).toBe('b');
-    // News of the old one does not count against the new one.
+    // A failure of the old gateway does not count against the new one.
     await c.failed(HOME, first.epoch);
     expect((await c.find(HOME))?.mediaNodeId).toBe('b');
   });

@@ -81,7 +81,7 @@ describe('a pipe between two nodes', () => {
   test('[PI14] a home returns the bytes that it has sent into a pipe, and none for a missing pipe', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     const [link] = (await away.node.rooms.room(roomId)?.pipes.opened()) ?? [];
-    // The publisher of a test sends no media.
+    // The publisher of a test sends no RTP.
     expect(await link?.sentBytes()).toBe(0);
     link?.close('unused');
     await expect(link?.sentBytes()).rejects.toMatchObject({ code: 'media_lost' });
@@ -120,7 +120,7 @@ describe('a pipe between two nodes', () => {
       awayEdge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
     await update(false);
     await waitFor('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
-    // At once: whoever pauses for a second, also on a machine that stands still for so long, has the home pause.
+    // Both at once: a pause of one second, also by a stall of the machine, would make the home pause.
     await Promise.all([update(true), update(false)]);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(await calls(home, 'consumer.pause')).toBe(1);
@@ -156,7 +156,7 @@ describe('a pipe between two nodes', () => {
     await expect(viewer.subscribe([unknownNode])).resolves.toMatchObject({
       failed: [{ error: { code: 'media_unavailable' } }],
     });
-    // One that cannot be had holds up nothing else.
+    // A track that cannot be pulled delays no other.
     const mixed = await viewer.subscribe([missing, microphone, camera]);
     expect(mixed.consumers).toHaveLength(2);
     expect(mixed.failed).toHaveLength(1);
@@ -173,7 +173,7 @@ describe('a pipe between two nodes', () => {
     });
     const [late, lateEdge] = await nodeWithEdge(later);
     const lateTrack = await (await TestPeer.admit(store, late, lateEdge, roomId)).publish('microphone');
-    // The registry is looked at again after a moment at the earliest.
+    // The registry is read again after a moment at the earliest.
     await waitFor('the track', async () => (await viewer.subscribe([lateTrack])).failed.length === 0);
   });
 

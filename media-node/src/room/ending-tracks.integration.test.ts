@@ -55,7 +55,7 @@ describe('a track that ends during a request about it', () => {
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const viewer = await TestPeer.admit(store, home, homeEdge, roomId);
     const { track, consumerId } = await watch(publisher, viewer, 'camera');
-    // In one turn: the worker ends the consumer before it reads what is asked of it.
+    // Both are sent in one turn: the worker ends the consumer before it reads the request.
     const answers = await Promise.allSettled([
       homeEdge.call('track.end', { ...publisher.placed, trackId: track.trackId }),
       change(viewer, consumerId, what),
@@ -74,7 +74,7 @@ describe('a track that ends during a request about it', () => {
       let ended = false;
       const isEnded = ending.then(() => (ended = true));
       const outcomes: string[] = [];
-      // The end reaches the viewer's node while one of these is on its way to the worker.
+      // The end reaches the viewer's node while one of these requests is on its way to the worker.
       for (let paused = true; !ended || outcomes.length < 40; paused = !paused) {
         const asking = [
           change(viewer, consumerId, { paused }),

@@ -9,7 +9,7 @@ import {
 import { watchIncoming, PEERS_PER_ROUND } from './incoming-watch.ts';
 import type { WatchedPeer } from './incoming-watch.ts';
 
-/** Looks once a second, above the limit or not. */
+/** Measures once a second, above the limit or not. */
 function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001): (string | undefined)[] {
   let excess = NO_EXCESS;
   return looks.map((isAbove) => {

@@ -87,7 +87,7 @@ describe('subscriptions that are requested together', () => {
     const answered = vi.fn();
     const answer = subscriptions.add(tracks, () => false, DEADLINE_MS);
     answer.then(answered, answered);
-    /** Lets time pass, and what follows from it happen. */
+    /** Advances time, and lets pending promises resolve. */
     const advance = async (byMs: number): Promise<void> => {
       timers.advance(byMs);
       await new Promise((resolve) => setImmediate(resolve));

@@ -23,7 +23,7 @@ const unexpected = (): never => {
   throw new Error('Nobody asks for this.');
 };
 
-/** A store that takes as long to write a track as a test says. */
+/** A store that writes a track only when the test lets it. */
 class SlowLog extends MemoryRoomLog {
   written = Promise.resolve();
 
@@ -84,7 +84,7 @@ const linkOf = (name: string): PeerLink => ({
   notify: () => undefined,
 });
 
-/** A peer that was admitted, and publishes a camera when it is told to. */
+/** An admitted peer that publishes a camera on request. */
 async function admitted() {
   const stores = new MemoryRoomStores();
   const roomLog = new SlowLog(stores.rooms);

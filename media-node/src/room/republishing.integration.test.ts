@@ -23,7 +23,7 @@ afterEach(async () => {
   await testNode.node.stop();
 });
 
-/** What the peer's edge knows of it. */
+/** The peer's data at its edge. */
 const heldOf = (peer: TestPeer, changes: Partial<HeldPeer> = {}): HeldPeer => ({
   peerId: peer.placed.peerId,
   epoch: peer.placed.epoch,
@@ -67,7 +67,7 @@ describe('a media node and a store that lost data', () => {
     const [record] = await store.memory.roomLog.tracks(ROOM, [ghost.trackId]);
     if (record === undefined) throw new Error('it was published');
     await edge.call('track.end', { ...peer.placed, trackId: ghost.trackId });
-    // As a failover has it that lost the end; and another edge took the node for dead.
+    // As after a failover that lost the end, and after another edge took the node for dead.
     await store.memory.roomLog.publishTrack(ROOM, record);
     await store.memory.roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
     await waitFor('the truth', async () => (await storedTracks()).join() === camera.trackId);

@@ -40,7 +40,7 @@ class Receiver {
     return Promise.resolve(this.#bytes);
   }
 
-  /** Asks for so many bytes at once. */
+  /** Requests this many bytes at once. */
   asksFor(again: number): void {
     this.#bytes = { ...this.#bytes, retransmitted: this.#bytes.retransmitted + again };
   }
@@ -92,12 +92,12 @@ describe('the watch', () => {
   });
 
   test('[MS42] tolerates that a stalled network makes a client request everything at once, however rarely it measures', async () => {
-    // Ten are looked at in a turn: everybody each three seconds.
+    // Ten peers are measured per round: each peer every three seconds.
     const others = Array.from({ length: 29 }, () => new Receiver(MEGABIT, 0));
     const stalled = new Receiver(MEGABIT / 4, 0);
     const { turn, found } = watching([stalled, ...others], () => 0);
     for (let count = 0; count < 4; count += 1) await turn();
-    // Two seconds of several cameras, and once more what was lost on the way again.
+    // Two seconds of several cameras, and the part that was lost again.
     stalled.asksFor(16 * MEGABIT);
     for (let count = 0; count < 30; count += 1) await turn();
     expect(found).toEqual([]);
@@ -108,7 +108,8 @@ describe('the watch', () => {
     const stormer = new Receiver(MEGABIT, 0);
     const { turn, found } = watching([...hoverers, stormer], () => 0);
     for (let count = 0; count < 60; count += 1) {
-      // Above the limit until they are looked at each time; then a little above it in every other turn, and below it in between.
+      // Above the limit until they are measured in each round; then slightly above it in every other round, and below
+      // it in between.
       const isBeginning = count < 4;
       if (isBeginning || count % 2 === 0)
         for (const one of hoverers) one.asksFor((isBeginning ? 1.05 : 1.02) * MEGABIT);
