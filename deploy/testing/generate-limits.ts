@@ -42,7 +42,7 @@ import {
   CALLS_OF_NODE_REQUEST,
   NODE_CALLS,
   NODE_REQUESTS,
-  SHARE_OF_PIPE_PORTS,
+  MAX_PIPE_PORT_SHARE,
 } from '../../media-node/src/control/node-budgets.ts';
 import { PEER_CALLS } from '../../media-node/src/room/peer-budgets.ts';
 import { MAX_TRACKS_PER_PEER } from '../../media-node/src/room/publications.ts';
@@ -232,7 +232,7 @@ ${table(
       String(NODE_REQUESTS.capacity),
       String(NODE_REQUESTS.refillPerSecond),
     ],
-    ['pipes of one other media node', `${SHARE_OF_PIPE_PORTS * 100}% of the ports for pipes`, '–'],
+    ['pipes of one other media node', `${MAX_PIPE_PORT_SHARE * 100}% of the ports for pipes`, '–'],
   ],
 )}
 

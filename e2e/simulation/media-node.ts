@@ -203,8 +203,8 @@ export class SimulatedMediaNode {
       orphanGraceMs: settings.orphanGraceMs,
       workerPackingLimit: settings.workerPackingLimit,
       refusal: () => {
-        if (this.#isStopping) return 'It is stopping.';
-        return this.#drain.isOn ? 'It is draining.' : this.lease.missing();
+        if (this.#isStopping) return 'The media node is stopping.';
+        return this.#drain.isOn ? 'The media node is draining.' : this.lease.missing();
       },
       anyEdge: () => [...this.#links.values()].find((link) => link.caller.kind === 'edge'),
     });
@@ -213,7 +213,7 @@ export class SimulatedMediaNode {
       members: () => this.rooms.peers(),
       isIdle: () => !this.rooms.isRelaying,
       ask: (peer) => {
-        peer.askToMove();
+        peer.requestMove();
       },
       cut: () => {
         this.rooms.closePeers();

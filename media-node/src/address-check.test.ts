@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { AddressCheck, certainFault, comesBack } from './address-check.ts';
+import { AddressCheck, certainFault, returnsToMachine } from './address-check.ts';
 import type { AddressCheckOptions } from './address-check.ts';
 import { pairAddresses } from './media-address.ts';
 
@@ -18,7 +18,7 @@ function check(
   if ('faults' in paired) throw new Error(paired.faults.join());
   return new AddressCheck({
     addresses: paired.addresses,
-    told: () => announced,
+    clientAddresses: () => announced,
     liveEdges: () => Promise.resolve([]),
     hasAddress: () => false,
     logger,
@@ -39,16 +39,16 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe('what can be told of announced addresses at the start', () => {
+describe('what is known of announced addresses at the start', () => {
   test.each([
-    ['127.0.0.1', '0.0.0.0', 'is this machine itself'],
-    ['::1', '::', 'is this machine itself'],
-    ['203.0.113.21', '0.0.0.0', 'is set aside'],
-    ['192.0.2.21', '10.1.0.21', 'is set aside'],
-    ['2001:db8::21', '::', 'is set aside'],
-    ['239.1.2.3', '0.0.0.0', 'is set aside'],
-    ['169.254.3.4', '0.0.0.0', 'is of one link only'],
-    ['fe80::1', '::', 'is of one link only'],
+    ['127.0.0.1', '0.0.0.0', 'means the client itself'],
+    ['::1', '::', 'means the client itself'],
+    ['203.0.113.21', '0.0.0.0', 'is reserved for'],
+    ['192.0.2.21', '10.1.0.21', 'is reserved for'],
+    ['2001:db8::21', '::', 'is reserved for'],
+    ['239.1.2.3', '0.0.0.0', 'is reserved for'],
+    ['169.254.3.4', '0.0.0.0', 'is valid on one network link only'],
+    ['fe80::1', '::', 'is valid on one network link only'],
   ])('[AD27] %s, listened for on %s, is certainly wrong', (address, listenIp, says) => {
     expect(certainFault(address, listenIp)).toContain(says);
   });
@@ -63,7 +63,7 @@ describe('what can be told of announced addresses at the start', () => {
     expect(certainFault(address, listenIp)).toBeUndefined();
   });
 
-  test('[AD8] [AD27] each address is said once with what can be told, and a wrong one with what to do', async () => {
+  test('[AD8] [AD27] each address is logged once with what is known of it, and a wrong one with the remedy', async () => {
     const hasAddress = (address: string): boolean => address === '10.1.0.21';
     await check(['10.1.0.21', '203.0.113.21', '127.0.0.1'], { hasAddress }).check(await freePort());
     expect(logger.info).toHaveBeenCalledExactlyOnceWith(
@@ -77,9 +77,9 @@ describe('what can be told of announced addresses at the start', () => {
     );
   });
 
-  test('[AD8] whether what is sent to the address comes back in', async () => {
-    expect(await comesBack('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
-    expect(await comesBack('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
+  test('[AD8] logs whether a datagram to the address returns', async () => {
+    expect(await returnsToMachine('127.0.0.1', '127.0.0.1', await freePort())).toBe(true);
+    expect(await returnsToMachine('127.0.0.1', '127.0.0.9', await freePort())).toBe(false);
     await check(['127.0.0.1'], {}, ['127.0.0.1']).check(await freePort());
     expect(logger.info).toHaveBeenCalledWith(
       { addresses: { '127.0.0.1': 'comes back in' } },
@@ -95,7 +95,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['10.1.0.21']],
     ['https://8.8.4.4', ['10.1.0.21', 'fd00::21']],
     ['https://[2a00::1]', ['192.168.0.21']],
-  ])('[AD28] an edge at %s and only private addresses: said once', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and only private addresses: one warning', async (publicUrl, told) => {
     await check(told, edges('http://10.1.0.11:3000', publicUrl)).compareWithEdges();
     expect(logger.warn).toHaveBeenCalledExactlyOnceWith(
       { addresses: told, publicUrl },
@@ -108,7 +108,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['media.example.org']],
     ['https://meet.internal', ['10.1.0.21']],
     ['http://localhost:3000', ['127.0.0.1']],
-  ])('[AD28] an edge at %s and %j: nothing is said', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and %j: no warning', async (publicUrl, told) => {
     await check(told, edges(publicUrl)).compareWithEdges();
     await check(told, { liveEdges: () => Promise.reject(new Error('away')) }).compareWithEdges();
     expect(logger.warn).not.toHaveBeenCalled();

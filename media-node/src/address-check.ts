@@ -4,15 +4,15 @@ import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { after, entry, every, inBackground } from '@plenary/cluster';
 import type { EdgeRecord, Logger } from '@plenary/cluster';
-import { isPrivateAddress, toldOf } from './media-address.ts';
+import { isPrivateAddress, clientAddressesOf } from './media-address.ts';
 import type { MediaAddress, MediaAddresses } from './media-address.ts';
 
-/** How long a datagram to the own announced address may be on its way, in milliseconds. */
-const HAIRPIN_MS = 400;
-/** How often edges are looked for until there is one, in milliseconds. */
-const EDGES_EVERY_MS = 5_000;
+/** How long a datagram to this node's own announced address may take to return, in milliseconds. */
+const HAIRPIN_DEADLINE_MS = 400;
+/** Interval between checks for edges until one exists, in milliseconds. */
+const EDGE_CHECK_INTERVAL_MS = 5_000;
 
-const NOBODYS = new BlockList();
+const RESERVED = new BlockList();
 for (const [network, prefix] of [
   ['192.0.2.0', 24],
   ['198.51.100.0', 24],
@@ -20,14 +20,14 @@ for (const [network, prefix] of [
   ['0.0.0.0', 8],
   ['224.0.0.0', 3],
 ] as const) {
-  NOBODYS.addSubnet(network, prefix, 'ipv4');
+  RESERVED.addSubnet(network, prefix, 'ipv4');
 }
 for (const [network, prefix] of [
   ['2001:db8::', 32],
   ['3fff::', 20],
   ['ff00::', 8],
 ] as const) {
-  NOBODYS.addSubnet(network, prefix, 'ipv6');
+  RESERVED.addSubnet(network, prefix, 'ipv6');
 }
 
 const versionOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 6 ? 'ipv6' : 'ipv4');
@@ -35,32 +35,39 @@ const isLoopback = (address: string): boolean => address.startsWith('127.') || a
 const isLinkLocal = (address: string): boolean =>
   address.startsWith('169.254.') || /^fe[89ab]/i.test(address);
 
-/** What is certainly wrong with a told address, with what to do; a name that was not resolved is nothing of that kind. */
+/**
+ * Returns what is certainly wrong with an announced address, and the remedy; nothing is certain about an unresolved
+ * name.
+ */
 export function certainFault(address: string, listenIp: string): string | undefined {
   if (isIP(address) === 0) return undefined;
   if (isLoopback(address) && !isLoopback(listenIp))
-    return 'is this machine itself wherever a client is: announce the address that clients reach';
-  if (isLinkLocal(address)) return 'is of one link only: announce the address that clients reach';
-  if (NOBODYS.check(address, versionOf(address)))
-    return 'is set aside for documentation, for many receivers or for nobody: announce the address that clients reach';
+    return 'means the client itself on every client: announce the address that clients reach';
+  if (isLinkLocal(address))
+    return 'is valid on one network link only: announce the address that clients reach';
+  if (RESERVED.check(address, versionOf(address)))
+    return 'is reserved for documentation, for multicast or for no host: announce the address that clients reach';
   return undefined;
 }
 
-/** What can be said of a told address before a client has tried it. */
-export type AnnouncedAddressVerdict = 'own interface' | 'comes back in' | 'cannot be told from here';
+/** What is known of an announced address before a client has tried it. */
+export type AnnouncedAddressVerdict = 'own interface' | 'comes back in' | 'not known from here';
 
 export interface AddressCheckOptions {
   readonly addresses: MediaAddresses;
-  /** What clients are told now. */
-  readonly told: () => readonly string[];
+  /** The addresses that are announced to clients now. */
+  readonly clientAddresses: () => readonly string[];
   readonly liveEdges: () => Promise<readonly Pick<EdgeRecord, 'publicUrl'>[]>;
   readonly hasAddress: (address: string) => boolean;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
-  /** Every address of a host name. @throws when it has none */
+  /** Resolves a host name to all of its addresses. @throws when it has none */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
 }
 
-/** Looks at the start whether clients can reach what the node announces, as far as that can be told here (SPEC AD8). */
+/**
+ * Checks at the start whether clients can reach the announced addresses, as far as this machine can find out (SPEC
+ * AD8).
+ */
 export class AddressCheck {
   readonly #options: AddressCheckOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -69,18 +76,20 @@ export class AddressCheck {
     this.#options = options;
   }
 
-  /** Says what can be told of each address, before workers bind the port. @param port - that the first of them will have */
+  /** Logs what is known of each address, before workers bind the port. @param port - the port of the first worker */
   async check(port: number): Promise<void> {
     const { addresses, logger } = this.#options;
     const looked = await Promise.all(
-      addresses.flatMap((address) => toldOf(address).map((told) => this.#lookAt(address, told, port))),
+      addresses.flatMap((address) =>
+        clientAddressesOf(address).map((clientAddress) => this.#verdictOf(address, clientAddress, port)),
+      ),
     );
     logger.info({ addresses: Object.fromEntries(looked) }, 'clients send media to these addresses');
   }
 
-  /** Compares them with where edges are, once there are some. */
+  /** Compares the addresses with those of the edges, once there are edges. */
   start(): void {
-    this.#timer = every(EDGES_EVERY_MS, () => inBackground(() => this.compareWithEdges()));
+    this.#timer = every(EDGE_CHECK_INTERVAL_MS, () => inBackground(() => this.compareWithEdges()));
     this.#timer.unref();
   }
 
@@ -88,14 +97,14 @@ export class AddressCheck {
     clearInterval(this.#timer);
   }
 
-  /** Never rejects. */
+  /** Compares once. Never rejects. */
   async compareWithEdges(): Promise<void> {
-    const { liveEdges, told, logger, resolve = resolveAny } = this.#options;
-    // An unreadable registry is read again; others report it.
+    const { liveEdges, clientAddresses, logger, resolve = resolveAny } = this.#options;
+    // An unreadable registry is read again; another watch reports it.
     const edges = await liveEdges().catch(() => []);
     if (edges.length === 0) return;
     this.stop();
-    const addresses = told();
+    const addresses = clientAddresses();
     if (!addresses.every(isPrivateAddress)) return;
     for (const publicUrl of new Set(edges.map((edge) => edge.publicUrl))) {
       const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
@@ -109,30 +118,32 @@ export class AddressCheck {
     }
   }
 
-  async #lookAt(
+  async #verdictOf(
     address: MediaAddress,
-    told: string,
+    clientAddress: string,
     port: number,
   ): Promise<[string, AnnouncedAddressVerdict | 'wrong']> {
     const { logger, hasAddress } = this.#options;
-    const fault = certainFault(told, address.listenIp);
+    const fault = certainFault(clientAddress, address.listenIp);
     if (fault !== undefined) {
-      logger.warn({ address: told }, `PLENARY_ANNOUNCED_ADDRESS: ${told} ${fault}`);
-      return [told, 'wrong'];
+      logger.warn({ address: clientAddress }, `PLENARY_ANNOUNCED_ADDRESS: ${clientAddress} ${fault}`);
+      return [clientAddress, 'wrong'];
     }
-    if (hasAddress(told)) return [told, 'own interface'];
+    if (hasAddress(clientAddress)) return [clientAddress, 'own interface'];
     return [
-      told,
-      (await comesBack(address.listenIp, told, port)) ? 'comes back in' : 'cannot be told from here',
+      clientAddress,
+      (await returnsToMachine(address.listenIp, clientAddress, port))
+        ? 'comes back in'
+        : 'not known from here',
     ];
   }
 }
 
 /**
- * Whether a datagram to an address and port comes back to this machine, as through a NAT that forwards the port and lets
- * those inside use it too. That it does not says nothing: many do not.
+ * Whether a datagram to an address and port returns to this machine, as through a NAT that forwards the port also for
+ * hosts behind it. A datagram that does not return proves nothing: many NATs do not forward such packets.
  */
-export function comesBack(listenIp: string, address: string, port: number): Promise<boolean> {
+export function returnsToMachine(listenIp: string, address: string, port: number): Promise<boolean> {
   const type = versionOf(listenIp) === 'ipv6' ? 'udp6' : 'udp4';
   const nonce = Buffer.from(randomUUID());
   const [receiver, sender] = [createSocket(type), createSocket(type)];
@@ -146,7 +157,7 @@ export function comesBack(listenIp: string, address: string, port: number): Prom
       sender.close();
       resolve(isBack);
     };
-    const enough = after(HAIRPIN_MS, () => end(false));
+    const enough = after(HAIRPIN_DEADLINE_MS, () => end(false));
     const fail = entry('mediasoup', () => end(false));
     receiver.once('error', fail);
     sender.once('error', fail);
@@ -159,7 +170,7 @@ export function comesBack(listenIp: string, address: string, port: number): Prom
     receiver.bind(
       { port, address: listenIp, exclusive: true },
       entry('mediasoup', () => {
-        // Who has no way there hears of it here, and by the end of the time.
+        // A missing route is reported to this callback; the timeout covers it.
         sender.send(nonce, port, address, () => undefined);
       }),
     );

@@ -1,6 +1,6 @@
 /**
- * Slices and addresses, on real media nodes in processes of their own. Several hosts are several addresses of loopback: each
- * has ports of its own, as hosts do.
+ * Slices and addresses, on real media nodes in processes of their own. Several loopback addresses stand for several
+ * hosts: each has its own ports, as hosts do.
  */
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
@@ -77,7 +77,7 @@ async function edgeOf(node: NodeProcess): Promise<TestEdge> {
   return edge;
 }
 
-/** Admits a peer, and finds every UDP candidate that it is given answering. */
+/** Admits a peer, and checks that every UDP candidate that it gets answers. */
 async function admitReachable(
   node: NodeProcess,
   edge: TestEdge,
@@ -109,7 +109,7 @@ async function expectPipe(home: NodeProcess, away: NodeProcess): Promise<void> {
   const { peer: publisher } = await admitReachable(home, homeEdge, room);
   const camera = await publisher.publish('camera');
   const { peer: viewer } = await admitReachable(away, awayEdge, room);
-  // A node that has just been announced is not known to the other yet.
+  // A node that has just been announced is not known to the other node yet.
   await waitFor('the track', async () => (await viewer.subscribe([camera])).failed.length === 0);
   expect(await metricOf(home, 'plenary_media_pipes{side="home"}')).toBe(1);
   expect(await metricOf(away, 'plenary_media_pipes{side="asking"}')).toBe(1);
@@ -133,7 +133,7 @@ describe('nodes on one host, with one announced address', () => {
     await expectPipe(home, away);
   });
 
-  test('[PS15] of two that start at once with overlapping slices exactly one starts', async () => {
+  test('[PS15] when two nodes start at once with overlapping slices, exactly one starts', async () => {
     const [one, other] = [testConfig(), testConfig()];
     const portSlice = { firstPort: one.portSlice.firstPort + 10, lastPort: one.portSlice.lastPort + 10 };
     const nodes = [start(one), start({ ...other, portSlice })];
@@ -150,10 +150,10 @@ describe('nodes on one host, with one announced address', () => {
     expect(survivor.child.exitCode).toBeNull();
   });
 
-  test('[PS13] [PS5] three that lease at once get three slices, round a port that a stranger has', async () => {
+  test('[PS13] [PS5] three nodes that lease at once get three slices and avoid a port of another program', async () => {
     const { portSlice } = testConfig();
     const stranger = await startReady(testConfig({ announcedAddress: 'localhost', portSlice }));
-    // Another announced address: the registry sees no clash, this host does.
+    // With another announced address the registry sees no clash, but this host does.
     const range = leasedFrom(portSlice.firstPort, portSlice.firstPort + 99);
     testConfig();
     testConfig();
@@ -172,7 +172,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(stranger.child.exitCode).toBeNull();
   });
 
-  test('[PS21] when the range is held, the next is refused with the names of those who hold it', async () => {
+  test('[PS21] when the range is held, the next node is refused with the names of the holders', async () => {
     const { portSlice } = testConfig();
     const range = leasedFrom(portSlice.firstPort, portSlice.firstPort + 19);
     const first = await startReady(testConfig(), range);
@@ -181,7 +181,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(second.output.errors).toContain(`held by ${first.config.mediaNodeId}`);
   });
 
-  test('[PS6] a node without a slice is alive while the store is away, and starts when it is back', async () => {
+  test('[PS6] a node without a slice stays alive while the store is unreachable, and starts when it answers again', async () => {
     const { portSlice } = testConfig();
     await redis.kill();
     const node = start(testConfig(), leasedFrom(portSlice.firstPort, portSlice.firstPort + 19));
@@ -192,7 +192,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(await slicesOf()).toEqual([portSlice.firstPort]);
   });
 
-  test('[PS7] [PS22] a node whose slice went to another keeps its people, takes nobody, and ends when it is empty', async () => {
+  test('[PS7] [PS22] a node that lost its slice to another keeps its peers, admits no more, and stops when it is empty', async () => {
     const { portSlice } = testConfig();
     const node = await startReady(testConfig(), leasedFrom(portSlice.firstPort, portSlice.firstPort + 19));
     const edge = await edgeOf(node);
@@ -200,7 +200,7 @@ describe('nodes on one host, with one announced address', () => {
     const [record] = await store.registry.liveMediaNodes();
     if (record === undefined) throw new Error('not announced');
     const heir = { ...record, mediaNodeId: testConfig().mediaNodeId, incarnation: mintIncarnation() };
-    // The node stands still while the store forgets it, and another one, behind the same address, is quicker.
+    // The node is suspended while the store loses its record, and another node behind the same address is faster.
     node.child.kill('SIGSTOP');
     await redis.restart();
     await waitFor('the heir to hold the slice', async () => {
@@ -231,7 +231,7 @@ describe('nodes whose registry is in Consul', () => {
   });
   afterAll(() => consul.stop());
 
-  test('[PS14] [PS21] two lease slices of one range there, and a third hears who holds them', async () => {
+  test('[PS14] [PS21] two nodes lease slices of one range there, and a third is refused with the names of the holders', async () => {
     const { portSlice } = testConfig();
     const onConsul = {
       ...leasedFrom(portSlice.firstPort, portSlice.firstPort + 39),
@@ -274,7 +274,7 @@ describe('hosts with addresses of their own', () => {
     expect(await slicesOf()).toEqual([portSlice.firstPort, portSlice.firstPort]);
   });
 
-  test('[AD6] a host name is resolved for clients, and by pipes', async () => {
+  test('[AD6] a host name is resolved for clients and for pipes', async () => {
     const home = await startReady(testConfig({ announcedAddress: 'localhost' }));
     const away = await startReady(onHost('127.0.0.2'));
     const { offer } = await admitReachable(home, await edgeOf(home));
@@ -317,7 +317,7 @@ describe.runIf(hasIpv6())('IPv6', () => {
     await expectPipe(six_, both);
   });
 
-  test('[PS25] between nodes of no common family a track is unavailable, and both go on', async () => {
+  test('[PS25] between nodes without a common family a track is unavailable, and both nodes continue', async () => {
     const [home, away] = await Promise.all([startReady(testConfig()), startReady(six())]);
     const [homeEdge, awayEdge] = [await edgeOf(home), await edgeOf(away)];
     const room = testRoom('apart');
@@ -329,7 +329,7 @@ describe.runIf(hasIpv6())('IPv6', () => {
     expect(other.admitted?.failed).toEqual([]);
   });
 
-  test('[PS27] every interface of both families takes the same ports side by side', async () => {
+  test('[PS27] sockets for every interface of both families share the same ports', async () => {
     const node = await startReady(testConfig(), {
       PLENARY_LISTEN_IP: '0.0.0.0,::',
       PLENARY_ANNOUNCED_ADDRESS: '127.0.0.1,::1',

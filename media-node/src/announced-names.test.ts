@@ -6,10 +6,10 @@ const NAME: MediaAddress = {
   family: 'ipv4',
   listenIp: '0.0.0.0',
   announced: 'media.example.org',
-  told: ['media.example.org', '10.1.0.21'],
+  clientAddresses: ['media.example.org', '10.1.0.21'],
 };
 
-/** Names whose answers a test sets. */
+/** A resolver whose answers the test sets. */
 function names(): {
   readonly names: AnnouncedNames;
   readonly logger: { info: ReturnType<typeof vi.fn>; warn: ReturnType<typeof vi.fn> };
@@ -33,7 +33,7 @@ function names(): {
 }
 
 describe('announced host names', () => {
-  test('[AD6] clients are told the addresses, and the new ones when they change', async () => {
+  test('[AD6] clients get the resolved addresses, and the new ones when they change', async () => {
     const { names: told, answer, logger } = names();
     await answer('203.0.113.21', '203.0.113.22', '203.0.113.23');
     expect(told.current()).toEqual(['203.0.113.21', '203.0.113.22', '10.1.0.21']);
@@ -45,14 +45,14 @@ describe('announced host names', () => {
     expect(logger.warn).not.toHaveBeenCalled();
   });
 
-  test('[AD21] what was known stays while the name does not resolve', async () => {
+  test('[AD21] known addresses stay while the name does not resolve', async () => {
     const { names: told, answer } = names();
     await answer('203.0.113.21');
     await answer();
     expect(told.current()).toEqual(['203.0.113.21', '10.1.0.21']);
   });
 
-  test('[AD24] the order of the answers, which name servers change each time, changes nothing', async () => {
+  test('[AD24] a new order of the same addresses changes nothing', async () => {
     const { names: told, answer, logger } = names();
     await answer('203.0.113.23', '203.0.113.21', '203.0.113.22');
     await answer('203.0.113.21', '203.0.113.22', '203.0.113.23');
@@ -61,7 +61,7 @@ describe('announced host names', () => {
     expect(logger.info).toHaveBeenCalledTimes(1);
   });
 
-  test('[AD21] [AD22] a name that resolves no more is said each time that it begins, and its end as well', async () => {
+  test('[AD21] [AD22] each failure to resolve is logged once, and so is its end', async () => {
     const { answer, logger } = names();
     for (let time = 1; time <= 3; time += 1) {
       await answer('203.0.113.21');
@@ -71,12 +71,12 @@ describe('announced host names', () => {
       expect([logger.warn.mock.calls.length, logger.info.mock.calls.length]).toEqual([time, time]);
     }
     expect(logger.warn).toHaveBeenLastCalledWith(
-      { name: 'media.example.org', found: [], told: ['203.0.113.21'] },
-      expect.stringContaining('no more address'),
+      { name: 'media.example.org', found: [], announced: ['203.0.113.21'] },
+      expect.stringContaining('no longer has an address'),
     );
   });
 
-  test('[AD23] a name that has no address is told as it is, and that is said once', async () => {
+  test('[AD23] a name without an address is announced as it is, with one warning', async () => {
     const { names: told, answer, logger } = names();
     await answer();
     await answer();
@@ -84,14 +84,14 @@ describe('announced host names', () => {
     expect(logger.warn).toHaveBeenCalledTimes(1);
   });
 
-  test('[AD23] the loopback address that a machine gives its own name is told to nobody', async () => {
+  test('[AD23] the loopback address that a machine gives its own name is not announced', async () => {
     const { names: told, answer, logger } = names();
     await answer('127.0.1.1');
     expect(told.current()).toEqual(['media.example.org', '10.1.0.21']);
     expect(logger.warn).toHaveBeenCalledTimes(1);
   });
 
-  test('[AD23] a name that is private here may be public elsewhere: clients are told both', async () => {
+  test('[AD23] a name with a private address here may have a public one elsewhere: clients get both', async () => {
     const { names: told, answer, logger } = names();
     await answer('10.1.0.99');
     expect(told.current()).toEqual(['media.example.org', '10.1.0.99', '10.1.0.21']);

@@ -42,7 +42,7 @@ describe('the configuration', () => {
     expect(loadConfig({ ...GOOD, PLENARY_PARENT_PIPE: '1' }).parentPipe).toBe(true);
   });
 
-  test('[CF2] every setting may come from a file, also those that are held against each other', () => {
+  test('[CF2] every setting may come from a file, also settings that are compared with others', () => {
     const direct = {
       ...GOOD,
       PLENARY_LISTEN_IP: '10.1.0.21',
@@ -66,7 +66,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  test('[CO7] Consul is used where it is named, with a token that may come from a file', () => {
+  test('[CO7] Consul is used when it is configured, with a token that may come from a file', () => {
     expect(loadConfig(GOOD).consul).toBeUndefined();
     const consul = loadConfig({
       ...GOOD,
@@ -78,7 +78,7 @@ describe('the configuration', () => {
     expect(faultsOf({ ...GOOD, CONSUL_HTTP_TOKEN_FILE: '/nowhere' })[0]).toContain('CONSUL_HTTP_TOKEN_FILE');
   });
 
-  test('[CF13] every fault is told at once, those between settings too', () => {
+  test('[CF13] all faults are reported at once, also those between settings', () => {
     const faults = faultsOf({
       PLENARY_PORT: 'http',
       PLENARY_PORT_SLICE: '20000-20003',
@@ -101,7 +101,7 @@ describe('the configuration', () => {
     expect(faults.join('\n')).toContain('4 workers need 12');
   });
 
-  test('[CF9] [CF22] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
+  test('[CF9] [CF22] a mistyped value is accepted, or is a fault that names its setting and repeats no secret', () => {
     const names = Object.keys(CONFIG_SCHEMA.shape);
     expect(mishandledSettings(names, GOOD, loadConfig)).toEqual([]);
   });
@@ -115,7 +115,7 @@ describe('the configuration', () => {
     },
   );
 
-  test('[CF3] an announced address is needed unless one interface is listened on', () => {
+  test('[CF3] an announced address is required unless the node listens on one interface', () => {
     const { PLENARY_ANNOUNCED_ADDRESS: _left, ...without } = GOOD;
     expect(faultsOf(without)).toHaveLength(1);
     expect(loadConfig({ ...without, PLENARY_LISTEN_IP: 'fd00::1' })).toMatchObject({
@@ -128,7 +128,7 @@ describe('the configuration', () => {
     expect(isUnspecified('::1')).toBe(false);
   });
 
-  test('[PI26] an address for pipes is one that others reach, at most one of each family', () => {
+  test('[PI26] a pipe address is one that other nodes reach, at most one per family', () => {
     const pipes = (PLENARY_PIPE_ADDRESS: string) =>
       loadConfig({ ...GOOD, PLENARY_PIPE_ADDRESS }).pipeAddresses;
     expect(loadConfig(GOOD)).toMatchObject({ pipeAddresses: [], pipeScope: 'cluster' });
@@ -143,7 +143,7 @@ describe('the configuration', () => {
 
   const { PLENARY_PORT_SLICE: _slice, ...withoutSlice } = GOOD;
 
-  test('[PS8] a slice is given, or leased of a range; exactly one of the two', () => {
+  test('[PS8] exactly one of a slice and a range to lease it from is required', () => {
     expect(loadConfig({ ...withoutSlice, PLENARY_PORT_RANGE: '40000-49999' }).sliceSource).toEqual({
       kind: 'leased',
       range: { firstPort: 40_000, lastPort: 49_999 },
@@ -181,7 +181,7 @@ describe('the configuration', () => {
   const addressesOf = (announced: string | undefined, listenIp?: string) =>
     loadConfig({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: announced, PLENARY_LISTEN_IP: listenIp }).addresses;
 
-  test('[PS9] one address of each family, in the form in which equal ones are equal texts', () => {
+  test('[PS9] one address per family, in the form in which equal addresses are equal texts', () => {
     expect(addressesOf('2001:DB8:0::21, Media.Example.org')).toEqual([
       { family: 'ipv4', listenIp: '0.0.0.0', announced: 'media.example.org' },
       { family: 'ipv6', listenIp: '::', announced: '2001:db8::21' },
@@ -199,13 +199,13 @@ describe('the configuration', () => {
     ]);
   });
 
-  test('[AD7] [AD25] several addresses of a family are told in their order; nodes know the first that is not private', () => {
+  test('[AD7] [AD25] several addresses of a family are announced in order; nodes know the first public one', () => {
     expect(addressesOf('10.1.0.21,203.0.113.21,10.1.0.21,fd00::21,media.example.org')).toEqual([
       {
         family: 'ipv4',
         listenIp: '0.0.0.0',
         announced: '203.0.113.21',
-        told: ['10.1.0.21', '203.0.113.21', 'media.example.org'],
+        clientAddresses: ['10.1.0.21', '203.0.113.21', 'media.example.org'],
       },
       { family: 'ipv6', listenIp: '::', announced: 'fd00::21' },
     ]);
@@ -266,7 +266,7 @@ describe('the configuration', () => {
     expect(addresses).toEqual([{ family: 'ipv4', listenIp: '0.0.0.0', announced: '203.0.113.5' }]);
   });
 
-  test('[CF19] nobody is told to reach an unspecified address, or an operators’ port by a path', () => {
+  test('[CF19] an unspecified address, or an operators’ URL with a path, is refused', () => {
     for (const url of ['http://0.0.0.0:4001', 'http://[::]:4001'])
       expect(faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url })).toEqual([
         expect.stringContaining('PLENARY_CONTROL_URL: nobody reaches'),

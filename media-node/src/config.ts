@@ -79,7 +79,7 @@ const sliceSetting = z
   })
   .pipe(PORT_SLICE);
 
-/** `source:kbit` joined by commas, as bits a second by source. */
+/** Parses `source:kbit` pairs joined by commas into bits per second by source. */
 const sourceLimitsSetting = z.string().transform((text, context): Partial<Record<TrackSource, number>> => {
   const limits: Partial<Record<TrackSource, number>> = {};
   for (const part of text.split(',')) {
@@ -97,19 +97,19 @@ const sourceLimitsSetting = z.string().transform((text, context): Partial<Record
   return limits;
 });
 
-/** What one worker on one core was measured to forward, in packets a second. */
+/** Packets per second that one worker on one core forwarded when measured. */
 const PACKETS_PER_WORKER = 200_000;
-/** Ports of a leased slice where nothing else is said. */
+/** Number of ports of a leased slice by default. */
 export const DEFAULT_SLICE_SIZE = 100;
 
-/** Every setting of a media node, by the name of its environment variable. */
+/** All settings of a media node, by the names of their environment variables. */
 export const CONFIG_SCHEMA = z.object({
   PLENARY_ID: MEDIA_NODE_ID,
   PLENARY_DATACENTER: DATACENTER_ID,
-  /** Where the control links listen, and nothing else. */
+  /** The address that the control links listen on; nothing else listens there. */
   PLENARY_HOST: hostSetting.default('0.0.0.0'),
   PLENARY_PORT: portSetting,
-  /** As edges and other nodes reach the control link; default `http://ANNOUNCED_ADDRESS:PORT`. */
+  /** URL of the control links for edges and other nodes; default `http://ANNOUNCED_ADDRESS:PORT`. */
   PLENARY_CONTROL_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL, such as http://10.1.0.21:4000' })
     .max(512)
@@ -122,29 +122,31 @@ export const CONFIG_SCHEMA = z.object({
       if (fault !== undefined) context.addIssue(fault);
     })
     .optional(),
-  /** Where RTP is bound; default every interface, for each family that is announced. */
+  /** Addresses that RTP is bound on; default every interface, for each family that is announced. */
   PLENARY_LISTEN_IP: listenIpSetting.optional(),
   /**
-   * As clients and other nodes reach the RTP ports: one address or several, such as a public and an internal one; default
-   * PLENARY_LISTEN_IP where that names one interface.
+   * Addresses of the RTP ports for clients and other nodes: one or several, such as a public and an internal one;
+   * default PLENARY_LISTEN_IP if that names one interface.
    */
   PLENARY_ANNOUNCED_ADDRESS: addressesSetting.optional(),
-  /** As other media nodes reach the RTP ports, where that is another address than what browsers get. */
+  /** Addresses of the RTP ports for other media nodes, if they differ from those for browsers. */
   PLENARY_PIPE_ADDRESS: pipeAddressesSetting.optional(),
-  /** For which other nodes that is: all, or those of the own datacenter, where the datacenters share no private network. */
+  /**
+   * The nodes that use the pipe address: all, or those of the own datacenter if datacenters share no private network.
+   */
   PLENARY_PIPE_SCOPE: z.enum(['cluster', 'datacenter']).default('cluster'),
-  /** The node's ports; or PLENARY_PORT_RANGE. */
+  /** The node's ports; PLENARY_PORT_RANGE replaces it. */
   PLENARY_PORT_SLICE: sliceSetting.optional(),
-  /** Of which ports the node leases a slice. */
+  /** The port range that the node leases a slice of. */
   PLENARY_PORT_RANGE: sliceSetting.optional(),
   PLENARY_PORT_SLICE_SIZE: integerSetting(1, 64_512).default(DEFAULT_SLICE_SIZE),
   PLENARY_WORKERS: integerSetting(1, 256).optional(),
   PLENARY_MAX_PEERS: integerSetting(1, 100_000).default(1_000),
-  /** What the node may send; default: the speed of its interface, or 1000 where the system does not know it. */
+  /** Outgoing bitrate of the node; default: the speed of its interface, or 1000 when the system does not know it. */
   PLENARY_MAX_OUTGOING_MBIT: integerSetting(1, 10_000_000).optional(),
-  /** Packets that the node may send and receive in a second; default: what its workers can forward. */
+  /** Packets per second that the node may send and receive; default: what its workers can forward. */
   PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
-  /** What one peer may send in all, and what each track of a source adds to what it may, such as `camera:5000,screen:8000`. */
+  /** Bitrate limit of one peer, and of each track by source, such as `camera:5000,screen:8000`. */
   PLENARY_MAX_INCOMING_KBIT: integerSetting(100, 1_000_000).default(
     DEFAULT_INCOMING_LIMITS.peerBitrate / 1_000,
   ),
@@ -152,28 +154,30 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(60_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
-  /** How long SIGTERM lets people open media elsewhere before the node stops; 0 for not at all. */
+  /** How long SIGTERM gives peers to open media sessions elsewhere before the node stops; 0 stops it at once. */
   PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
   ...OPERATOR_SETTINGS,
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
-  /** One, or several joined by commas while it is changed. */
+  /** One secret, or several joined by commas during a rotation. */
   PLENARY_CLUSTER_SECRET: secretsSetting.optional(),
-  /** Instead: the key of this node alone, as `plenaryctl node-key` prints it; or several. */
+  /** Replaces the secret: the key of this node alone, as `plenaryctl node-key` prints it; or several. */
   PLENARY_NODE_KEY: nodeKeysSetting.optional(),
   MEDIASOUP_WORKER_BIN: z.string().min(1).optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
 });
 
-/** Where a node's ports come from. */
+/** The source of a node's ports. */
 export type SliceSource =
   | { readonly kind: 'explicit'; readonly portSlice: PortSlice }
   | { readonly kind: 'leased'; readonly range: PortSlice; readonly size: number };
 
 /** The configuration of a media node, with all defaults in place. */
 export interface MediaNodeConfig {
-  /** What works and leaves the cluster open, as `NAME: what, and what to do`; said once, at the start. */
+  /**
+   * Settings that work but weaken the cluster's security, as `NAME: what, and what to do`; logged once, at the start.
+   */
   readonly weaknesses: readonly string[];
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
@@ -181,16 +185,16 @@ export interface MediaNodeConfig {
   readonly port: number;
   readonly controlUrl: string;
   readonly addresses: MediaAddresses;
-  /** As other media nodes reach it instead; empty where that is no other address. */
+  /** Addresses for other media nodes; empty when they are the announced ones. */
   readonly pipeAddresses: readonly string[];
   readonly pipeScope: PipeScope;
   readonly sliceSource: SliceSource;
   readonly workers: number;
   readonly maxPeers: number;
-  /** In Mbit/s; `undefined`: what its interface carries. */
+  /** In Mbit/s; `undefined` for the capacity of its interface. */
   readonly maxOutgoingMbit: number | undefined;
   readonly maxPacketsPerSecond: number;
-  /** Who goes on sending more is warned, paused, ended. */
+  /** Limits on senders: a peer that keeps exceeding them is warned, paused and ended. */
   readonly incomingLimits: IncomingLimits;
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
@@ -201,17 +205,17 @@ export interface MediaNodeConfig {
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
   readonly namespace: Namespace;
-  /** With what the node proves who it is, and whom it believes. */
+  /** The node's own credentials, and the callers that it accepts. */
   readonly identity: ControlIdentity;
   readonly workerBin: string | undefined;
   readonly logLevel: string;
-  /** Exit when standard input ends: the parent is gone. */
+  /** Exit when standard input ends, because the parent process has ended. */
   readonly parentPipe: boolean;
 }
 
 /** @throws ConfigError with every fault */
 export function loadConfig(environment: Environment): MediaNodeConfig {
-  // Faults between settings are looked for whether or not single settings are faulty, so that all are told at once.
+  // Faults between settings are found even if single settings are faulty, so that all are reported at once.
   const { values: given } = givenSettings(CONFIG_SCHEMA, environment);
   const paired = addressesOf(given);
   const sourced = sliceSourceOf(given);
@@ -267,7 +271,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
   });
 }
 
-/** A media node needs no secret that others have: its own key will do. */
+/** A media node needs no shared secret: its own key suffices. */
 function identityFrom({
   PLENARY_ID: mediaNodeId,
   PLENARY_CLUSTER_SECRET: secrets,
@@ -290,7 +294,7 @@ function identityFrom({
 
 const inUrl = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address);
 
-/** A setting that is malformed is a fault of its own, which the schema tells: here it tells nothing. */
+/** A malformed setting is reported by the schema; this function adds no fault for it. */
 function addressesOf(given: Environment): ReturnType<typeof pairAddresses> {
   const announced = optional(addressesSetting, given['PLENARY_ANNOUNCED_ADDRESS']);
   const listenIps = optional(listenIpSetting, given['PLENARY_LISTEN_IP']);
@@ -343,7 +347,7 @@ function sourceFrom(
   return range === undefined ? undefined : { kind: 'leased', range, size };
 }
 
-/** A setting by itself; `undefined` where it is not given. What cannot be read is empty, and malformed. */
+/** Parses a single setting; `undefined` when it is absent or empty. */
 function optional<Schema extends z.ZodType>(
   schema: Schema,
   text: string | undefined,

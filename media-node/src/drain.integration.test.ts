@@ -26,7 +26,7 @@ interface Pair {
   readonly edgeOfNext: TestEdge;
 }
 
-/** What the hooks have made. */
+/** The resources that the hooks created. */
 function pair(): Pair {
   if (old === undefined || next === undefined || edgeOfOld === undefined || edgeOfNext === undefined) {
     throw new Error('the nodes were not started');
@@ -66,14 +66,17 @@ async function admin(
   return { status, reply: ADMIN_DRAIN_REPLY.safeParse(body).data };
 }
 
-/** Whether it is not ready for that reason; whoever stays without a path for some seconds, as on a busy machine, is another one (SPEC HL7). */
+/**
+ * Whether the node is not ready for this reason; peers without a path for some seconds, as on a busy machine, add
+ * another one (SPEC HL7).
+ */
 const isUnready = async ({ config }: TestNode): Promise<boolean> =>
   (await (await fetch(`${config.operatorUrl}/ready`)).text()).includes('"draining"');
 const stateOf = async ({ config }: TestNode): Promise<string | undefined> =>
   (await store.registry.liveMediaNodes()).find(({ mediaNodeId }) => mediaNodeId === config.mediaNodeId)
     ?.state;
 
-/** Places and admits a peer on another node while it goes on where it is, as an edge does. */
+/** Places and admits a peer on another node while it continues on its own, as an edge does. */
 async function openElsewhere(peer: TestPeer, there: TestNode, edge: TestEdge): Promise<TestPeer> {
   const { roomId, peerId, epoch } = peer.placed;
   const placement = await store.placements.placePeer({
@@ -99,7 +102,7 @@ async function leave(roomId: RoomId, ...peers: readonly TestPeer[]): Promise<voi
 }
 
 describe('a media node that drains', () => {
-  test('[DR1] [DR9] takes nobody new, says so at once, and serves again when it is cancelled', async () => {
+  test('[DR1] [DR9] admits no new peers, announces it at once, and serves again when the drain is cancelled', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-state'));
     expect(await admin(node, 'POST', 60_000)).toMatchObject({
@@ -120,13 +123,13 @@ describe('a media node that drains', () => {
     await leave(testRoom('drain-state'), peer);
   });
 
-  test('[DR6] is told so by nobody without the token', async () => {
+  test('[DR6] accepts the command only with the token', async () => {
     const { old: node } = pair();
     expect((await admin(node, 'POST', 1, 'x'.repeat(40))).status).toBe(401);
     expect(await isUnready(node)).toBe(false);
   });
 
-  test('[DR3] [DR13] goes on serving a peer that has opened media elsewhere, until that lets it go', async () => {
+  test('[DR3] [DR13] keeps serving a peer that opened a media session elsewhere, until that peer leaves it', async () => {
     const { old: node, next: other, edgeOfOld: edge, edgeOfNext } = pair();
     const roomId = testRoom('drain-move');
     const peer = await TestPeer.admit(store, node, edge, roomId);
@@ -163,7 +166,7 @@ describe('a media node that drains', () => {
     await leave(roomId, moved);
   });
 
-  test('[DR17] asks again on the link of the edge that takes the peer up', async () => {
+  test('[DR17] asks the peer again over the link of the edge that resumes it', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-attach'));
     await admin(node, 'POST', 60_000);
@@ -177,7 +180,7 @@ describe('a media node that drains', () => {
     another.close();
   });
 
-  test('[DR11] cuts off at the deadline who is still there', async () => {
+  test('[DR11] cuts off the remaining peers at the deadline', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-deadline'));
     await admin(node, 'POST', 600);

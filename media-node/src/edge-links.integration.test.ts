@@ -1,4 +1,4 @@
-/** A node that edges do not reach, or no longer: real control links, and edges that are in the registry. */
+/** A node that edges cannot reach: real control links, and edges in the registry. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { edgeRecord } from '@plenary/cluster/testing/samples';
 import { waitFor } from '@plenary/cluster/testing/wait-for';

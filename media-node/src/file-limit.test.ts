@@ -6,7 +6,7 @@ import { FileWatch } from '@plenary/cluster';
 describe('the file limit of a media node', () => {
   const slice = { kind: 'explicit', portSlice: { firstPort: 20_000, lastPort: 20_099 } } as const;
 
-  test('[AD14] has to do for the ports of the slice', () => {
+  test('[AD14] must suffice for the ports of the slice', () => {
     expect(fileFault({ sliceSource: slice, workers: 4 }, 128)).toContain('need 224');
     expect(fileFault({ sliceSource: slice, workers: 4 }, 224)).toBeUndefined();
     const leased = { kind: 'leased', range: slice.portSlice, size: 50 } as const;
@@ -15,7 +15,7 @@ describe('the file limit of a media node', () => {
     expect(filesNeeded(96, 1_000)).toEqual({ least: 224, most: 2_224 });
   });
 
-  test('[AD15] is said once each time that it is reached', async () => {
+  test('[AD15] is logged once each time that it is reached', async () => {
     vi.useFakeTimers();
     const said = vi.fn();
     const failures = [undefined, 'ENOENT', 'EMFILE', 'EMFILE'];
@@ -40,7 +40,7 @@ describe('the file limit of a media node', () => {
     vi.useRealTimers();
   });
 
-  test('[AD16] of each worker is said once when it is reached, and its files are counted', async () => {
+  test('[AD16] of each worker is logged once when it is reached, and the worker’s files are counted', async () => {
     vi.useFakeTimers();
     const { workerFiles, registry } = createMetrics(false);
     const error = vi.fn();
@@ -56,7 +56,7 @@ describe('the file limit of a media node', () => {
     );
     await vi.advanceTimersByTimeAsync(5_000);
     expect(error).not.toHaveBeenCalled();
-    // A limit that is lowered may be below what is open.
+    // A lowered limit may be below the number of open files.
     open = 1_030;
     await vi.advanceTimersByTimeAsync(20_000);
     expect(error).toHaveBeenCalledTimes(1);

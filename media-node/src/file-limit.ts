@@ -6,23 +6,23 @@ import type { MediaWorker } from './engine/media-worker.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import type { NodeMetrics } from './metrics.ts';
 
-/** What a process needs beside what people and pipes take: links, the store, scrapers, channels to workers. */
+/** Files that a process needs beside those of peers and pipes: links, the store, scrapers, channels to workers. */
 const RESERVED_FILES = 128;
-/** Of a person whose network lets out TCP alone: one for each direction. */
+/** Sockets of a peer whose network allows only TCP: one for each direction. */
 const SOCKETS_PER_PEER = 2;
-/** How often the files of workers are counted, in milliseconds. */
-const COUNT_EVERY_MS = 5_000;
+/** Interval between counts of the workers' files, in milliseconds. */
+const COUNT_INTERVAL_MS = 5_000;
 
-/** What workers of a node need, each of which has the limit of the process by itself. */
+/** Computes the files that one worker may need; each worker has the limit of the process to itself. */
 export function filesNeeded(
   pipePorts: number,
-  people: number,
+  peers: number,
 ): { readonly least: number; readonly most: number } {
   const least = RESERVED_FILES + pipePorts;
-  return { least, most: least + people * SOCKETS_PER_PEER };
+  return { least, most: least + peers * SOCKETS_PER_PEER };
 }
 
-/** Why a node cannot run under the file limit of its process. */
+/** Explains why a node cannot run under the file limit of its process. */
 export function fileFault(
   { sliceSource, workers }: Pick<MediaNodeConfig, 'sliceSource' | 'workers'>,
   limit = fileLimitOf(),
@@ -36,7 +36,7 @@ export function fileFault(
   return `the file limit of this process is ${limit}, and the ports of its slice need ${least}: raise it (${RAISE_FILE_LIMIT})`;
 }
 
-/** Says what the limit does not suffice for, and the first time that it is reached. */
+/** Warns about a limit that does not suffice for all peers, and logs the first time that the limit is reached. */
 export function watchFiles(
   { maxPeers }: Pick<MediaNodeConfig, 'maxPeers'>,
   { pipePorts }: PortPlan,
@@ -60,12 +60,12 @@ export function watchFiles(
 }
 
 /**
- * Counts the files of each worker, which has a limit of its own, and says once of each that has reached it: mediasoup's worker
- * takes no connection over TCP then and opens no pipe, and says nothing (SPEC AD16).
+ * Counts the files of each worker, which has a limit of its own, and logs once per worker that reaches it:
+ * mediasoup's worker then accepts no TCP connection and opens no pipe, without any message (SPEC AD16).
  */
 export class WorkerFiles {
   readonly #timer: NodeJS.Timeout;
-  readonly #told = new Set<number>();
+  readonly #reported = new Set<number>();
 
   constructor(
     workers: () => readonly Pick<MediaWorker, 'index' | 'pid'>[],
@@ -73,13 +73,13 @@ export class WorkerFiles {
     logger: Pick<Logger, 'error'>,
     filesOf = countFiles,
   ) {
-    this.#timer = every(COUNT_EVERY_MS, async () => {
+    this.#timer = every(COUNT_INTERVAL_MS, async () => {
       for (const { index, pid } of workers()) {
         const files = await filesOf(pid);
         if (files === undefined) continue;
         workerFiles.set({ worker: String(index) }, files.open);
-        if (files.open < files.limit || this.#told.has(pid)) continue;
-        this.#told.add(pid);
+        if (files.open < files.limit || this.#reported.has(pid)) continue;
+        this.#reported.add(pid);
         logger.error(
           { worker: index, pid, limit: files.limit },
           `worker has as many files open as it may: nobody else can have media over TCP there, and no pipe can be opened; raise the file limit (${RAISE_FILE_LIMIT})`,
@@ -94,7 +94,7 @@ export class WorkerFiles {
   }
 }
 
-/** `undefined` where the kernel does not say, as outside Linux, or the process is gone. */
+/** Returns `undefined` when the kernel does not tell, as outside Linux, or the process has ended. */
 async function countFiles(
   pid: number,
 ): Promise<{ readonly open: number; readonly limit: number } | undefined> {

@@ -14,7 +14,7 @@ const FRAMES = 10_000;
 const store = new TestNodeStore();
 const faults: unknown[] = [];
 let testNode: TestNode;
-/** An honest edge with a peer, which must notice nothing. */
+/** A correct edge with a peer, which must not be affected. */
 let edge: TestEdge;
 let peer: TestPeer;
 let stopWatching: () => void;
@@ -31,7 +31,7 @@ afterAll(async () => {
   stopWatching();
 });
 
-/** A stranger's connection, which has no token. */
+/** An attacker's connection, which has no token. */
 async function liveUnproven({ enters, frames }: FuzzLife): Promise<void> {
   const url = `${testNode.config.controlUrl.replace(/^http/, 'ws')}/socket.io/?EIO=4&transport=websocket`;
   const socket = new WebSocket(url);
@@ -50,12 +50,12 @@ async function liveUnproven({ enters, frames }: FuzzLife): Promise<void> {
   await waitFor('the connection to be gone', () => isClosed);
 }
 
-/** An edge of the cluster that has gone mad. */
+/** A faulty edge of the cluster. */
 async function liveProven({ frames }: FuzzLife): Promise<void> {
   const mad = await connectEdge(testNode);
   const { engine } = mad.socket.io;
   for (const [index, frame] of frames.entries()) {
-    // Engine.IO puts its own digit before it. Half of them are said within the seal.
+    // Engine.IO puts its own digit before the frame. Half of the frames are sent within the seal.
     if (typeof frame !== 'string' || !frame.startsWith('4')) continue;
     if (index % 2 === 0) mad.rawFrame(10_000 + index, frame.slice(1)).catch(ignoreSilence);
     else engine.write(frame.slice(1));
@@ -65,7 +65,7 @@ async function liveProven({ frames }: FuzzLife): Promise<void> {
   mad.close();
 }
 
-/** What is no request gets no answer, and a link that was closed none at all. */
+/** A frame that is no request gets no answer, and a closed link gets none at all. */
 const ignoreSilence = (): undefined => undefined;
 
 async function live(lives: readonly FuzzLife[]): Promise<void> {
@@ -82,8 +82,8 @@ const FIELDS = [
   ),
 ];
 
-describe('any frames at all', () => {
-  test('[EN7] end no media node, and no other link notices', { timeout: 600_000 }, async () => {
+describe('random frames', () => {
+  test('[EN7] end no media node and affect no other link', { timeout: 600_000 }, async () => {
     const options = fuzzOptions(FRAMES);
     const sent = await fuzz(fuzzLives(Object.keys(CONTROL_REQUESTS), FIELDS), options, live);
     expect(sent).toBeGreaterThanOrEqual(options.frames);

@@ -59,7 +59,7 @@ describe('the lease', () => {
     await expect(start()).rejects.toThrow(/media node other owns ports 20050-20149/);
   });
 
-  test('[RG5] [RG7] the lease of a previous life is waited for; one that goes on is refused', async () => {
+  test('[RG5] [RG7] the lease of an earlier incarnation is waited for; one that is renewed is refused', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('own', 20_000), LEASE_MS);
     const restarted = keeper(registry, record('own', 20_000));
@@ -71,7 +71,7 @@ describe('the lease', () => {
     expect(await registry.liveMediaNodes()).toEqual([]);
   });
 
-  test('[RG6] with the store away it starts all the same, holds nothing, and follows when the store is back', async () => {
+  test('[RG6] while the store is down the node starts without a lease, and gets it when the store answers again', async () => {
     const registry = new MemoryRegistry();
     const announce = vi
       .spyOn(registry, 'announceMediaNode')
@@ -88,7 +88,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[RG6] refused only after the store is back, it is told that it must not run', async () => {
+  test('[RG6] when the registry refuses it only after the store returned, the node must stop', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('other', 20_000), 60_000);
     const announce = vi
@@ -102,7 +102,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[PS7] [PS22] a refusal ends the lease at once, and with nobody left the node is told to end', async () => {
+  test('[PS7] [PS22] a refusal ends the lease at once, and an empty node must stop', async () => {
     const registry = new MemoryRegistry();
     const own = record('own', 20_000);
     const refusal = {
@@ -124,7 +124,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[PS23] a node that stayed for its people serves again when the other is gone', async () => {
+  test('[PS23] a node that stayed for its peers serves again when the other node left', async () => {
     const registry = new MemoryRegistry();
     const own = record('own', 20_000);
     const clock = new ManualClock();

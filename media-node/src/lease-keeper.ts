@@ -19,23 +19,23 @@ export interface LeaseKeeperOptions {
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
   /**
-   * The registry refuses the node, after {@link LeaseKeeper.start} had settled, and it must end: because it never held its
-   * lease, or because another holds its id or ports now and nobody is left here (SPEC PS7, PS22).
+   * The registry refuses the node after {@link LeaseKeeper.start} resolved, and the node must stop: it never held its
+   * lease, or another node holds its id or ports and no peer is left here (SPEC PS7, PS22).
    */
   readonly onRefused: (error: PlenaryError) => void;
 }
 
 /** The node that a lease announces. */
 export interface AnnouncedNode {
-  /** The record as it is now. */
+  /** The current record. */
   record(): MediaNodeRecord;
   /** Whether it hosts no peer. */
   isEmpty(): boolean;
 }
 
 /**
- * Keeps the node announced. Whether the lease is held is judged by this process' own monotonic clock, since a node that
- * cannot reach the store must know by itself that it takes nobody new (SPEC RG6).
+ * Keeps the node announced in the registry. This process' own monotonic clock decides whether the lease is held: a
+ * node that cannot reach the store must itself know that it admits no new peers (SPEC RG6).
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -45,7 +45,7 @@ export class LeaseKeeper {
   #idTakenSinceMs: number | undefined;
   #renewing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Absent until the lease is started. */
+  /** Absent before the start. */
   #node: AnnouncedNode | undefined;
   #stopped = false;
 
@@ -54,9 +54,10 @@ export class LeaseKeeper {
   }
 
   /**
-   * Announces the node and goes on renewing. With the store away it settles at once, and the lease follows.
-   * @throws PlenaryError `port_slice_overlap`, naming the other node; `id_taken` when the id's lease outlives one lease's
-   *   time, so that it is no previous life of this node
+   * Announces the node and keeps renewing the lease. While the store is unreachable it resolves at once, and the
+   * lease follows later.
+   * @throws PlenaryError `port_slice_overlap`, naming the other node; `id_taken` when the id stays leased for longer
+   *   than one lease, so that its holder is no earlier incarnation of this node
    */
   async start(node: AnnouncedNode): Promise<void> {
     this.#node = node;
@@ -70,17 +71,20 @@ export class LeaseKeeper {
       if (this.#refusal === undefined) break;
       await new Promise((resolve) => setTimeout(resolve, this.#options.leaseMs / 3));
     }
-    this.#renewLater();
+    this.#scheduleRenewal();
   }
 
-  /** Why the lease is not held, or `undefined` when it is. */
+  /** Returns why the lease is not held, or `undefined` when it is. */
   missing(): string | undefined {
     if (this.#options.clock.monotonicMs() < this.#heldUntilMs) return undefined;
     if (this.#refusal !== undefined) return `lease_refused: ${describe(this.#refusal)}`;
     return this.#everHeld ? 'lease_lapsed' : 'lease_pending';
   }
 
-  /** Announces now: the record has changed, or the store is back. Settles when that was tried; nothing happens before the start. */
+  /**
+   * Announces at once, because the record changed or the store answers again. Resolves after the attempt; does
+   * nothing before the start.
+   */
   async renew(): Promise<void> {
     const node = this.#node;
     if (this.#stopped || node === undefined) return;
@@ -90,7 +94,10 @@ export class LeaseKeeper {
     await this.#renewing;
   }
 
-  /** Takes the announcement back, so that nobody is sent here any more. Settles also when the store is away. */
+  /**
+   * Withdraws the node from the registry, so that no peers are placed here. Resolves even if the store is
+   * unreachable.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -110,11 +117,11 @@ export class LeaseKeeper {
     clearTimeout(this.#timer);
     await this.#announce(node);
     const fatal = this.#everHeld ? this.#superseded(node) : this.#fatal();
-    if (fatal === undefined) this.#renewLater();
+    if (fatal === undefined) this.#scheduleRenewal();
     else this.#options.onRefused(fatal);
   }
 
-  #renewLater(): void {
+  #scheduleRenewal(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
     this.#timer = after(this.#options.leaseMs / 3, () => {
@@ -122,10 +129,10 @@ export class LeaseKeeper {
     });
   }
 
-  /** Tries once. Never rejects: a store that does not answer is what leases are for. */
+  /** Announces once. Never rejects: leases exist for stores that may not answer. */
   async #announce(node: AnnouncedNode): Promise<void> {
     const { registry, leaseMs, clock, metrics, logger } = this.#options;
-    // Counted from before the call: the store's own clock for it starts later.
+    // The lease counts from before the call: the store's clock for it starts later.
     const askedAtMs = clock.monotonicMs();
     try {
       const result = await registry.announceMediaNode(node.record(), leaseMs);
@@ -144,7 +151,7 @@ export class LeaseKeeper {
         }
         metrics.errors.inc({ where: 'lease', code: result.refused });
         this.#refusal = result;
-        // The store knows better than this clock: somebody else has what this node held.
+        // The store knows better than this clock: another node holds what this node held.
         this.#heldUntilMs = -Infinity;
         if (result.refused === 'id_taken') this.#idTakenSinceMs ??= clock.monotonicMs();
       }
@@ -156,14 +163,14 @@ export class LeaseKeeper {
     metrics.lease.set(this.missing() === undefined ? 1 : 0);
   }
 
-  /** Whether another took the place of this node while it was away, and it has nobody to stay for. */
+  /** Returns a refusal if another node replaced this one while it was disconnected and no peer is left here. */
   #superseded(node: AnnouncedNode): PlenaryError | undefined {
     const refusal = this.#refusal;
     if (refusal === undefined || !node.isEmpty()) return undefined;
     return new PlenaryError(refusal.refused, describe(refusal));
   }
 
-  /** Whether a refusal can no longer be the remains of this node's previous life. */
+  /** Returns a refusal that an earlier incarnation of this node cannot explain any more. */
   #fatal(): PlenaryError | undefined {
     const refusal = this.#refusal;
     if (refusal === undefined) return undefined;
@@ -172,7 +179,7 @@ export class LeaseKeeper {
     }
     const { clock, leaseMs } = this.#options;
     const waitedMs = clock.monotonicMs() - (this.#idTakenSinceMs ?? clock.monotonicMs());
-    // A third more than the lease, since the last look comes a third after the one before.
+    // A third more than the lease, since attempts are a third of a lease apart.
     return waitedMs > leaseMs * (4 / 3) ? new PlenaryError('id_taken', describe(refusal)) : undefined;
   }
 }

@@ -12,7 +12,7 @@ describe('stopOnce', () => {
 
   const taking = (ms: number) => ({ stop: () => new Promise<void>((resolve) => setTimeout(resolve, ms)) });
 
-  it('[LC1] [LC14] a stop whose parts take all of their time still ends well, and one that hangs is cut short', async () => {
+  it('[LC1] [LC14] a stop whose parts take all of their time succeeds, and one that hangs is aborted', async () => {
     const exits: number[] = [];
     const exit = (code: number): void => void exits.push(code);
     stopOnce([taking(HANDOVER_MS), taking(2 * FAREWELL_MS)], silentLogger(), exit)('SIGTERM', 0);
@@ -24,7 +24,7 @@ describe('stopOnce', () => {
     expect(exits).toEqual([0, 1]);
   });
 
-  it('[LC15] a second call ends it at once', () => {
+  it('[LC15] a second call exits at once', () => {
     const exits: number[] = [];
     const stop = stopOnce([taking(60_000)], silentLogger(), (code) => void exits.push(code));
     stop('SIGTERM', 0);

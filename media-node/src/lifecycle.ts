@@ -1,21 +1,21 @@
 import { drainThenStop, STOP_SIGNALS, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
-/** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way, in milliseconds. */
+/** How long a stop waits for the nodes behind this gateway to move their tracks, in milliseconds. */
 export const HANDOVER_MS = 5_000;
-/** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
+/** How long a stop waits for the store to record it, and to record ended tracks, in milliseconds. */
 export const FAREWELL_MS = 1_000;
-/** What closing workers, links and the store takes on a busy machine, in milliseconds. */
+/** Time for closing workers, links and the store on a busy machine, in milliseconds. */
 const CLOSING_MS = 2_000;
-/** A stop that takes longer is cut short, in milliseconds: longer than its parts may take one after the other. */
+/** A stop that takes longer is aborted, in milliseconds; longer than all of its parts in sequence. */
 export const STOP_DEADLINE_MS = HANDOVER_MS + 2 * FAREWELL_MS + CLOSING_MS;
 
-/** What a process needs to end well. */
+/** A part of a process that can be stopped. */
 export interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** Exits on what nobody caught: a process in an unknown state must not host meetings. Call it first of all. */
+/** Exits on uncaught errors: a process in an unknown state must not host meetings. Must be called first. */
 export function exitOnFault(logger: Logger): void {
   const exit = (fault: unknown): void => {
     logger.fatal({ err: fault }, 'uncaught error; exiting');
@@ -26,7 +26,7 @@ export function exitOnFault(logger: Logger): void {
 }
 
 /**
- * Makes a function that stops everything and exits, with `code` when that goes well. Called again, by a second signal, it
+ * Returns a function that stops everything and exits, with `code` on success. A second call, by a second signal,
  * exits at once with 1.
  */
 export function stopOnce(
@@ -61,7 +61,9 @@ export function stopOnce(
   };
 }
 
-/** Drains and stops on SIGTERM, SIGINT and SIGHUP; stops at once on a second one, and when the parent is gone. */
+/**
+ * Drains and stops on SIGTERM, SIGINT and SIGHUP; stops at once on a second signal, and when the parent process ends.
+ */
 export function stopOnSignals(
   stop: (why: string, code: number) => void,
   drain: () => Promise<unknown> | undefined,

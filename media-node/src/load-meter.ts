@@ -5,10 +5,10 @@ import type { WorkerPool } from './engine/worker-pool.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { NetworkMeter } from './network-meter.ts';
 
-/** How often load is measured, in milliseconds. */
-export const MEASURE_MS = 1_000;
+/** Interval between measurements, in milliseconds. */
+export const MEASURE_INTERVAL_MS = 1_000;
 
-/** Measures what the node reports to the registry. */
+/** Measures the load that the node reports to the registry. */
 export class LoadMeter {
   readonly #pool: WorkerPool;
   readonly #network: NetworkMeter;
@@ -16,7 +16,7 @@ export class LoadMeter {
   readonly #logger: Logger;
   #timer: NodeJS.Timeout | undefined;
   #measuring = false;
-  /** Said once: a system that does not count packets does not begin to. */
+  /** Set after the first failure: a system that does not count packets will not start to. */
   #networkFailed = false;
   readonly #controlCpu = new CpuShare();
 
@@ -27,10 +27,10 @@ export class LoadMeter {
     this.#logger = logger;
   }
 
-  /** Begins to measure; what the start cost by then does not count. */
+  /** Begins to measure; the cost of the start does not count. */
   start(): void {
     this.#measure();
-    this.#timer = every(MEASURE_MS, () => {
+    this.#timer = every(MEASURE_INTERVAL_MS, () => {
       this.#measure();
     });
   }
@@ -39,7 +39,7 @@ export class LoadMeter {
     clearInterval(this.#timer);
   }
 
-  /** As last measured: fractions of one core, and of what the node may send. */
+  /** The last measurement: shares of one core, and of the limits on network traffic. */
   get load(): NodeLoad {
     return {
       workerCpu: Math.max(0, ...this.#pool.alive().map((worker) => worker.cpu)),
@@ -62,7 +62,7 @@ export class LoadMeter {
     );
   }
 
-  /** Never rejects: without it the other loads count alone. */
+  /** Measures network load; if that fails, only the other loads count. Never rejects. */
   async #measureNetwork(nowMs: number): Promise<void> {
     if (this.#networkFailed) return;
     try {
@@ -70,7 +70,7 @@ export class LoadMeter {
     } catch (thrown) {
       this.#networkFailed = true;
       this.#metrics.errors.inc({ where: 'network', code: toPlenaryError(thrown).code });
-      this.#logger.warn({ err: thrown }, 'network load cannot be measured; it counts as none');
+      this.#logger.warn({ err: thrown }, 'network load cannot be measured; it counts as zero');
     }
   }
 }

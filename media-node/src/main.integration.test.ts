@@ -45,7 +45,7 @@ function start(
   return started;
 }
 
-/** What the registry lists under the id of a node. */
+/** The registry's records under the id of a node. */
 async function recordsOf({ config }: NodeProcess) {
   const store = connectClusterStore({
     address: redis.address,
@@ -80,7 +80,7 @@ describe('the process of a media node', () => {
     expect(node.output.errors).toContain('3 faults');
   });
 
-  test('[WK16] logs what a worker complains of on its standard error', async () => {
+  test('[WK16] logs what a worker writes to its standard error', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
     const worker = join(folder, 'worker');
     const real = process.env['MEDIASOUP_WORKER_BIN'] ?? '';
@@ -106,7 +106,7 @@ describe('the process of a media node', () => {
     socket.close();
   });
 
-  test('[WK8] says of a worker that is none of mediasoup what it has to be', async () => {
+  test('[WK8] explains which worker it needs when it gets another program', async () => {
     const node = start({ MEDIASOUP_WORKER_BIN: '/bin/true' });
     expect(await node.exited).toMatchObject({ code: 1 });
     expect(node.output.errors).toMatch(
@@ -114,11 +114,11 @@ describe('the process of a media node', () => {
     );
   });
 
-  test('[RG3] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
+  test('[RG3] refuses a slice that another live node owns, naming both, and a taken HTTP port', async () => {
     const first = start();
     await waitFor('the first node to be ready', () => isReady(first));
     const other = testConfig();
-    // The ports themselves are free: only the registry knows that they are spoken for.
+    // The ports themselves are free: only the registry knows that they are owned.
     const portSlice = {
       firstPort: first.config.portSlice.lastPort,
       lastPort: first.config.portSlice.lastPort + 30,
@@ -131,7 +131,7 @@ describe('the process of a media node', () => {
     expect(third.output.errors).toContain(`PLENARY_PORT ${first.config.port}`);
   });
 
-  test('[WK7] SIGTERM withdraws it, ends its workers, and exits with 0; nothing is left', async () => {
+  test('[WK7] on SIGTERM it leaves the registry, ends its workers and exits with 0; nothing is left', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
@@ -142,13 +142,13 @@ describe('the process of a media node', () => {
     node.child.kill('SIGTERM');
     expect(await node.exited).toEqual({ code: 0, signal: null });
     await waitFor('the workers to be gone', () => !workers.some(isAlive));
-    // The same id and slice are free at once: the announcement was withdrawn.
+    // The same id and slice are free at once, because the announcement was withdrawn.
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
     expect(again.output.text).not.toContain('registry refuses this media node');
   });
 
-  test('[LC9] [LC21] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {
+  test('[LC9] [LC21] [WK10] opens no debugger on SIGUSR1, passes no secret to workers, and stops cleanly on SIGHUP', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     for (const worker of workersOf(node)) {
@@ -161,7 +161,7 @@ describe('the process of a media node', () => {
     expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('[LC7] [LC17] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {
+  test('[LC7] [LC17] serves while its log cannot be written, counts the lost lines, and stops on SIGTERM', async () => {
     const node = start({}, testConfig(), FULL_DISK);
     await waitFor('ready', () => isReady(node));
     await waitFor('lost lines to be counted', async () => {
@@ -172,7 +172,7 @@ describe('the process of a media node', () => {
     expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('[RG5] killed and started anew under its id, it waits for its old lease and serves', async () => {
+  test('[RG5] killed and restarted under its id, it waits for its old lease and serves', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     const workers = workersOf(node);
@@ -183,7 +183,7 @@ describe('the process of a media node', () => {
     await waitFor('ready again', () => isReady(again));
   });
 
-  test('[RG2] a process that announces the id of a living node is refused, and the node lives on', async () => {
+  test('[RG2] a process that announces the id of a live node is refused, and the node continues', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     const [before] = await recordsOf(node);
@@ -206,14 +206,14 @@ describe('the process of a media node', () => {
       const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
       return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
     });
-    // What the process writes comes another way than what it answers.
+    // The process' output arrives separately from its answers.
     const output = await loggedBy(node, 'skipped a malformed record');
     expect(output.match(/skipped a malformed record/g)).toHaveLength(1);
     expect((await recordsOf(node)).length).toBe(1);
   });
 
   test.runIf(process.platform === 'linux')(
-    '[AD15] says once that it has as many files open as it may, and goes on',
+    '[AD15] logs once that it has reached its file limit, and continues',
     async () => {
       const node = start();
       await waitFor('ready', () => isReady(node));
@@ -230,7 +230,7 @@ describe('the process of a media node', () => {
   );
 
   test.runIf(process.platform === 'linux')(
-    '[AD16] says once of a worker that it has as many files open as it may, and goes on',
+    '[AD16] logs once that a worker has reached its file limit, and continues',
     async () => {
       const node = start();
       await waitFor('ready', () => isReady(node));
@@ -244,7 +244,7 @@ describe('the process of a media node', () => {
     },
   );
 
-  test('[WK7] exits when its parent is gone', async () => {
+  test('[WK7] exits when its parent process ends', async () => {
     const node = start({ PLENARY_PARENT_PIPE: '1' });
     await waitFor('ready', () => isReady(node));
     const workers = workersOf(node);
@@ -253,13 +253,13 @@ describe('the process of a media node', () => {
     await waitFor('the workers to be gone', () => !workers.some(isAlive));
   });
 
-  test('[OU2] [OP7] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
+  test('[OU2] [OP7] while the store is down it is alive and not ready, and is ready again when the store returns', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     await redis.kill();
     await waitFor('not ready', async () => !(await isReady(node)));
     expect((await fetch(`${node.config.operatorUrl}/health`)).status).toBe(200);
-    // Its control port answers nothing but control links.
+    // The control port answers only control links.
     for (const path of ['/health', '/ready', '/metrics', '/admin/challenge'])
       expect((await fetch(`${node.config.controlUrl}${path}`)).status).toBe(404);
     await waitFor('the lease to lapse', async () => {

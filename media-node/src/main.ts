@@ -1,4 +1,4 @@
-/** The media node's process: reads its configuration, wires, and starts. */
+/** The media node's process: reads its configuration, connects the parts, and starts them. */
 import '@plenary/cluster/thread-pool';
 import {
   ClockWatch,
@@ -44,7 +44,7 @@ const output = openStandardOutput();
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel, output);
 exitOnFault(logger);
 refuseDebugger(process, logger);
-// mediasoup hands its workers this process' environment.
+// mediasoup passes this process' environment on to its workers.
 keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
@@ -69,12 +69,16 @@ const clockWatch = new ClockWatch({
   show: (seconds) => metrics.clockOffset.set(seconds),
 });
 clockWatch.start();
-const stopComparing = async (): Promise<void> => Promise.resolve(clockWatch.stop());
-const sayRest = async (): Promise<void> => {
+const stopClockWatch = async (): Promise<void> => Promise.resolve(clockWatch.stop());
+const closeLines = async (): Promise<void> => {
   for (const lines of [workerLines, entryLines]) lines.close();
   return Promise.resolve();
 };
-const stoppables: Stoppable[] = [{ stop: stopComparing }, { stop: () => store.close() }, { stop: sayRest }];
+const stoppables: Stoppable[] = [
+  { stop: stopClockWatch },
+  { stop: () => store.close() },
+  { stop: closeLines },
+];
 const stop = stopOnce(stoppables, logger);
 let started: MediaNode | undefined;
 const drain = (): Promise<unknown> | undefined => (drainMs === 0 ? undefined : started?.drain(drainMs));

@@ -2,21 +2,24 @@ import { BlockList, isIP } from 'node:net';
 import { familyOf, isHostName, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
 
-/** The way to a node's RTP ports in one family. A node has one for each family that it announces, the first of them preferred. */
+/**
+ * The bound and announced addresses of a node's RTP ports in one family. A node has one such entry per family that it
+ * announces, the preferred one first.
+ */
 export interface MediaAddress {
   readonly family: AddressFamily;
-  /** Where it is bound. */
+  /** The address that the ports are bound on. */
   readonly listenIp: string;
-  /** As clients and other nodes reach it: an address in its canonical form, or a host name, which stands for IPv4. */
+  /** The address for clients and other nodes: in its canonical form, or a host name, which stands for IPv4. */
   readonly announced: string;
-  /** What clients are told where that is more than one: all of them, in the order of the configuration. */
-  readonly told?: readonly string[];
+  /** All addresses that are announced to clients, if more than one, in the order of the configuration. */
+  readonly clientAddresses?: readonly string[];
 }
 
-/** All ways to a node's RTP ports. */
+/** The addresses of a node's RTP ports in all families. */
 export type MediaAddresses = readonly [MediaAddress, ...MediaAddress[]];
 
-/** What others are told of the addresses. */
+/** Returns the addresses that other nodes and the registry know. */
 export function announcedAddresses([first, second]: MediaAddresses): AnnouncedAddresses {
   return {
     announcedAddress: first.announced,
@@ -24,12 +27,12 @@ export function announcedAddresses([first, second]: MediaAddresses): AnnouncedAd
   };
 }
 
-/** Everything that clients are told of a family. */
-export function toldOf({ announced, told }: MediaAddress): readonly string[] {
-  return told ?? [announced];
+/** Returns all addresses of a family that are announced to clients. */
+export function clientAddressesOf({ announced, clientAddresses }: MediaAddress): readonly string[] {
+  return clientAddresses ?? [announced];
 }
 
-/** Addresses that only a private network knows: RFC 1918, RFC 6598, link-local, unique local, loopback. */
+/** Addresses that only a private network can reach: RFC 1918, RFC 6598, link-local, unique local, loopback. */
 const PRIVATE = new BlockList();
 for (const [network, prefix] of [
   ['10.0.0.0', 8],
@@ -49,25 +52,28 @@ for (const [network, prefix] of [
   PRIVATE.addSubnet(network, prefix, 'ipv6');
 }
 
-/** Whether the internet does not know an address; of a host name that cannot be told, and it counts as one of the internet. */
+/** Whether the internet cannot reach an address; a host name counts as public. */
 export function isPrivateAddress(address: string): boolean {
   return isIP(address) !== 0 && PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
 /**
- * The form in which equal addresses are equal texts, since the registry compares them so: host names in lower case, IPv6
- * compressed. `undefined` for what is neither an address nor a host name.
+ * The form in which equal addresses are equal texts, because the registry compares texts: host names in lower case,
+ * IPv6 compressed. `undefined` for text that is neither an address nor a host name.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (isIP(text) === 4) return text;
-  // Zones name an interface of this machine: they mean nothing to others.
+  // Zones name an interface of this machine and mean nothing to other machines.
   if (isIP(text) === 6) {
     return text.includes('%') ? undefined : shortest(text);
   }
   return isHostName(text) ? text.toLowerCase() : undefined;
 }
 
-/** IPv6 compressed; an IPv4 address that is mapped into IPv6 (`::ffff:10.0.0.1`) as what it is, which clients reach by IPv4. */
+/**
+ * Compresses an IPv6 address; an IPv4 address mapped into IPv6 (`::ffff:10.0.0.1`) becomes IPv4, which clients use
+ * for it.
+ */
 function shortest(text: string): string {
   const short = new URL(`http://[${text}]`).hostname.slice(1, -1);
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short) ?? [];
@@ -77,22 +83,22 @@ function shortest(text: string): string {
     .join('.');
 }
 
-/** What stands for every interface. */
+/** The addresses that stand for every interface. */
 export const UNSPECIFIED = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 
 /**
- * Pairs what is announced with what is listened on, by family; IPv4 and host names come first. Of several addresses of a
- * family other nodes and the registry know the first that is not private: behind one NAT that is the one that decides about ports.
- * @param announced - canonical; empty to announce what is listened on
- * @param listenIps - canonical; a family without one listens on every interface
+ * Pairs announced addresses with those to bind, by family; IPv4 and host names come first. If a family has several,
+ * other nodes and the registry know the first public one: behind one NAT, that address decides about ports.
+ * @param announced - canonical; empty to announce the bound addresses
+ * @param listenIps - canonical; a family without one is bound on every interface
  */
 export function pairAddresses(
   announced: readonly string[],
   listenIps: readonly string[],
 ): { readonly addresses: MediaAddresses } | { readonly faults: readonly string[] } {
   const faults = [
-    ...tooManyOfAFamily('PLENARY_ANNOUNCED_ADDRESS', announced, MAX_TOLD),
-    ...tooManyOfAFamily('PLENARY_LISTEN_IP', listenIps, 1),
+    ...tooManyPerFamily('PLENARY_ANNOUNCED_ADDRESS', announced, MAX_ANNOUNCED),
+    ...tooManyPerFamily('PLENARY_LISTEN_IP', listenIps, 1),
   ];
   if (announced.length === 0 && (listenIps.length === 0 || listenIps.some(isUnspecified))) {
     faults.push('PLENARY_ANNOUNCED_ADDRESS: is required while PLENARY_LISTEN_IP is every interface');
@@ -100,28 +106,30 @@ export function pairAddresses(
   if (announced.some(isUnspecified)) {
     faults.push('PLENARY_ANNOUNCED_ADDRESS: clients cannot reach an unspecified address');
   }
-  const told = announced.length === 0 ? listenIps : announced;
-  const idle = listenIps.find((ip) => !told.some((address) => familyOf(address) === familyOf(ip)));
+  const announcedOrBound = announced.length === 0 ? listenIps : announced;
+  const idle = listenIps.find(
+    (ip) => !announcedOrBound.some((address) => familyOf(address) === familyOf(ip)),
+  );
   if (idle !== undefined) {
     faults.push(
       `PLENARY_LISTEN_IP: ${idle} is of a family of which no address is announced (a host name stands for IPv4)`,
     );
   }
   const [first, ...rest] = (['ipv4', 'ipv6'] as const).flatMap((family) => {
-    const [one, ...more] = [...new Set(told.filter((address) => familyOf(address) === family))];
+    const [one, ...more] = [...new Set(announcedOrBound.filter((address) => familyOf(address) === family))];
     if (one === undefined) return [];
     const listenIp = listenIps.find((ip) => familyOf(ip) === family) ?? UNSPECIFIED[family];
     const all = [one, ...more];
     const announced = all.find((address) => !isPrivateAddress(address)) ?? one;
-    return [{ family, listenIp, announced, ...(more.length === 0 ? {} : { told: all }) }];
+    return [{ family, listenIp, announced, ...(more.length === 0 ? {} : { clientAddresses: all }) }];
   });
   return faults.length > 0 || first === undefined ? { faults } : { addresses: [first, ...rest] };
 }
 
-/** Each is two ICE candidates, of which an offer holds 16 at most. */
-const MAX_TOLD = 4;
+/** Maximum per family. Each address becomes two ICE candidates, and an offer holds at most 16. */
+const MAX_ANNOUNCED = 4;
 
-function tooManyOfAFamily(setting: string, addresses: readonly string[], most: number): string[] {
+function tooManyPerFamily(setting: string, addresses: readonly string[], most: number): string[] {
   const tooMany = (['ipv4', 'ipv6'] as const).some(
     (family) => addresses.filter((address) => familyOf(address) === family).length > most,
   );

@@ -40,32 +40,34 @@ export interface MediaNodeOptions {
   readonly store: NodeStore;
   readonly logger: Logger;
   readonly metrics?: NodeMetrics;
-  /** Peers of one room on one worker before it spreads; {@link WORKER_PACKING_LIMIT} but in tests. */
+  /** Peers of one room on one worker before it spreads; {@link WORKER_PACKING_LIMIT} except in tests. */
   readonly workerPackingLimit?: number;
-  /** How long a stop waits for the nodes that this one is the gateway of; {@link HANDOVER_MS} but in tests. */
+  /**
+   * How long a stop waits for the nodes behind this gateway, in milliseconds; {@link HANDOVER_MS} except in tests.
+   */
   readonly handoverMs?: number;
-  /** How long this node waits for a gateway; {@link GATEWAY_PATIENCE_MS} but in tests. */
+  /** How long this node waits for a gateway, in milliseconds; {@link GATEWAY_PATIENCE_MS} except in tests. */
   readonly gatewayPatienceMs?: number;
-  /** Where the node is; {@link THIS_MACHINE} but in tests. */
+  /** The machine that the node runs on; {@link THIS_MACHINE} except in tests. */
   readonly machine?: Machine;
-  /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
+  /** The registry refuses the node permanently after its start, and no peer is left on it: it must stop. */
   readonly onRefused: (error: Error) => void;
 }
 
 /**
- * A media node: everything of one process but the process itself. It owns the node's life: start, drain, and stop. What it is
- * made of stands in `node-assembly.ts`.
+ * A media node without its process. Owns the node's lifecycle: start, drain and stop. `node-assembly.ts` builds its
+ * parts.
  */
 export class MediaNode {
   readonly incarnation: Incarnation;
-  /** The RTP ports that it owns. */
+  /** The RTP ports that the node owns. */
   readonly portSlice: PortSlice;
   readonly metrics: NodeMetrics;
   readonly #base: NodeBase;
   readonly #servers: NodeServers;
   readonly #handoverMs: number;
   readonly #parts: NodeParts;
-  #endStoreWatch: (() => void) | undefined;
+  #stopStoreWatch: (() => void) | undefined;
   #files: FileWatch | undefined;
   #workerFiles: WorkerFiles | undefined;
 
@@ -80,8 +82,8 @@ export class MediaNode {
   }
 
   /**
-   * Listens, gets the node its ports, starts workers and announces the node. While a leased slice is waited for, the
-   * process is healthy and says what it waits for.
+   * Listens, gets ports for the node, starts workers and announces the node. While it waits for a leased port slice,
+   * the process is healthy and reports the reason.
    * @throws StartRefused with one sentence, after which nothing is left running
    */
   static async start(options: MediaNodeOptions): Promise<MediaNode> {
@@ -103,7 +105,7 @@ export class MediaNode {
         metrics,
         logger,
         onWaiting: (reason) => {
-          view.waitsFor(reason);
+          view.noteWaiting(reason);
         },
       });
       const base: NodeBase = {
@@ -126,7 +128,7 @@ export class MediaNode {
     } catch (error) {
       if (node !== undefined) await node.stop();
       else {
-        await giveBackSlice(options, incarnation, metrics);
+        await releaseSlice(options, incarnation, metrics);
         await servers?.close();
       }
       if (error instanceof StartRefused) throw error;
@@ -142,17 +144,20 @@ export class MediaNode {
     return this.#parts.pool;
   }
 
-  /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3, DR11). */
+  /**
+   * Asks all peers to open media sessions elsewhere while they continue here; peers that are left at the deadline are
+   * cut off (SPEC DR3, DR11).
+   */
   drain(deadlineMs: number): Promise<DrainEnd> {
     return this.#parts.drain.begin(deadlineMs);
   }
 
-  /** Takes people again. */
+  /** Cancels the drain: the node admits peers again. */
   undrain(): void {
     this.#parts.drain.cancel();
   }
 
-  /** Whether to send this node new peers, with every reason against it. */
+  /** Whether new peers should be sent to this node, with every reason against it. */
   readiness(): Readiness {
     const { admission, lease, pool, reach, edgeLinks } = this.#parts;
     const { store } = this.#base;
@@ -171,9 +176,9 @@ export class MediaNode {
   }
 
   /**
-   * Stops taking peers, tells the edges of those that are here, and frees everything (SPEC LC1). In order: the node leaves the
-   * registry; its peers are closed, and nodes behind it find another gateway; rooms write their last changes; links, workers
-   * and ports close.
+   * Stops admitting peers, notifies the edges of hosted peers, and frees everything (SPEC LC1). The order: the node
+   * leaves the registry; its peers are closed, and nodes behind it find another gateway; rooms write their last
+   * changes; links, workers and ports close.
    */
   async stop(): Promise<void> {
     const parts = this.#parts;
@@ -185,7 +190,7 @@ export class MediaNode {
     parts.edgeLinks.stop();
     this.#files?.stop();
     this.#workerFiles?.stop();
-    this.#endStoreWatch?.();
+    this.#stopStoreWatch?.();
     parts.load.stop();
     parts.directory.close();
     await atMost(systemTimers, FAREWELL_MS, parts.lease.stop());
@@ -219,7 +224,7 @@ export class MediaNode {
     this.#files = watchFiles(config, ports, logger);
     this.#workerFiles = new WorkerFiles(() => pool.alive(), metrics, logger);
     addressCheck.start();
-    this.#endStoreWatch = watchStore(store, metrics, {
+    this.#stopStoreWatch = watchStore(store, metrics, {
       onStoreReturned: () => {
         inBackground(() => this.#storeReturned());
       },
@@ -242,7 +247,10 @@ export class MediaNode {
     for (const setting of config.weaknesses) logger.warn({ setting }, 'setting leaves this cluster open');
   }
 
-  /** The own peers move at once; tracks that this node relays to others flow on until those get them another way. */
+  /**
+   * Closes the hosted peers at once; tracks that this node relays continue until the nodes behind it use another
+   * path.
+   */
   async #handOver(): Promise<void> {
     const { rooms } = this.#parts;
     rooms.leave();
@@ -251,15 +259,15 @@ export class MediaNode {
     while (rooms.isRelaying && systemClock.monotonicMs() < untilMs) await sleep(HANDOVER_POLL_MS);
   }
 
-  /** First renews the lease, so that others know the node again; then publishes what the node owns. Never rejects. */
+  /** Renews the lease first, so that others know the node again, then publishes the node's records. Never rejects. */
   async #storeReturned(): Promise<void> {
     await this.#parts.lease.renew();
     this.#parts.rooms.storeReturned();
   }
 }
 
-/** Gives back what a node claimed that did not come so far as to have workers. Never rejects. */
-async function giveBackSlice(
+/** Releases the port slice of a node that failed before its workers started. Never rejects. */
+async function releaseSlice(
   { config, store, logger }: Pick<MediaNodeOptions, 'config' | 'store' | 'logger'>,
   incarnation: Incarnation,
   metrics: NodeMetrics,
@@ -270,7 +278,7 @@ async function giveBackSlice(
     FAREWELL_MS,
     withdrawing.catch((thrown: unknown) => {
       metrics.errors.inc({ where: 'slice', code: toPlenaryError(thrown).code });
-      logger.warn({ err: thrown }, 'port slice not given back; its lease will lapse');
+      logger.warn({ err: thrown }, 'port slice not released; its lease will lapse');
     }),
   );
 }

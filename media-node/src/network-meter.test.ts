@@ -25,7 +25,7 @@ const INTERFACES = {
   eth1: [address('10.0.0.7')],
 };
 
-/** The load after a second in which the interfaces sent and received as told. */
+/** The load after a second with the given counters of the interfaces. */
 async function loadOf(after: string, options: Partial<NetworkMeterOptions> = {}) {
   const readings = [
     line('lo', 0, 0, 0),
@@ -54,7 +54,7 @@ async function loadOf(after: string, options: Partial<NetworkMeterOptions> = {})
 const HALF_A_GIGABIT = 62_500_000;
 
 describe('NetworkMeter', () => {
-  it('[PL24] is the busiest interface’s share of its own speed, or of a gigabit where that is not known', async () => {
+  it('[PL24] is the busiest interface’s share of its own speed, or of a gigabit if that is not known', async () => {
     const load = await loadOf(
       line('eth0', 20_000, HALF_A_GIGABIT, 30_000) + line('eth1', 5, HALF_A_GIGABIT, 5),
     );
@@ -68,7 +68,7 @@ describe('NetworkMeter', () => {
     expect(load).toEqual({ bandwidth: 0.25, packets: 0.1 });
   });
 
-  it('[PL24] counts only what carries media: no loopback, no interface without an address', async () => {
+  it('[PL24] counts only interfaces that carry RTP: no loopback, none without an address', async () => {
     const busy = line('lo', 9, HALF_A_GIGABIT, 9_000) + line('veth1', 9, HALF_A_GIGABIT, 9_000);
     expect(await loadOf(busy)).toEqual({ bandwidth: 0, packets: 0 });
   });
@@ -81,7 +81,7 @@ describe('NetworkMeter', () => {
     },
   );
 
-  it('[PL24] on loopback there is no link to fill, unless a limit is set', async () => {
+  it('[PL24] the loopback interface has no limit unless one is set', async () => {
     const after = line('lo', 0, HALF_A_GIGABIT, 10_000);
     expect(await loadOf(after, { listenIps: ['127.0.0.1'] })).toEqual({ bandwidth: 0, packets: 0.1 });
     const limited = await loadOf(after, { listenIps: ['127.0.0.1'], maxOutgoingMbit: 1_000 });

@@ -3,21 +3,21 @@ import { networkInterfaces } from 'node:os';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { isUnspecified } from '@plenary/cluster';
 
-/** What a link carries where the system does not know its speed, as in most virtual machines, in Mbit/s. */
+/** Capacity of a link whose speed the system does not know, as in most virtual machines, in Mbit/s. */
 export const ASSUMED_LINK_MBIT = 1_000;
 
-/** What the system counted of one interface since it came up. */
+/** The system's counters of one interface since it came up. */
 export interface InterfaceCounters {
   readonly sentBytes: number;
   /** Sent and received. */
   readonly packets: number;
 }
 
-/** The part of the system that the meter looks at. */
+/** The part of the system that the meter reads. */
 export interface NetworkSystem {
-  /** As `/proc/net/dev`. @throws Error where there is none */
+  /** The text of `/proc/net/dev`. @throws Error when it does not exist */
   counters(): Promise<string>;
-  /** The speed of an interface in Mbit/s; `undefined` where it is not known. */
+  /** The speed of an interface in Mbit/s; `undefined` when it is not known. */
   speedMbit(name: string): Promise<number | undefined>;
   interfaces(): Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 }
@@ -29,14 +29,14 @@ export const linuxNetwork: NetworkSystem = {
       const speed = Number(await readFile(`/sys/class/net/${name}/speed`, 'utf8'));
       return speed > 0 ? speed : undefined;
     } catch {
-      // Virtual interfaces have no speed, and say so by failing to be read.
+      // Virtual interfaces have no speed; reading it fails.
       return undefined;
     }
   },
   interfaces: networkInterfaces,
 };
 
-/** Reads `/proc/net/dev`: a line for each interface, eight figures of receiving and eight of sending. */
+/** Parses `/proc/net/dev`: one line per interface, with eight counters for receiving and eight for sending. */
 export function parseCounters(text: string): ReadonlyMap<string, InterfaceCounters> {
   const counters = new Map<string, InterfaceCounters>();
   for (const line of text.split('\n')) {
@@ -50,11 +50,11 @@ export function parseCounters(text: string): ReadonlyMap<string, InterfaceCounte
 }
 
 export interface NetworkMeterOptions {
-  /** Where RTP is bound, by family. */
+  /** The addresses that RTP is bound on, by family. */
   readonly listenIps: readonly string[];
-  /** What the node may send, in Mbit/s; `undefined`: what its link carries. */
+  /** Outgoing bitrate limit of the node in Mbit/s; `undefined` for the capacity of its link. */
   readonly maxOutgoingMbit: number | undefined;
-  /** Packets that the node may send and receive in a second. */
+  /** Packets per second that the node may send and receive. */
   readonly maxPacketsPerSecond: number;
   readonly system?: NetworkSystem;
 }
@@ -66,9 +66,9 @@ export interface NetworkLoad {
 }
 
 /**
- * Measures the network by the kernel's own counters: one small file a second, where asking mediasoup would cost a message
- * to a worker for each transport. They count everything that the host sends, of whichever process, which is what the
- * link's limit is about. The busiest interface counts, since a bridge and its members would count each packet twice.
+ * Measures the network by the kernel's own counters: one small file per second, where mediasoup would need a message
+ * to a worker for each transport. They count all that the host sends, by any process, because the link's limit
+ * applies to that. The busiest interface counts, since a bridge and its members would count each packet twice.
  */
 export class NetworkMeter {
   readonly #options: NetworkMeterOptions;
@@ -81,15 +81,15 @@ export class NetworkMeter {
     this.#system = options.system ?? linuxNetwork;
   }
 
-  /** At the last measurement. */
+  /** The last measurement. */
   get load(): NetworkLoad {
     return this.#load;
   }
 
   /**
-   * Measures what passed since the last measurement; the first one only begins.
-   * @param nowMs - of a clock that never jumps
-   * @throws Error where the system has no such counters
+   * Measures since the last measurement; the first call only sets the start.
+   * @param nowMs - from a monotonic clock
+   * @throws Error when the system has no such counters
    */
   async measure(nowMs: number): Promise<void> {
     const counters = parseCounters(await this.#system.counters());
@@ -109,7 +109,10 @@ export class NetworkMeter {
     this.#load = { bandwidth, packets };
   }
 
-  /** The interfaces that carry this node's media: those with its addresses, or all that have one and leave the host. */
+  /**
+   * Lists the interfaces that carry this node's RTP: those with its addresses, or all external ones that have an
+   * address.
+   */
   #carriers(): readonly { readonly name: string; readonly isLoopback: boolean }[] {
     const { listenIps } = this.#options;
     return Object.entries(this.#system.interfaces()).flatMap(([name, addresses = []]) => {
@@ -124,7 +127,7 @@ export class NetworkMeter {
   async #limitMbit(name: string, isLoopback: boolean): Promise<number> {
     const { maxOutgoingMbit } = this.#options;
     if (maxOutgoingMbit !== undefined) return maxOutgoingMbit;
-    // Memory has no link to fill.
+    // The loopback interface has no link to saturate.
     if (isLoopback) return Number.POSITIVE_INFINITY;
     return (await this.#system.speedMbit(name)) ?? ASSUMED_LINK_MBIT;
   }

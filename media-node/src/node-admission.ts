@@ -1,8 +1,8 @@
 import type { LeaseKeeper } from './lease-keeper.ts';
 
 /**
- * Decides whether this node takes new peers, apart from its size: it must hold its lease, and neither drain nor stop. It owns
- * both of these states; rooms, `/ready` and the registry entry ask it.
+ * Decides whether this node admits new peers, apart from its capacity: it must hold its lease, and neither drain nor
+ * stop. Keeps both of these states; rooms, `/ready` and the registry record use it.
  */
 export class NodeAdmission {
   readonly #lease: Pick<LeaseKeeper, 'missing'>;
@@ -21,19 +21,19 @@ export class NodeAdmission {
     return this.#isStopping;
   }
 
-  /** A drain has begun, or was cancelled. */
+  /** Notes that a drain has begun or was cancelled. */
   setDraining(isDraining: boolean): void {
     this.#isDraining = isDraining;
   }
 
-  /** The node stops, which cannot be taken back. */
+  /** Notes that the node stops; a stop cannot be cancelled. */
   setStopping(): void {
     this.#isStopping = true;
   }
 
-  /** Why no new peer may come, in one sentence; `undefined` when one may. */
+  /** Returns why no new peer is admitted, in one sentence; `undefined` when new peers are. */
   refusal(): string | undefined {
-    if (this.#isStopping) return 'It is stopping.';
-    return this.#isDraining ? 'It is draining.' : this.#lease.missing();
+    if (this.#isStopping) return 'The media node is stopping.';
+    return this.#isDraining ? 'The media node is draining.' : this.#lease.missing();
   }
 }

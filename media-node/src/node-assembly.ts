@@ -1,7 +1,8 @@
 /**
- * The parts of a media node, built in one order from narrow ports: workers and addresses; then the cluster around the node;
- * then the meetings that it hosts. A part is given only parts that exist. What a part calls back is given to it where it
- * starts (`media-node.ts`), since rooms need the lease to admit, and the lease needs rooms to announce.
+ * The parts of a media node, built in one order from narrow ports: workers and addresses; then the node's place in
+ * the cluster; then the meetings that it hosts. Each part gets only parts that exist already. Callbacks are passed
+ * where a part starts (`media-node.ts`), since rooms need the lease to admit peers, and the lease needs rooms to
+ * announce the node.
  */
 import {
   Drain,
@@ -41,7 +42,9 @@ import { AddressReachability } from './room/address-reachability.ts';
 import { Rooms } from './room/rooms.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 
-/** What a node is built from: its settings, its store, its open ports and the slice of RTP ports that it claimed. */
+/**
+ * The parts that a node is built from: its settings, its store, its open ports and its claimed slice of RTP ports.
+ */
 export interface NodeBase extends ClaimedSlice {
   readonly config: MediaNodeConfig;
   readonly store: NodeStore;
@@ -50,19 +53,19 @@ export interface NodeBase extends ClaimedSlice {
   readonly machine: Machine;
   readonly workerPackingLimit: number;
   readonly gatewayPatienceMs: number;
-  /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
+  /** The registry refuses the node permanently after its start, and no peer is left on it: it must stop. */
   readonly onRefused: (error: Error) => void;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
 }
 
-/** Workers on their ports, the addresses that clients are told, and the measure of load. */
+/** Builds the workers on their ports, the addresses that are announced to clients, and the load meter. */
 function assembleEngine({ config, store, ports, machine, metrics, logger }: NodeBase) {
   const { addresses, pipeAddresses, workerBin, maxOutgoingMbit, maxPacketsPerSecond } = config;
   const names = new AnnouncedNames({ addresses, logger });
   const addressCheck = new AddressCheck({
     addresses,
-    told: names.current,
+    clientAddresses: names.current,
     liveEdges: () => store.registry.liveEdges(),
     hasAddress: (address) => machine.hasAddress(address),
     logger,
@@ -85,7 +88,10 @@ function assembleEngine({ config, store, ports, machine, metrics, logger }: Node
   return { names, addressCheck, pool, load };
 }
 
-/** The node in its cluster: its lease and whether it takes new peers, other media nodes, and whether clients reach it. */
+/**
+ * Builds the node's place in the cluster: its lease and admission, the other media nodes, and whether clients reach
+ * it.
+ */
 function assembleCluster(base: NodeBase) {
   const { config, store, incarnation, portSlice, servers, onRefused, metrics, logger } = base;
   const { mediaNodeId, identity, leaseMs, addresses } = config;
@@ -110,7 +116,7 @@ function assembleCluster(base: NodeBase) {
     onFault: (where, thrown) => {
       const error = toPlenaryError(thrown);
       metrics.errors.inc({ where, code: error.code });
-      // The store decides which nodes this one needs, and how many.
+      // The store decides which nodes this one needs, and how many, so the lines are limited.
       linkLines.say(`${where} ${error.code}`, (unsaid) => {
         logger.warn({ err: error, where, ...leftOut(unsaid) }, 'control link to another media node failed');
       });
@@ -123,7 +129,7 @@ function assembleCluster(base: NodeBase) {
     timers: systemTimers,
     changed: (people, verdict) => {
       reportReach({ addresses, portSlice, metrics, logger }, people, verdict);
-      // Announced at once, so that edges place no new peers here any more, or do so again.
+      // The change is announced at once, so that edges stop or resume placing peers here.
       inBackground(() => lease.renew());
     },
   });
@@ -133,7 +139,7 @@ function assembleCluster(base: NodeBase) {
 type Engine = ReturnType<typeof assembleEngine>;
 type Surroundings = ReturnType<typeof assembleCluster>;
 
-/** The rooms, who watches their peers, how they are emptied, and the control server by which edges and nodes speak to them. */
+/** Builds the rooms, the watches over their peers, the drain, and the control server for edges and other nodes. */
 function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings) {
   const { config, store, incarnation, ports, servers, machine, metrics, logger } = base;
   const { mediaNodeId, datacenter, addresses, pipeAddresses, identity } = config;
@@ -195,7 +201,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
     members: () => rooms.peers(),
     isIdle: () => !rooms.isRelaying,
     ask: (peer) => {
-      peer.askToMove();
+      peer.requestMove();
     },
     cut: () => {
       rooms.closePeers();
@@ -207,7 +213,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
       else logger.info({ peers }, 'drain cancelled: the media node takes new peers again');
       if (isDraining) rooms.leave();
       else rooms.stay();
-      // Announced at once, so that edges place no new peers here any more, or do so again.
+      // The change is announced at once, so that edges stop or resume placing peers here.
       inBackground(() => lease.renew());
     },
   });
@@ -236,7 +242,7 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
       nodes.open(other);
     },
     onEdge: () => {
-      edgeLinks.opened();
+      edgeLinks.edgeLinkOpened();
     },
     metrics,
     logger,
@@ -245,10 +251,10 @@ function assembleMeetings(base: NodeBase, { pool }: Engine, around: Surroundings
   return { outbox, rooms, watches, drain, edgeLinks, control };
 }
 
-/** Every part of a node, built and not yet started. */
+/** All parts of a node, built but not started. */
 export type NodeParts = Engine & Surroundings & ReturnType<typeof assembleMeetings>;
 
-/** Builds the parts of a node. From then on the control server takes links. */
+/** Builds the parts of a node. The control server accepts links from then on. */
 export function assembleNode(base: NodeBase): NodeParts {
   const engine = assembleEngine(base);
   const around = assembleCluster(base);

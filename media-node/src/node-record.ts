@@ -7,7 +7,7 @@ import { announcedAddresses } from './media-address.ts';
 import type { AddressReachability } from './room/address-reachability.ts';
 import type { Rooms } from './room/rooms.ts';
 
-/** Where the registry entry of a node comes from: its settings, and what its parts say now. */
+/** The sources of a node's registry record: its settings and its parts. */
 export interface RecordSources {
   readonly config: Pick<
     MediaNodeConfig,
@@ -22,7 +22,7 @@ export interface RecordSources {
   readonly clock: Pick<Clock, 'wallMs'>;
 }
 
-/** The registry entry of this node as it is now, by which edges place peers on it and other nodes find it. */
+/** Builds the current registry record of this node. Edges place peers by it, and other nodes find the node by it. */
 export function recordOf(sources: RecordSources): MediaNodeRecord {
   const { config, incarnation, portSlice, admission, load, rooms, reach, clock } = sources;
   const { mediaNodeId, datacenter, controlUrl, operators, addresses, maxPeers } = config;

@@ -20,7 +20,9 @@ import type { MediaNodeConfig } from './config.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { StartRefused } from './start-refused.ts';
 
-/** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
+/**
+ * Accepts health checks and scrapers of any kind, and bounds how long an incomplete request may hold a connection.
+ */
 const HTTP_OPTIONS: ServerOptions = {
   maxHeaderSize: 32_768,
   requireHostHeader: false,
@@ -42,19 +44,22 @@ export interface NodeServersOptions {
   readonly logger: Logger;
 }
 
-/** Owns the two ports of the process, for operators and for control links, and the certificates of both. */
+/** The two ports of the process, for operators and for control links, and the certificates of both. */
 export class NodeServers {
   readonly #options: NodeServersOptions;
   readonly #operators: OperatorServer;
   readonly #controlTls: TlsFiles | undefined;
-  /** Carries control links. */
+  /** The server that carries control links. */
   readonly http: Server;
-  /** Watches connections to the control port until they have proven who they are. */
+  /** Watches connections to the control port until their callers have authenticated. */
   readonly guard: PortGate;
-  /** Whose certificates are believed where this node opens links. */
+  /** The authorities that this node accepts when it opens links. */
   readonly caFile: AuthorityFile | undefined;
 
-  /** @throws Error when a certificate or an authority cannot be read: that is said now, and not at the first link */
+  /**
+   * @throws Error when a certificate or an authority cannot be read, so that the start fails rather than the first
+   *   link
+   */
   constructor(options: NodeServersOptions) {
     const { config, view, clock, metrics, logger } = options;
     const { tls, caFile } = config.operators;
@@ -96,7 +101,7 @@ export class NodeServers {
     guardWebSockets(this.http, this.guard);
   }
 
-  /** @throws StartRefused that names the setting, when a port is taken */
+  /** Opens both ports. @throws StartRefused that names the setting, when a port is taken */
   async listen(): Promise<void> {
     const { operators } = this.#options.config;
     await this.#operators.listen(operators.port, operators.host);
@@ -104,7 +109,7 @@ export class NodeServers {
     this.#controlTls?.follow(this.http);
   }
 
-  /** Closes both ports. Settles when the control port is free. */
+  /** Closes both ports. Resolves when the control port is free. */
   async close(): Promise<void> {
     this.#controlTls?.stop();
     this.#operators.close();
@@ -137,7 +142,7 @@ export class NodeServers {
             'error',
             entry('http', (error) => {
               metrics.errors.inc({ where: 'http', code: 'internal' });
-              logger.error({ err: error }, 'control port failed; open links go on');
+              logger.error({ err: error }, 'control port failed; open links continue');
             }),
           );
           resolve();
@@ -147,7 +152,7 @@ export class NodeServers {
   }
 }
 
-/** The control port speaks Socket.IO; any other request there gets nothing (SPEC OP7). */
+/** The control port speaks Socket.IO; any other request to it gets 404 (SPEC OP7). */
 const nothingHere = entry('http', (_request: IncomingMessage, response: ServerResponse) => {
   response.writeHead(404, { 'content-type': 'text/plain' });
   response.end('not found\n');

@@ -2,11 +2,14 @@ import { AdminDoor } from '@plenary/cluster';
 import type { AdminSettings, Clock, Drain, MediaNodeId, Readiness } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 
-/** What the operators' port shows: why the node is not started yet, and then the node. It listens before the node has ports. */
+/**
+ * The state that the operators' port shows: first why the node has not started yet, then the node. The port opens
+ * before the node has RTP ports.
+ */
 export class OperatorView<Member> {
   readonly #subject: { readonly kind: 'media-node'; readonly id: MediaNodeId };
   readonly #door: AdminDoor | undefined;
-  #waitsFor = 'starting';
+  #waitReason = 'starting';
   #node: { readiness(): Readiness } | undefined;
   #drain: Drain<Member> | undefined;
 
@@ -19,22 +22,22 @@ export class OperatorView<Member> {
     this.#door = adminSecrets === undefined ? undefined : new AdminDoor(adminSecrets, this.#subject, clock);
   }
 
-  /** The start waits for something. */
-  waitsFor(reason: string): void {
-    this.#waitsFor = reason;
+  /** Notes what the start waits for. */
+  noteWaiting(reason: string): void {
+    this.#waitReason = reason;
   }
 
-  /** @param drain - what operators begin and cancel */
+  /** Shows the node from now on. @param drain - the drain that operators begin and cancel */
   started(node: { readiness(): Readiness }, drain: Drain<Member>): void {
     this.#node = node;
     this.#drain = drain;
   }
 
   readiness(): Readiness {
-    return this.#node?.readiness() ?? { ready: false, reasons: [this.#waitsFor] };
+    return this.#node?.readiness() ?? { ready: false, reasons: [this.#waitReason] };
   }
 
-  /** What `/admin` works on; `undefined` without an admin token, and before the start. */
+  /** The settings of `/admin`; `undefined` without an admin token, and before the start. */
   admin(): AdminSettings | undefined {
     if (this.#door === undefined || this.#drain === undefined) return undefined;
     return { ...this.#subject, door: this.#door, drain: this.#drain };

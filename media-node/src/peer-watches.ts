@@ -22,7 +22,10 @@ export interface PeerWatchesOptions {
   readonly logger: Logger;
 }
 
-/** Owns the rounds that find peers which send, or have sent again, more than they may, and says what was done about them. */
+/**
+ * Runs the rounds that find peers above their limits for sending or retransmissions, and logs the steps taken against
+ * them.
+ */
 export class PeerWatches {
   readonly #incoming: PeerRounds<Peer, number>;
   readonly #resends: PeerRounds<Peer, ReceiverBytes>;
@@ -57,7 +60,7 @@ export class PeerWatches {
           { ...peer.placed },
           'peer requests too many retransmissions; closing its transports, and retransmitting nothing to it for an hour',
         );
-        noResends.add(peer.asker);
+        noResends.add(peer.requester);
         peer.close('asks_too_much');
       },
       onFault: (where, error) => {

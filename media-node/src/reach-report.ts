@@ -11,7 +11,10 @@ export interface ReachReportOptions {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
-/** Tells metrics and the log whether clients reach the announced address (SPEC HL7). @param people - who found no path */
+/**
+ * Reports to metrics and the log whether clients reach the announced address (SPEC HL7). @param people - number of
+ * people who found no path
+ */
 export function reportReach(
   { addresses, portSlice, metrics, logger }: ReachReportOptions,
   people: number,
@@ -33,5 +36,5 @@ export function reportReach(
       { ...where, people },
       'clients of two networks do not reach the announced address; new peers are sent to other nodes of the datacenter for a while',
     );
-  else logger.info(where, 'new peers are taken again at the announced address');
+  else logger.info(where, 'clients may reach the announced address again; new peers are admitted');
 }

@@ -1,4 +1,4 @@
-/** A node whose announced address nobody reaches: a real worker, and people whose ICE checks go nowhere. */
+/** A node that no client reaches: a real worker, and peers whose ICE checks are lost. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { metricSum } from './testing/metric-values.ts';
@@ -23,7 +23,7 @@ const isPassedOver = async (): Promise<boolean | undefined> =>
   (await store.registry.liveMediaNodes())[0]?.isUnreached;
 
 describe('a node that nobody reaches', () => {
-  it('[HL7] [HL34] finds out by two people without a path, says so, and is well as soon as one gets through', async () => {
+  it('[HL7] [HL34] is detected by two people without a path, reported, and cleared as soon as one connects', async () => {
     const ann = await TestPeer.admit(store, node, edge, testRoom('room'));
     await waitFor('the edge to hear of Ann', () => edge.notices('peer.unreached').length === 1);
     expect(edge.notices('peer.unreached')).toEqual([ann.placed]);
@@ -36,7 +36,7 @@ describe('a node that nobody reaches', () => {
     expect(await metricSum(node.node.metrics, 'plenary_media_unreached')).toBe(1);
     expect(await metricSum(node.node.metrics, 'plenary_media_unreached_peers_total')).toBe(2);
 
-    // Whoever takes the session up hears of it as well.
+    // An edge that resumes the session is notified too.
     await edge.call('peer.attach', bob.placed);
     await waitFor('the edge to hear it again', () => edge.notices('peer.unreached').length === 3);
 

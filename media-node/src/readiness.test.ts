@@ -27,7 +27,7 @@ const ROWS: readonly (readonly [Partial<ReadinessFacts>, string])[] = [
 ];
 
 describe('the readiness of a media node', () => {
-  it('is good where nothing is against it', () => {
+  it('is good when no reason is against it', () => {
     expect(readinessOf(WELL)).toEqual({ ready: true, reasons: [] });
     expect(readinessOf({ ...WELL, isConsulAvailable: true }).ready).toBe(true);
   });
@@ -36,7 +36,7 @@ describe('the readiness of a media node', () => {
     expect(readinessOf({ ...WELL, ...facts })).toEqual({ ready: false, reasons: [reason] });
   });
 
-  it('says every reason, and what troubles the store and Consul', () => {
+  it('lists every reason, and the trouble of the store and Consul', () => {
     const facts = Object.assign({}, WELL, ...ROWS.map(([fact]) => fact), {
       storeTrouble: 'no_connection',
       consulTrouble: 'no_answer',

@@ -1,23 +1,23 @@
 import type { ConsulTrouble, Readiness, StoreTrouble } from '@plenary/cluster';
 
-/** What the readiness of a media node depends on. */
+/** The facts that decide the readiness of a media node. */
 export interface ReadinessFacts {
   readonly isStopping: boolean;
   readonly isDraining: boolean;
   readonly isStoreAvailable: boolean;
   /** Absent without Consul. */
   readonly isConsulAvailable: boolean | undefined;
-  /** Why the registry lease is not held; `undefined` while it is. */
+  /** The reason why the registry lease is not held; `undefined` while it is. */
   readonly leaseMissing: string | undefined;
   readonly workersAlive: number;
   readonly isSurelyUnreached: boolean;
-  /** Edges serve, and none has a control link to this node. */
+  /** Edges serve, but none has a control link to this node. */
   readonly isUnlinked: boolean;
   readonly storeTrouble: StoreTrouble | undefined;
   readonly consulTrouble: ConsulTrouble | undefined;
 }
 
-/** Every reason against sending this node new peers, as `/ready` says them (HA_SETUP.md explains each). */
+/** Lists every reason against sending this node new peers, as `/ready` names them (HA_SETUP.md explains each). */
 export function reasonsAgainst(facts: ReadinessFacts): readonly string[] {
   return [
     facts.isStopping ? 'stopping' : undefined,

@@ -1,6 +1,6 @@
 /**
- * What the simulation runs of a media node: all of it but sockets and mediasoup. Nobody else may import it (see the import
- * lint).
+ * The parts of a media node that the simulation runs: all but sockets and mediasoup. Only the simulation may import
+ * this file (see the import lint).
  */
 export type { SliceSource } from './config.ts';
 export type { AcceptedControlLink } from './control/accepted-control-link.ts';

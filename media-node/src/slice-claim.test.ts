@@ -18,7 +18,7 @@ import { claimSlice } from './slice-claim.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 
 const LEASE_MS = 60;
-/** Three slices of ten ports; other tests of this folder use none of these. */
+/** Three slices of ten ports that no other test of this folder uses. */
 const RANGE = { firstPort: 12_400, lastPort: 12_429 };
 const LEASED: SliceSource = { kind: 'leased', range: RANGE, size: 10 };
 const slice = (firstPort: number) => ({ firstPort, lastPort: firstPort + 9 });
@@ -80,7 +80,7 @@ async function occupy(registry: Registry, id: string, firstPort: number, leaseMs
 }
 
 describe('the ports of a node that starts', () => {
-  test('[PS5] a leased slice of which something else has a port is passed over for the next', async () => {
+  test('[PS5] a leased slice with a taken port is skipped for the next one', async () => {
     const registry = new MemoryRegistry();
     await takePort(12_405);
     await occupy(registry, 'other', 12_410);
@@ -88,21 +88,21 @@ describe('the ports of a node that starts', () => {
     expect(claimed).toMatchObject({ portSlice: slice(12_420), ports: { webRtcPorts: [12_420] } });
   });
 
-  test('[PS18] [PO3] an explicit slice of which something else has a port is refused, by port and process', async () => {
+  test('[PS18] [PO3] an explicit slice with a taken port is refused, naming port and process', async () => {
     await takePort(12_405);
     await expect(claim(new MemoryRegistry(), { kind: 'explicit', portSlice: slice(12_400) })).rejects.toThrow(
       `PLENARY_PORT_SLICE 12400-12409: UDP port 12405 on 127.0.0.1 is taken by process ${process.pid}`,
     );
   });
 
-  test('[PS19] an address that cannot be bound is no reason to try every slice', async () => {
+  test('[PS19] an address that cannot be bound does not make it try every slice', async () => {
     const registry = new MemoryRegistry();
     const asked = vi.spyOn(registry, 'claimPortSlice');
     await expect(claim(registry, LEASED, { listenIp: '192.0.2.1' })).rejects.toThrow('cannot be bound');
     expect(asked).toHaveBeenCalledOnce();
   });
 
-  test('[PS21] when others hold everything it is refused with their names, and with what else is in the way', async () => {
+  test('[PS21] when others hold the whole range it is refused with their names and the other obstacles', async () => {
     const registry = new MemoryRegistry();
     await occupy(registry, 'first', 12_400);
     await occupy(registry, 'second', 12_410);
@@ -112,7 +112,7 @@ describe('the ports of a node that starts', () => {
     );
   });
 
-  test('[PS20] a slice that rests is waited for, and told', async () => {
+  test('[PS20] a resting slice is waited for, and the wait is reported', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     await occupy(registry, 'first', 12_400);
@@ -129,7 +129,7 @@ describe('the ports of a node that starts', () => {
     expect(new Set(waiting)).toEqual(new Set(['slice_pending: every slice of the range is held or rests']));
   });
 
-  test('[PS6] while the store is away a leased slice is waited for; an explicit one is used', async () => {
+  test('[PS6] while the store is unreachable a leased slice is waited for; an explicit one is used', async () => {
     const registry = new MemoryRegistry();
     const away = new PlenaryError('store_unavailable');
     const asked = vi
@@ -138,13 +138,13 @@ describe('the ports of a node that starts', () => {
       .mockRejectedValueOnce(away);
     const onWaiting = vi.fn();
     expect((await claim(registry, LEASED, { onWaiting })).portSlice).toEqual(slice(12_400));
-    expect(onWaiting.mock.calls).toEqual(Array(2).fill(['slice_pending: the store is away']));
+    expect(onWaiting.mock.calls).toEqual(Array(2).fill(['slice_pending: the store is unreachable']));
     asked.mockRejectedValueOnce(away);
     const explicit = { kind: 'explicit', portSlice: slice(12_420) } as const;
     expect((await claim(registry, explicit)).portSlice).toEqual(slice(12_420));
   });
 
-  test('[PO2] a range is refused whole when any slice of it may be taken by others', async () => {
+  test('[PO2] a whole range is refused when the system may give ports of it to other programs', async () => {
     const registry = new MemoryRegistry();
     const asked = vi.spyOn(registry, 'claimPortSlice');
     const range = { firstPort: 30_000, lastPort: 65_000 };

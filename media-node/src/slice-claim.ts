@@ -19,16 +19,16 @@ import type { NodeMetrics } from './metrics.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { StartRefused } from './start-refused.ts';
 
-/** How often a claim that must wait is tried again, in milliseconds; more often under shorter leases. */
-const RETRY_MS = 1_000;
-/** How long a node with an explicit slice waits at its start for the store to be reached, in milliseconds. */
-const CONNECT_MS = 2_000;
+/** Interval between attempts of a waiting claim, in milliseconds; shorter leases shorten it. */
+const RETRY_INTERVAL_MS = 1_000;
+/** How long a node with an explicit slice waits at its start for the store, in milliseconds. */
+const CONNECT_DEADLINE_MS = 2_000;
 
-/** Whose ports are bound: this machine, or a simulated one. */
+/** The machine whose ports are bound: this one, or a simulated one. */
 export interface PortMachine {
-  /** Why the system itself may give these ports to others, in one sentence. */
+  /** Explains why the system itself may give these ports to other programs, in one sentence. */
   ephemeralFault(ports: PortSlice): string | undefined;
-  /** What else has a port of the slice. */
+  /** Finds a port of the slice that another program has. */
   portFault(
     slice: PortSlice,
     tcpPorts: readonly number[],
@@ -46,7 +46,7 @@ export interface SliceClaimOptions {
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
   readonly machine?: PortMachine;
-  /** Told why the node has no ports yet. */
+  /** Receives the reason why the node has no ports yet. */
   readonly onWaiting: (reason: string) => void;
 }
 
@@ -57,16 +57,17 @@ export interface ClaimedSlice {
 }
 
 /**
- * Gets the node its ports: leased first, so that of two nodes that start at once one is refused by the other's name, and
- * then bound for a moment, so that a port that something else has is told by its number (SPEC PS5, PO2, PO3). An explicit
- * slice is used also when the store cannot be reached: announcing it will tell. A leased one is waited for.
- * @throws StartRefused naming the port, or who holds the ports
+ * Gets ports for the node. The slice is leased first, so that of two nodes that start at once one is refused with the
+ * name of the other. Then every port is bound for a moment, so that a taken port is reported by its number (SPEC PS5,
+ * PO2, PO3). An explicit slice is used even if the store cannot be reached, and checked when the node is announced; a
+ * leased slice is waited for.
+ * @throws StartRefused naming the port, or the nodes that hold the ports
  */
 export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSlice> {
   const { config, machine = THIS_MACHINE } = options;
   const { sliceSource, workers } = config;
-  const all = sliceSource.kind === 'explicit' ? sliceSource.portSlice : sliceSource.range;
-  const fault = machine.ephemeralFault(all);
+  const configuredPorts = sliceSource.kind === 'explicit' ? sliceSource.portSlice : sliceSource.range;
+  const fault = machine.ephemeralFault(configuredPorts);
   if (fault !== undefined) throw new StartRefused(`${settingOf(options)}: ${fault}`);
   if (sliceSource.kind === 'leased') return leaseSlice(options, sliceSource);
   await claimExplicit(options, sliceSource.portSlice);
@@ -76,7 +77,7 @@ export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSli
 }
 
 async function claimExplicit(options: SliceClaimOptions, portSlice: PortSlice): Promise<void> {
-  await reached(options.store);
+  await untilReached(options.store);
   const result = await tryClaim(options, portSlice);
   if (result?.refused === 'port_slice_overlap') {
     const theirs = textOf(result.portSlice);
@@ -97,7 +98,7 @@ async function leaseSlice(
   for (;;) {
     const result = await tryClaim(options, { range, size, except: [...except] });
     if (result === undefined) {
-      onWaiting('slice_pending: the store is away');
+      onWaiting('slice_pending: the store is unreachable');
     } else if (result.refused === null) {
       const checked = await checkPorts(machine, result.portSlice, config.workers, config);
       if ('ports' in checked) return checked;
@@ -108,26 +109,28 @@ async function leaseSlice(
       continue;
     } else {
       const holders = result.refused === 'no_free_slice' ? result.holders : [];
-      // What a previous life of this node held lapses and rests: that long it is worth waiting, and no longer.
+      // A slice of an earlier incarnation of this node lapses and then rests; only that time is waited for.
       waitUntilMs ??= clock.monotonicMs() + (config.leaseMs * 4) / 3 + SLICE_REST_MS;
       if (!willBeFree(holders, config.mediaNodeId) || clock.monotonicMs() > waitUntilMs) {
         throw new StartRefused(`${settingOf(options)}: ${describeHolders(size, holders, lastTaken)}`);
       }
       onWaiting('slice_pending: every slice of the range is held or rests');
     }
-    await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_MS, config.leaseMs / 3)));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_INTERVAL_MS, config.leaseMs / 3)));
   }
 }
 
-/** Settles when the store can be asked, or has had its time: at the start of a process it is still being connected to. */
-function reached(store: SliceClaimOptions['store']): Promise<void> {
+/**
+ * Resolves when the store answers, or after a limited time: at the start of a process the connection is not yet open.
+ */
+function untilReached(store: SliceClaimOptions['store']): Promise<void> {
   return new Promise((resolve) => {
     const settle = (): void => {
       clearTimeout(enough);
       stopListening();
       resolve();
     };
-    const enough = after(CONNECT_MS, settle);
+    const enough = after(CONNECT_DEADLINE_MS, settle);
     const stopListening = store.onAvailability(
       entry('store', (available) => {
         if (available) settle();
@@ -137,7 +140,7 @@ function reached(store: SliceClaimOptions['store']): Promise<void> {
   });
 }
 
-/** @returns `undefined` while the store does not answer */
+/** Claims once. @returns `undefined` while the store does not answer */
 async function tryClaim(
   { config, store, incarnation, metrics, logger }: SliceClaimOptions,
   wanted: PortSliceClaim['wanted'],
@@ -187,7 +190,7 @@ function settingOf({ config: { sliceSource } }: SliceClaimOptions): string {
     : `PLENARY_PORT_RANGE ${textOf(sliceSource.range)}`;
 }
 
-/** A slice as it is configured. */
+/** Writes a slice as it is configured. */
 export function textOf({ firstPort, lastPort }: PortSlice): string {
   return `${firstPort}-${lastPort}`;
 }

@@ -1,4 +1,4 @@
-/** Why a node does not start: one sentence for whoever started it. */
+/** The reason why a node does not start, in one sentence for the operator. */
 export class StartRefused extends Error {
   override readonly name = 'StartRefused';
 }

@@ -9,7 +9,10 @@ export interface StoreWatchListener {
   onConsulReturned(): void;
 }
 
-/** Shows in metrics whether the store and Consul answer, and tells when they do again. @returns ends the watch */
+/**
+ * Shows in metrics whether the store and Consul answer, and notifies the listener when they answer again. @returns a
+ * function that ends the watch
+ */
 export function watchStore(
   store: Pick<NodeStore, 'isAvailable' | 'onAvailability' | 'trouble' | 'onTrouble' | 'consul'>,
   metrics: Pick<NodeMetrics, 'store' | 'storeTrouble' | 'consul' | 'consulTrouble'>,

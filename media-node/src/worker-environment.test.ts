@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { keepForWorkers } from './worker-environment.ts';
 
-test('[WK10] of the environment workers get what is on a list, and no secret of any name', () => {
+test('[WK10] workers get only listed environment variables, and no secret of any name', () => {
   const kept = {
     PATH: '/bin',
     LD_LIBRARY_PATH: '/lib',

@@ -64,8 +64,8 @@ export class SimulatedTransport implements ClientTransport {
     return Promise.resolve(0);
   }
 
-  receiverBytes(): Promise<{ readonly media: number; readonly again: number }> {
-    return Promise.resolve({ media: 0, again: 0 });
+  receiverBytes(): Promise<{ readonly sent: number; readonly retransmitted: number }> {
+    return Promise.resolve({ sent: 0, retransmitted: 0 });
   }
 
   async traffic(): Promise<MediaTraffic> {

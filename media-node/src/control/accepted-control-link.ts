@@ -6,7 +6,7 @@ import type { NodeBudgets } from './node-budgets.ts';
 /** One authenticated control link, from an edge or from another media node. */
 export class AcceptedControlLink implements PeerLink {
   readonly caller: ControlCaller;
-  /** What the home sides of pipes tell the node that asked for them over this link. */
+  /** Passes the notices of home sides on to the node that asked for their pipes over this link. */
   readonly asker: PipeAsker;
   readonly #served: ServedLink;
 

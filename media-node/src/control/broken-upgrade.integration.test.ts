@@ -28,16 +28,16 @@ describe('a WebSocket at another path of the control port', () => {
     for (const path of OTHER_PATHS) expect(await text(await ask(path))).toMatch(/^HTTP\/1\.1 404 /);
   });
 
-  test('[EN26] ends no process when it is broken off', async () => {
+  test('[EN26] does not end the process when it is aborted', async () => {
     const faults: unknown[] = [];
     const note = (fault: unknown): void => void faults.push(fault);
-    // What would end the process that the node is in.
+    // An uncaught error would end the node's process.
     process.on('uncaughtException', note);
     try {
       for (const path of [...OTHER_PATHS, '/socket.io/?EIO=4&transport=websocket']) {
         const broken = await ask(path);
         broken.resetAndDestroy();
-        // What came before it has been dealt with.
+        // An answer shows that everything sent before it was processed.
         await text(await ask('/'));
       }
       expect(faults).toEqual([]);

@@ -39,7 +39,10 @@ import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
 import type { OpenLinks } from './open-links.ts';
 
-/** What may wait for a caller that does not read, in bytes: far more than what an edge is told while all of its people come at once. */
+/**
+ * Maximum backlog of a caller that does not read, in bytes: far more than an edge gets while all of its clients join
+ * at once.
+ */
 export const MAX_LINK_BACKLOG_BYTES = 16_777_216;
 
 export interface ControlServerOptions {
@@ -47,22 +50,22 @@ export interface ControlServerOptions {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly incarnation: Incarnation;
-  /** With what the node proves who it is, and whom it believes. */
+  /** The node's own credentials, and the callers that it accepts. */
   readonly identity: ControlIdentity;
-  /** Watches connections until they have proven who they are. */
+  /** Watches connections until their callers have authenticated. */
   readonly guard: Pick<PortGate, 'proven'>;
   readonly rooms: Rooms;
-  /** The open links, which the server keeps. */
+  /** The open links, which the server keeps current. */
   readonly links: OpenLinks;
-  /** Of the machine that the node is on; `undefined` where it cannot be told. */
+  /** The id of this machine; `undefined` when it cannot be read. */
   readonly machineId: string | undefined;
-  /** By which other media nodes reach it instead of what it announces to clients. */
+  /** Addresses for other media nodes, instead of those announced to clients. */
   readonly pipeAddresses: readonly string[];
-  /** How many ports for pipes the node has. */
+  /** Number of ports for pipes. */
   readonly pipePorts: number;
-  /** Another media node has opened a link to this one. */
+  /** Called when another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
-  /** An edge has opened a link. */
+  /** Called when an edge has opened a link. */
   readonly onEdge: () => void;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -76,7 +79,7 @@ export class ControlServer {
   readonly #budgets: NodeBudgets;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
-  /** What was begun with each caller, between its first message and its connection. */
+  /** The handshake of each caller, between its first message and its connection. */
   readonly #handshakes = new WeakMap<Socket, NodeHandshake>();
   readonly #beat: NodeJS.Timeout;
 
@@ -104,7 +107,7 @@ export class ControlServer {
         ...CONTROL_MESSAGE_LIMIT,
         onRefused: (reason) => metrics.refusedFrames.inc({ reason }),
       }),
-      // A cut cable is noticed by the beats on the other side, and here by pings.
+      // The caller notices a cut cable by missing beats; this side notices it by pings.
       pingInterval: 2_000,
       pingTimeout: 6_000,
       connectTimeout: 5_000,
@@ -143,7 +146,7 @@ export class ControlServer {
     this.#beat = every(CONTROL_BEAT_MS, () => {
       for (const [socket, link] of this.#options.links) {
         link.notify('beat', { incarnation: options.incarnation });
-        // Nobody else counts the WebSocket's own answers to pings.
+        // The WebSocket's own answers to pings are counted nowhere else.
         const connection = socket.conn.request.socket;
         if (connection.writableLength <= MAX_LINK_BACKLOG_BYTES || connection.destroyed) continue;
         this.#cutOff(link.caller);
@@ -152,7 +155,7 @@ export class ControlServer {
     });
   }
 
-  /** Closes every link and takes no more. The HTTP server is closed with it. */
+  /** Closes every link and accepts no more. Closes the HTTP server too. */
   async close(): Promise<void> {
     clearInterval(this.#beat);
     await this.#server.close();
@@ -160,7 +163,7 @@ export class ControlServer {
     this.#lines.close();
   }
 
-  /** A caller takes nothing any more of what it is sent, and says that it lives all the same (SPEC CL16). */
+  /** Cuts a link whose caller reads nothing although it still sends signs of life (SPEC CL16). */
   #cutOff({ kind, id }: AcceptedControlLink['caller']): void {
     const { metrics, logger } = this.#options;
     metrics.limited.inc({ scope: 'link', resource: 'bytes' });
@@ -180,7 +183,7 @@ export class ControlServer {
     const { metrics, logger } = this.#options;
     metrics.refusedLinks.inc({ code: error.code });
     const { address } = socket.handshake;
-    // Anybody who reaches the port may be refused as often as they like.
+    // Anybody who reaches the port can cause this line as often as they like.
     this.#lines.say(error.code, (unsaid) => {
       logger.warn({ code: error.code, address, why: error.message, unsaid }, 'control link refused');
     });

@@ -41,7 +41,7 @@ afterEach(() => {
 const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
 
 describe('the control link', () => {
-  test('[CL1] without a proof, with one by another secret, or with one for another node, a link is refused', async () => {
+  test('[CL1] a link without a proof, with a proof by another secret or for another node, is refused', async () => {
     const { controlUrl, mediaNodeId } = testNode.config;
     const caller = { kind: 'edge', id: 'edge-x', incarnation: mintIncarnation() } as const;
     const stranger = connectEdge(testNode, caller, 'another secret of at least thirty-two characters');
@@ -64,7 +64,7 @@ describe('the control link', () => {
     other.close();
   });
 
-  test('[CL20] an edge may not ask for pipes, nor a node speak for peers', async () => {
+  test('[CL20] an edge may not send pipe requests, nor a node requests for peers', async () => {
     await expect(edge.raw('pipe.locate', { roomId: 'r', trackId: 't' })).resolves.toMatchObject({
       ok: false,
       error: { code: 'forbidden' },
@@ -76,7 +76,7 @@ describe('the control link', () => {
     node.close();
   });
 
-  test('[CL4] malformed and unknown messages are answered, and nobody else suffers', async () => {
+  test('[CL4] malformed and unknown messages are answered and affect no other caller', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('malformed'));
     const answers = await Promise.all([
       edge.raw('peer.admit', { roomId: 'x' }),
@@ -110,19 +110,19 @@ describe('the control link', () => {
 });
 
 describe('a caller that sends too much', () => {
-  test('[EN15] nested thousands deep is answered as malformed, and nobody is told', async () => {
+  test('[EN15] a message nested thousands deep is answered as malformed and logs no error', async () => {
     const other = await connectEdge(testNode);
     const nested = '['.repeat(6_000) + ']'.repeat(6_000);
     const answer = await other.rawFrame(999, `2999["peer.drop",${nested}]`);
     expect(answer).toMatchObject({ ok: false, error: { code: 'malformed_message' } });
-    // Not sealed, it is nobody's, and costs nobody anything.
+    // An unsealed message belongs to no caller, and costs none anything.
     other.socket.io.engine.write(`21000["peer.drop",${nested}]`);
     await expect(other.raw('peer.drop', {})).resolves.toMatchObject({ error: { code: 'malformed_message' } });
     other.close();
     await nothingHeld();
   });
 
-  test('[CL6] loses its link, and nobody else does', async () => {
+  test('[CL6] loses its link, while other callers keep theirs', async () => {
     const other = await connectEdge(testNode);
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('large'));
     const closed = new Promise((resolve) => other.socket.once('disconnect', resolve));
@@ -135,7 +135,7 @@ describe('a caller that sends too much', () => {
 });
 
 describe('a peer', () => {
-  test('[EP3] an admission is few calls into mediasoup, and its repeat none', async () => {
+  test('[EP3] an admission takes few mediasoup calls, and its repeat none', async () => {
     const { metrics } = testNode.node;
     const calls = async (): Promise<Record<string, number>> => {
       const counted = await metricBy(metrics, 'plenary_mediasoup_calls_total', 'method');
@@ -168,13 +168,13 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[BU44] what is so already takes no call, and is told so', async () => {
+  test('[BU44] unchanged values take no mediasoup call, and the reply says so', async () => {
     const { metrics } = testNode.node;
     const roomId = testRoom('repeats');
     const first = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await first.publish('microphone');
     const second = await TestPeer.admit(store, testNode, edge, roomId, [track]);
-    // Those that no request makes go on by themselves.
+    // Calls that no request causes continue on their own.
     const unasked = /^(worker|observer|router)[.]|getStats$/;
     const counted = async (): Promise<unknown> =>
       Object.entries(await metricBy(metrics, 'plenary_mediasoup_calls_total', 'method'))
@@ -210,7 +210,7 @@ describe('a peer', () => {
       expect([connected, published, ended, subscribed, unsubscribed, updated]).toMatchObject(
         Array.from({ length: 6 }, () => ({ calls: 0 })),
       );
-      // The first answer told the room.
+      // The first answer notified the room.
       expect([published.events, ended.events, paused.events]).toEqual([[], [], []]);
       expect(published.trackId).toBe(track.trackId);
     }
@@ -220,7 +220,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[BU43] [BU77] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
+  test('[BU43] [BU77] a peer that is admitted again and again is refused, stays as it is, and affects no other', async () => {
     const roomId = testRoom('admissions');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const { epoch } = peer.placed;
@@ -235,7 +235,7 @@ describe('a peer', () => {
         refused += 1;
       }
     }
-    // Some dozens at once, and then as many as its budget gets in meanwhile.
+    // Some dozens are admitted at once, and then as many as the budget refills meanwhile.
     expect(refused).toBeGreaterThan(300);
     await expect(edge.call('peer.attach', { ...peer.placed, epoch: admitted })).resolves.toEqual({
       alive: true,
@@ -274,7 +274,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[EP3] [EP10] a publish that is repeated gives one producer and, after its end, none; the ninth track is refused', async () => {
+  test('[EP3] [EP10] a repeated publish gives one producer and, after its end, none; the ninth track is refused', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('publish'));
     const request = {
       ...peer.placed,
@@ -290,13 +290,13 @@ describe('a peer', () => {
       edge.call('track.publish', request),
     ]);
     expect(two.trackId).toBe(one.trackId);
-    // The room is told once.
+    // The room is notified once.
     expect([one, two].flatMap(({ events }) => events)).toHaveLength(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
     for (let index = 0; index < 7; index += 1) await peer.publish('microphone', `more-${index}`);
     await expect(peer.publish('camera')).rejects.toMatchObject({ code: 'limit_reached' });
     await edge.call('track.end', { ...peer.placed, trackId: one.trackId });
-    // As a copy does that was held up on the way: the client knows nothing of what it would make.
+    // A delayed copy arrives: the client would not know the track that it creates.
     await expect(edge.call('track.publish', request)).rejects.toMatchObject({ code: 'track_not_found' });
     await expect(peer.publish('camera')).resolves.toBeDefined();
     await peer.leave(store);
@@ -327,14 +327,14 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[CL23] a link that comes late, and goes at once, takes nobody from the one that stands', async () => {
+  test('[CL23] a link that opens late and closes at once takes no peer from the open link', async () => {
     const caller = { kind: 'edge', id: 'edge-c', incarnation: mintIncarnation() } as const;
     const standing = await connectEdge(testNode, caller);
     const peer = await TestPeer.admit(store, testNode, standing, testRoom('late'));
     const late = await connectEdge(testNode, caller);
     late.close();
     const track = await peer.publish('microphone');
-    // Nobody listens: the publisher is told so by the link that stands.
+    // Nobody watches, and the open link notifies the publisher of that.
     await waitFor('its track to be told of', () =>
       standing.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
@@ -344,7 +344,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE46] who takes a peer up hears again which of its consumers ended', async () => {
+  test('[SE46] an edge that resumes a peer is notified again which of its consumers ended', async () => {
     const roomId = testRoom('ended');
     const publisher = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await publisher.publish('microphone');
@@ -369,7 +369,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE45] records that an edge ended because it took this node for lost are written again when it is back', async () => {
+  test('[SE45] records that an edge ended because it took this node for dead are written again when the edge attaches', async () => {
     const roomId = testRoom('ended-records');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('microphone');
@@ -383,7 +383,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE38] to ask for a peer takes it from nobody', async () => {
+  test('[SE38] peer.ask takes the peer from no edge', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('asked'));
     const other = await connectEdge(testNode, { kind: 'edge', id: 'edge-g', incarnation: mintIncarnation() });
     await expect(other.call('peer.ask', peer.placed)).resolves.toEqual({ alive: true });
@@ -400,7 +400,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[OU1] [OU4] [OU5] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
+  test('[OU1] [OU4] [OU5] while the store is down mute works and publish leaves no producer; afterwards all tracks are published again', async () => {
     const roomId = testRoom('outage');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('camera');
@@ -418,7 +418,7 @@ describe('a peer', () => {
       'the mute to be published',
       async () => (await store.memory.roomLog.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
-    // Whoever stays without a path for some seconds, as on a busy machine, is another reason (SPEC HL7).
+    // A peer without a path for some seconds, as on a busy machine, adds another reason (SPEC HL7).
     await waitFor('it to be served', () => !testNode.node.readiness().reasons.includes('store_unavailable'));
     await peer.leave(store);
     await nothingHeld();
@@ -437,7 +437,7 @@ describe('a peer', () => {
     expect(store.memory.rooms.roomCount).toBe(0);
   });
 
-  test('[EP5] a peer that is dropped while it is being admitted leaves nothing behind', async () => {
+  test('[EP5] a peer that is dropped during its admission leaves nothing open', async () => {
     const roomId = testRoom('hasty');
     for (let round = 0; round < 20; round += 1) {
       const peer = await TestPeer.place(store, testNode, edge, roomId);
@@ -454,8 +454,8 @@ describe('a peer', () => {
 });
 
 describe('what the node reports', () => {
-  test('[PL7] [PL10] its load of all kinds, and who came lately, in each report anew', async () => {
-    // It reports with each renewal; who came counts for five seconds.
+  test('[PL7] [PL10] each report has the current load of all kinds, and the recent joins', async () => {
+    // The node reports with each renewal; joins count for five seconds.
     const reporting = await startTestNode(store, { maxPacketsPerSecond: 1, leaseMs: 1_500 });
     const caller = await connectEdge(reporting);
     const report = async () => {
@@ -470,7 +470,7 @@ describe('what the node reports', () => {
     await peer.admit();
     await waitFor('a report of the one join', async () => (await report()).recentJoins === 1);
     expect((await report()).reportedAtMs).toBeGreaterThan(before.reportedAtMs);
-    // Beats and answers go over loopback, where this node listens.
+    // Beats and answers go over loopback, on which this node listens.
     await waitFor('a report of packets', async () => (await report()).load.packets > 0);
     const kinds = Object.keys(await metricBy(reporting.node.metrics, 'plenary_media_load', 'kind'));
     expect(kinds.sort()).toEqual(Object.keys(before.load).sort());

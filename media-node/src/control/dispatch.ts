@@ -4,16 +4,16 @@ import type { Rooms } from '../room/rooms.ts';
 import type { AcceptedControlLink } from './accepted-control-link.ts';
 import type { NodeBudgets } from './node-budgets.ts';
 
-/** A control link as those who answer it see it. */
+/** The part of a control link that request handlers use. */
 type AnsweredLink = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 
-/** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL20). */
-const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>
+/** Returns which kind of caller may send a request: an edge speaks for peers, a media node for pipes (SPEC CL20). */
+const callerKindFor = (name: ControlRequestName): ControlCaller['kind'] =>
   name.startsWith('pipe.') ? 'media-node' : 'edge';
 
 export type Dispatch = (name: string, payload: unknown, link: AnsweredLink) => Promise<ReplyEnvelope>;
 
-/** Every request of the control protocol and what it does. */
+/** Maps each request of the control protocol to its handler. */
 function routesOf(
   rooms: Rooms,
   options: RouteOptions,
@@ -155,8 +155,9 @@ function routesOf(
 }
 
 /**
- * The dispatch of a control link: by name, parsed, to its handler, answered in an envelope. Never rejects.
- * @param budgets - what other media nodes pay their requests from; edges have paid for theirs
+ * Creates the dispatch of a control link: finds a request's handler by its name, parses the payload, and answers in
+ * an envelope. Never rejects.
+ * @param budgets - the budgets that other media nodes' requests are charged to; edges charge their own
  */
 export function createDispatch(
   rooms: Rooms,
@@ -171,7 +172,7 @@ export function createDispatch(
       return { ok: false, error: new PlenaryError('flooding').toWire() };
     }
     if (!isRequestName(name)) return { ok: false, error: new PlenaryError('unknown_message').toWire() };
-    if (callerOf(name) !== kind) {
+    if (callerKindFor(name) !== kind) {
       return { ok: false, error: new PlenaryError('forbidden', `Not for a ${kind}.`).toWire() };
     }
     try {

@@ -39,7 +39,7 @@ async function lookFor(ms: number): Promise<void> {
 }
 
 describe('whether edges have a link to a media node', () => {
-  it('[HL16] is found missing after ten seconds in which edges served, and not before', async () => {
+  it('[HL16] is reported missing after edges have served for ten seconds, and not before', async () => {
     await lookFor(7_500);
     expect(watch.isUnlinked).toBe(false);
     await watch.check();
@@ -48,7 +48,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([true]);
   });
 
-  it('[HL61] is not asked where no edge serves: a node alone, a fresh cluster, edges that drain', async () => {
+  it('[HL61] is not expected while no edge serves: a node alone, a fresh cluster, draining edges', async () => {
     edges = [];
     await lookFor(60_000);
     edges = [{ edgeId: edge('edge-a'), state: 'draining' }];
@@ -56,7 +56,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([]);
   });
 
-  it('[HL16] begins anew where edges come, go or have a link in between', async () => {
+  it('[HL16] restarts the ten seconds when edges come, go or link in between', async () => {
     await lookFor(7_500);
     edges = [];
     await watch.check();
@@ -69,10 +69,10 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([]);
   });
 
-  it('[HL60] is well as soon as an edge has a link, or none serves any more', async () => {
+  it('[HL60] is no longer reported once an edge has a link, or no edge serves', async () => {
     await lookFor(10_000);
     hasLink = true;
-    watch.opened();
+    watch.edgeLinkOpened();
     expect(watch.isUnlinked).toBe(false);
     hasLink = false;
     await lookFor(10_000);
@@ -81,7 +81,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([true, false, true, false]);
   });
 
-  it('[HL61] is as it was while the registry cannot be read', async () => {
+  it('[HL61] keeps its state while the registry cannot be read', async () => {
     await lookFor(10_000);
     edges = new Error('away');
     await lookFor(10_000);

@@ -1,18 +1,21 @@
 import { every, inBackground } from '@plenary/cluster';
 import type { Clock, EdgeRecord, Logger } from '@plenary/cluster';
 
-/** How often a node without a link of an edge looks for edges, in milliseconds. */
-const LOOK_EVERY_MS = 2_500;
-/** Edges find a new node within a second or two, and try again as often: those that serve for so long do not reach it. */
+/** Interval between checks while the node has no link from an edge, in milliseconds. */
+const CHECK_INTERVAL_MS = 2_500;
+/**
+ * How long edges may serve without linking to this node, in milliseconds. Edges find a new node within two seconds
+ * and retry as often.
+ */
 const PATIENCE_MS = 10_000;
-/** So many edges are named in the line that says so. */
-const SHOWN_EDGES = 5;
+/** Maximum number of edges that the log line names. */
+const MAX_NAMED_EDGES = 5;
 
 export interface EdgeLinkWatchOptions {
   readonly hasEdgeLink: () => boolean;
   readonly liveEdges: () => Promise<readonly Pick<EdgeRecord, 'edgeId' | 'state'>[]>;
   readonly controlUrl: string;
-  /** For so long an edge that died may stand in the registry. */
+  /** How long a dead edge may stay in the registry, in milliseconds. */
   readonly leaseMs: number;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly onChange: (isUnlinked: boolean) => void;
@@ -20,13 +23,13 @@ export interface EdgeLinkWatchOptions {
 }
 
 /**
- * Finds out that edges serve and none of them has a control link to this node: nobody is sent to it, and it would wait for people for
- * ever (SPEC HL16). Where no edge serves, nothing is known, and nothing is said.
+ * Finds out when edges serve and none of them has a control link to this node: no peers are placed on such a node,
+ * and it would wait for them forever (SPEC HL16). Reports nothing while no edge serves.
  */
 export class EdgeLinkWatch {
   readonly #options: EdgeLinkWatchOptions;
   #timer: NodeJS.Timeout | undefined;
-  /** Since when edges serve, and none has a link. */
+  /** When edges were first seen to serve without a link to this node, in milliseconds. */
   #sinceMs: number | undefined;
   #isUnlinked = false;
 
@@ -39,26 +42,26 @@ export class EdgeLinkWatch {
   }
 
   start(): void {
-    this.#timer = every(LOOK_EVERY_MS, () => inBackground(() => this.check()));
+    this.#timer = every(CHECK_INTERVAL_MS, () => inBackground(() => this.check()));
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  /** An edge has opened a link. */
-  opened(): void {
+  /** Notes that an edge has opened a link. */
+  edgeLinkOpened(): void {
     this.#clear('an edge has a control link to this media node again');
   }
 
-  /** Never rejects. */
+  /** Checks once. Never rejects. */
   async check(): Promise<void> {
     const { hasEdgeLink, liveEdges, leaseMs, clock } = this.#options;
     if (hasEdgeLink()) {
-      this.opened();
+      this.edgeLinkOpened();
       return;
     }
-    // Of a registry that cannot be read another watch tells, and what is not known changes nothing.
+    // An unreadable registry is reported by another watch, and changes nothing here.
     const edges = await liveEdges().catch(() => undefined);
     if (edges === undefined || hasEdgeLink()) return;
     const serving = edges.filter(({ state }) => state === 'serving');
@@ -68,7 +71,7 @@ export class EdgeLinkWatch {
     }
     this.#sinceMs ??= clock.monotonicMs();
     const patienceMs = Math.max(PATIENCE_MS, 2 * leaseMs);
-    if (!this.#isUnlinked && clock.monotonicMs() - this.#sinceMs >= patienceMs) this.#found(serving);
+    if (!this.#isUnlinked && clock.monotonicMs() - this.#sinceMs >= patienceMs) this.#reportUnlinked(serving);
   }
 
   #clear(why: string): void {
@@ -79,14 +82,14 @@ export class EdgeLinkWatch {
     this.#options.onChange(false);
   }
 
-  #found(serving: readonly Pick<EdgeRecord, 'edgeId'>[]): void {
+  #reportUnlinked(serving: readonly Pick<EdgeRecord, 'edgeId'>[]): void {
     const { controlUrl, logger, onChange } = this.#options;
     this.#isUnlinked = true;
     logger.error(
       {
         controlUrl,
-        edges: serving.slice(0, SHOWN_EDGES).map(({ edgeId }) => edgeId),
-        toDo: 'see that edges reach PLENARY_CONTROL_URL (name, port, certificate, firewalls), and that this node has their PLENARY_CLUSTER_SECRET and release: the edges’ /ready and logs name what they get',
+        edges: serving.slice(0, MAX_NAMED_EDGES).map(({ edgeId }) => edgeId),
+        toDo: 'check that edges reach PLENARY_CONTROL_URL (name, port, certificate, firewalls), and that this node has their PLENARY_CLUSTER_SECRET and release; /ready and the logs of the edges show the error that they get',
       },
       'no edge has a control link to this media node, although edges serve; no peers are placed here',
     );

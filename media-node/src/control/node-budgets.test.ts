@@ -14,7 +14,7 @@ function budgetsOf(pipePorts = 100) {
 }
 
 describe('NodeBudgets', () => {
-  it('[BU20] [BU68] refuse one node that asks for too much, and no other; what frees is never refused', async () => {
+  it('[BU20] [BU68] refuse a node that requests too much, and no other; requests that free something are never refused', async () => {
     const { clock, lines, metrics, budgets } = budgetsOf();
     const cost = CALLS_OF_NODE_REQUEST['pipe.consume'] ?? 0;
     for (let calls = 0; calls < NODE_CALLS.capacity; calls += cost) budgets.spend('node-b', 'pipe.consume');
@@ -29,7 +29,7 @@ describe('NodeBudgets', () => {
     budgets.spend('node-b', 'pipe.open');
   });
 
-  it('[BU70] charge nothing for what makes no call: a thousand viewers of a node may ask for thirty tracks each', () => {
+  it('[BU70] charge nothing for requests without a mediasoup call: a thousand viewers of a node may locate thirty tracks each', () => {
     const { clock, budgets } = budgetsOf();
     for (let viewer = 0; viewer < 1_000; viewer += 1) {
       for (let track = 0; track < 32; track += 1) {
@@ -41,7 +41,7 @@ describe('NodeBudgets', () => {
     budgets.spend('node-b', 'pipe.open');
   });
 
-  it('[BU69] bound the pipes that one node has open, over all its links', () => {
+  it('[BU69] limit the open pipes of one node over all its links', () => {
     const { budgets } = budgetsOf(20);
     const ends = Array.from({ length: 15 }, () => budgets.holdPipe('node-b'));
     expect(() => budgets.holdPipe('node-b')).toThrow('Too many pipes');
@@ -52,7 +52,7 @@ describe('NodeBudgets', () => {
     expect(() => budgets.holdPipe('node-b')).toThrow('Too many pipes');
   });
 
-  it('[BU71] tell a node that floods from one that asks for much', () => {
+  it('[BU71] distinguish a node that floods from one that requests much', () => {
     const { clock, budgets } = budgetsOf();
     for (let count = 0; count < NODE_REQUESTS.capacity; count += 1)
       expect(budgets.isFlooding('node-b')).toBe(false);

@@ -4,20 +4,21 @@ import type { NodeMetrics } from '../metrics.ts';
 import { CallBudgets } from '../room/call-budgets.ts';
 
 /**
- * Calls of mediasoup that the requests of one other media node may make: as many as when all tracks of a very large meeting are
- * asked for anew at once, and far more than demand changes in a second.
+ * Mediasoup calls that the requests of one other media node may make: enough to request all tracks of a very large
+ * meeting again at once, and far more than one second of demand changes takes.
  */
 export const NODE_CALLS: BucketSettings = { capacity: 6_000, refillPerSecond: 1_000 };
-/** Requests of any kind, also those that are refused. A node that goes on over this is disconnected. */
+/** Requests of any kind, including refused ones. A node that exceeds this budget is disconnected. */
 export const NODE_REQUESTS: BucketSettings = { capacity: 20_000, refillPerSecond: 4_000 };
-/** One other node may have so much of the ports for pipes: in a cluster of two nodes all pipes are of one. */
-export const SHARE_OF_PIPE_PORTS = 3 / 4;
-/** Pipes of one other node that are open in any case. */
-const LEAST_PIPES = 8;
+/** Share of the pipe ports that one other node may use: in a cluster of two nodes, all pipes belong to one. */
+export const MAX_PIPE_PORT_SHARE = 3 / 4;
+/** Number of pipes that one other node may always open. */
+const MIN_PIPES = 8;
 
 /**
- * What each request of another node costs. What frees something is never refused: that is paid with what it frees. Where a track is makes
- * no call, and each viewer of another node asks for it: a thousand of them who come at once would spend the budget.
+ * The mediasoup calls of each request. Requests that free something are never refused; their cost is charged in
+ * advance. `pipe.locate` makes no call, and a node sends one per viewer: a thousand viewers who join at once would
+ * spend the budget.
  */
 export const CALLS_OF_NODE_REQUEST: Readonly<Record<string, number>> = {
   'pipe.locate': 0,
@@ -36,11 +37,11 @@ export interface NodeBudgetsSettings {
   readonly clock: Clock;
   readonly metrics: Pick<NodeMetrics, 'limited'>;
   readonly logger: Pick<Logger, 'warn'>;
-  /** How many ports for pipes this node has. */
+  /** Number of ports for pipes on this node. */
   readonly pipePorts: number;
 }
 
-/** What other media nodes may cost this one, each by the id that it has proved, over all its links (SPEC BU20). */
+/** Limits the cost of other media nodes, each by its authenticated id, over all its links (SPEC BU20). */
 export class NodeBudgets {
   readonly #settings: NodeBudgetsSettings;
   readonly #calls: CallBudgets;
@@ -55,7 +56,7 @@ export class NodeBudgets {
     this.#lines = new RareLines(settings.clock);
   }
 
-  /** Notes one more request. @returns whether the node has sent so many that its link is to be closed */
+  /** Counts one more request. @returns whether the node has sent so many that its link must be closed */
   isFlooding(nodeId: string): boolean {
     if (this.#requests.spend(nodeId, 1)) return false;
     this.#limited('requests', nodeId, 'media node disconnected: it sends too many requests');
@@ -70,10 +71,12 @@ export class NodeBudgets {
     throw new PlenaryError('rate_limited', 'Too many requests for pipes.');
   }
 
-  /** Counts one more open pipe of a node. @returns ends that @throws PlenaryError `rate_limited` */
+  /**
+   * Counts one more open pipe of a node. @returns a function that ends the count @throws PlenaryError `rate_limited`
+   */
   holdPipe(nodeId: string): () => void {
     const open = this.#pipes.get(nodeId) ?? 0;
-    if (open >= Math.max(LEAST_PIPES, this.#settings.pipePorts * SHARE_OF_PIPE_PORTS)) {
+    if (open >= Math.max(MIN_PIPES, this.#settings.pipePorts * MAX_PIPE_PORT_SHARE)) {
       this.#limited('pipes', nodeId, 'request of a media node refused: it has too many pipes');
       throw new PlenaryError('rate_limited', 'Too many pipes.');
     }
@@ -88,7 +91,7 @@ export class NodeBudgets {
     };
   }
 
-  /** Says what its log left out so far. */
+  /** Logs how many lines were left out so far. */
   close(): void {
     this.#lines.close();
   }

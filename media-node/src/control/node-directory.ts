@@ -3,20 +3,23 @@ import { PlenaryError, toPlenaryError, every, inBackground } from '@plenary/clus
 import type { DatacenterId, Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
-/** How old the view of the registry may grow, in milliseconds. */
+/** Interval between readings of the registry, in milliseconds. */
 export const REFRESH_MS = 5_000;
-/** A node that is not in the view is looked for at most so often, in milliseconds. */
-const MISS_MS = 200;
-/** Datacenters of nodes that are remembered: far more than nodes come and go, and whoever writes into the registry makes up more. */
+/** Shortest time between two readings for missing nodes, in milliseconds. */
+const MIN_LOOKUP_INTERVAL_MS = 200;
+/**
+ * Maximum number of nodes whose datacenter is remembered: far more than exist, but a faulty writer of the registry
+ * could invent more.
+ */
 const MAX_REMEMBERED = 4_096;
 
-/** The media nodes that live, as last read: reading it costs nothing, and it outlives the store's absence. */
+/** The live media nodes as read last. Lookups cost nothing and work while the store is unreachable. */
 export class NodeDirectory {
   readonly #registry: Registry;
   readonly #metrics: NodeMetrics;
   readonly #logger: Logger;
   #records: ReadonlyMap<MediaNodeId, MediaNodeRecord> = new Map();
-  /** Where each node was last seen, also of those whose lease has lapsed while they still send. */
+  /** The last known datacenter of each node, also after its lease lapsed while it still sends. */
   readonly #datacenters = new LRUCache<MediaNodeId, DatacenterId>({ max: MAX_REMEMBERED });
   #refreshing: Promise<void> | undefined;
   #lookup: Promise<void> | undefined;
@@ -40,7 +43,7 @@ export class NodeDirectory {
     clearInterval(this.#timer);
   }
 
-  /** A living node; one that is not known yet is looked for. @throws PlenaryError `media_unavailable` */
+  /** Returns a live node; a missing one is read from the registry first. @throws PlenaryError `media_unavailable` */
   async find(mediaNodeId: MediaNodeId): Promise<MediaNodeRecord> {
     if (!this.#records.has(mediaNodeId)) await this.#refreshForMissing();
     const record = this.#records.get(mediaNodeId);
@@ -48,12 +51,15 @@ export class NodeDirectory {
     return record;
   }
 
-  /** Where a node is, or was when it was last seen. @throws PlenaryError `media_unavailable` when it never was */
+  /**
+   * Returns the last known datacenter of a node. @throws PlenaryError `media_unavailable` when the node was never
+   * seen
+   */
   async datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {
     return this.#datacenters.get(mediaNodeId) ?? (await this.find(mediaNodeId)).datacenter;
   }
 
-  /** Reads anew for a node that is missing; who asks too soon after the last reading waits, rather than being sent away. */
+  /** Reads the registry for a missing node. A request soon after the last reading waits rather than fails. */
   #refreshForMissing(): Promise<void> {
     this.#lookup ??= this.#refreshLater().finally(() => {
       this.#lookup = undefined;
@@ -62,12 +68,12 @@ export class NodeDirectory {
   }
 
   async #refreshLater(): Promise<void> {
-    const waitMs = this.#refreshedAtMs + MISS_MS - performance.now();
+    const waitMs = this.#refreshedAtMs + MIN_LOOKUP_INTERVAL_MS - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     await this.#refresh();
   }
 
-  /** Never rejects: while the store is away the last view counts. */
+  /** Reads the registry; while the store is unreachable, the last reading stays valid. Never rejects. */
   #refresh(): Promise<void> {
     this.#refreshing ??= this.#read().finally(() => {
       this.#refreshing = undefined;
@@ -78,7 +84,7 @@ export class NodeDirectory {
   async #read(): Promise<void> {
     try {
       const live = await this.#registry.liveMediaNodes();
-      // An empty list is what a store says that was emptied by mistake: links to nodes that answer are kept.
+      // An empty list may come from a store that was emptied by mistake, so links to nodes that answer are kept.
       if (live.length > 0) this.#records = new Map(live.map((record) => [record.mediaNodeId, record]));
       for (const { mediaNodeId, datacenter } of live) {
         this.#datacenters.set(mediaNodeId, datacenter);
@@ -87,7 +93,7 @@ export class NodeDirectory {
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       this.#metrics.errors.inc({ where: 'directory', code: error.code });
-      this.#logger.debug({ err: error }, 'the registry could not be read; the last view counts');
+      this.#logger.debug({ err: error }, 'registry not read; the last known media nodes stay in use');
     }
   }
 }

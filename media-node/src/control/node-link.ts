@@ -40,15 +40,15 @@ import type {
 import type { HomeSide, PipeKey, RemoteNode } from '../pipe/home-side.ts';
 import type { FaultSink } from '../room/room-context.ts';
 
-/** A handshake takes no longer, in milliseconds. */
+/** Longest time for a handshake, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
-/** Beats that may be missed in a row before the link counts as broken. */
+/** Number of consecutive beats that may be missing before the link counts as broken. */
 const MISSED_BEATS = 4;
-/** A node says at once that it has no such track. */
+/** A track id that no node hosts, so that the answer comes at once. */
 const NO_TRACK = TRACK_ID.parse('none');
 
-/** What a node can answer whatever its workers and the store do. */
-export type PipeQuestion = ControlRequestInput<'pipe.locate'>;
+/** A request that a live node can answer whatever the state of its workers and the store. */
+export type ProbeRequest = ControlRequestInput<'pipe.locate'>;
 
 export interface NodeLinkOptions {
   readonly record: MediaNodeRecord;
@@ -58,20 +58,20 @@ export interface NodeLinkOptions {
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
   readonly onPipeMoved: (notice: ControlNotice<'pipe.moved'>) => void;
-  /** What the node did not answer when it was found mute: the link is of no use before it does. */
-  readonly unanswered: PipeQuestion | undefined;
-  /** The node takes requests and answers none; the link is about to close. */
-  readonly onMute: (question: PipeQuestion) => void;
-  /** Called once when the link is gone, whoever closed it. */
+  /** The request that a mute node left unanswered: the link is used only after it answers that. */
+  readonly unanswered: ProbeRequest | undefined;
+  /** The node accepts requests and answers none; the link is about to close. */
+  readonly onMute: (question: ProbeRequest) => void;
+  /** Called once when the link closed, whichever side closed it. */
   readonly onClosed: () => void;
   readonly onFault: FaultSink;
-  /** Closes the link when nothing held it for so long, in milliseconds. */
+  /** The link closes after nothing held it for this long, in milliseconds. */
   readonly idleMs: number;
 }
 
 /**
- * The control link of this node to another one. It is one connection: when it breaks, the pipes over it are closed on both
- * sides, and the next need opens another link.
+ * The control link of this node to another one, over a single connection. When it breaks, both sides close the pipes
+ * over it, and the next request opens another link.
  */
 export class NodeLink implements RemoteNode {
   readonly mediaNodeId: MediaNodeId;
@@ -80,16 +80,16 @@ export class NodeLink implements RemoteNode {
   #pipeAddresses: readonly string[] = [];
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
-  /** What goes over the socket: proved and sealed. */
+  /** Authenticates and encrypts the messages on the socket. */
   readonly #caller: LinkCaller;
-  readonly #answers: AnswerWatch<PipeQuestion>;
+  readonly #answers: AnswerWatch<ProbeRequest>;
   readonly #holders = new Set<() => void>();
   #idleTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   #missedBeats = 0;
-  /** What the end of an attempt to open the link leads to. */
-  #greeted: (hello: ControlNotice<'hello'>) => void = () => undefined;
-  #failed: (cause: unknown) => void = () => undefined;
+  /** Handlers of the two outcomes of an attempt to open the link. */
+  #onHello: (hello: ControlNotice<'hello'>) => void = () => undefined;
+  #onFailed: (cause: unknown) => void = () => undefined;
   #closed = false;
 
   private constructor(options: NodeLinkOptions) {
@@ -105,14 +105,14 @@ export class NodeLink implements RemoteNode {
         this.#malformed(detail);
       },
       onRefused: (error) => {
-        this.#failed(error);
+        this.#onFailed(error);
       },
     });
     this.#answers = new AnswerWatch({
-      ask: (question) => this.#ask(question),
+      ask: (question) => this.#probe(question),
       connection: () => (this.#closed ? undefined : 1),
       onMute: (question) => {
-        this.#mute(question);
+        this.#reportMute(question);
       },
     });
     this.#socket = io(options.record.controlUrl, {
@@ -130,7 +130,7 @@ export class NodeLink implements RemoteNode {
   }
 
   /**
-   * Opens a link and waits for the other's `hello`, and for an answer of one that was mute.
+   * Opens a link and waits for the other node's `hello`, and for the answer that a mute node still owes.
    * @throws PlenaryError `media_unavailable`
    */
   static async open(options: NodeLinkOptions): Promise<NodeLink> {
@@ -138,8 +138,8 @@ export class NodeLink implements RemoteNode {
     const { unanswered } = options;
     try {
       await link.#connect();
-      if (unanswered !== undefined && !(await answers(() => link.#ask(unanswered))))
-        throw new PlenaryError('media_unavailable', `${link.mediaNodeId} answers nothing.`);
+      if (unanswered !== undefined && !(await answers(() => link.#probe(unanswered))))
+        throw new PlenaryError('media_unavailable', `${link.mediaNodeId} does not answer requests.`);
       return link;
     } catch (error) {
       link.close();
@@ -151,12 +151,12 @@ export class NodeLink implements RemoteNode {
     return this.#closed;
   }
 
-  /** As its `hello` said. */
+  /** From its `hello`. */
   get machineId(): string | undefined {
     return this.#machineId;
   }
 
-  /** As its `hello` said: that is proved and sealed, which the registry is not. */
+  /** From its `hello`, which is authenticated and encrypted; the registry is not. */
   get pipeAddresses(): readonly string[] {
     return this.#pipeAddresses;
   }
@@ -189,7 +189,7 @@ export class NodeLink implements RemoteNode {
       },
       sentBytes: async () => (await this.#call('pipe.traffic', { ...key })).sentBytes,
       close: async () => {
-        // With the link gone the other side closed its end already.
+        // When the link broke, the other side has closed its end already.
         if (!this.#closed) await this.#call('pipe.close', { ...key });
       },
     };
@@ -234,15 +234,15 @@ export class NodeLink implements RemoteNode {
     }
   }
 
-  #ask(question: PipeQuestion): Promise<unknown> {
+  #probe(question: ProbeRequest): Promise<unknown> {
     return callFrom(this.#caller, CONTROL_REQUESTS, 'pipe.locate', question, QUESTION_TIMEOUT_MS);
   }
 
-  #mute(question: PipeQuestion): void {
+  #reportMute(question: ProbeRequest): void {
     this.#options.onMute(question);
     this.#options.onFault(
       'node_link',
-      new PlenaryError('timed_out', `${this.mediaNodeId} takes requests and answers none.`),
+      new PlenaryError('timed_out', `${this.mediaNodeId} accepts requests and answers none.`),
     );
     this.close();
   }
@@ -250,14 +250,14 @@ export class NodeLink implements RemoteNode {
   #connect(): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = after(CONNECT_TIMEOUT_MS, () => {
-        reject(new PlenaryError('media_unavailable', `${this.mediaNodeId} sends no hello.`));
+        reject(new PlenaryError('media_unavailable', `${this.mediaNodeId} sent no hello in time.`));
       });
       const fail = (cause: unknown): void => {
         clearTimeout(timer);
         reject(new PlenaryError('media_unavailable', `No link to ${this.mediaNodeId}.`, { cause }));
       };
-      this.#failed = fail;
-      this.#greeted = (hello) => {
+      this.#onFailed = fail;
+      this.#onHello = (hello) => {
         clearTimeout(timer);
         if (hello.mediaNodeId === this.mediaNodeId && hello.controlVersion === CONTROL_VERSION) resolve();
         else fail(new Error(`hello of ${hello.mediaNodeId}, version ${hello.controlVersion}`));
@@ -287,7 +287,7 @@ export class NodeLink implements RemoteNode {
           this.#closeWhenIdle();
           this.#machineId = hello.machineId;
           this.#pipeAddresses = hello.pipeAddresses ?? [];
-          this.#greeted(hello);
+          this.#onHello(hello);
         },
         malformed,
       ),
@@ -308,14 +308,14 @@ export class NodeLink implements RemoteNode {
     this.#options.onFault('node_link', new PlenaryError('malformed_message', detail));
   }
 
-  /** Counts ticks, not time, so that a stall of this process does not look like one of the other's. */
+  /** Counts ticks, not time, so that a stall of this process does not look like a stall of the other one. */
   #watchBeats(): void {
     this.#beatTimer = every(CONTROL_BEAT_MS, () => {
       this.#missedBeats += 1;
       if (this.#missedBeats <= MISSED_BEATS) return;
       this.#options.onFault(
         'node_link',
-        new PlenaryError('timed_out', `${this.mediaNodeId} stopped beating.`),
+        new PlenaryError('timed_out', `${this.mediaNodeId} stopped sending beats.`),
       );
       this.close();
     });

@@ -11,14 +11,14 @@ import { createMetrics } from '../metrics.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { NodeLinks } from './node-links.ts';
 
-/** One behind which a store has fallen silent. */
+/** A registry whose store does not answer. */
 class SilentRegistry extends MemoryRegistry {
   override liveMediaNodes(): Promise<MediaNodeRecord[]> {
     return new Promise(() => undefined);
   }
 }
 
-test('[LC16] links that are being opened hold up no stop, and none is opened after it', async () => {
+test('[LC16] opening links do not delay a stop, and none opens after it', async () => {
   const [metrics, logger] = [createMetrics(false), silentLogger()];
   const id = MEDIA_NODE_ID.parse('a');
   const links = new NodeLinks({
@@ -31,7 +31,6 @@ test('[LC16] links that are being opened hold up no stop, and none is opened aft
     logger,
   });
   links.open(MEDIA_NODE_ID.parse('b'));
-  // Nothing to wait for.
   expect(links.close()).toBeUndefined();
   await expect(links.find(MEDIA_NODE_ID.parse('c'))).rejects.toMatchObject({ code: 'shutting_down' });
 });

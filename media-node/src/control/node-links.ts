@@ -13,18 +13,21 @@ import type { RemoteNode, RemoteNodes } from '../pipe/home-side.ts';
 import type { FaultSink } from '../room/room-context.ts';
 import type { NodeDirectory } from './node-directory.ts';
 import { NodeLink } from './node-link.ts';
-import type { PipeQuestion } from './node-link.ts';
+import type { ProbeRequest } from './node-link.ts';
 
-/** A link that no pipe needs is closed after this time, in milliseconds. */
+/** A link that no pipe holds is closed after this time, in milliseconds. */
 export const IDLE_LINK_MS = 30_000;
 
-/** Mute nodes that are remembered: far more than there are, of whom each made itself known by a link. */
+/**
+ * Maximum number of mute nodes that are remembered: far more than exist, and each has authenticated itself over a
+ * link.
+ */
 const MAX_MUTE = 1_024;
 
 export interface NodeLinksOptions {
   readonly directory: NodeDirectory;
   readonly identity: ControlIdentity;
-  /** Whose certificates are believed of nodes that speak TLS; default those that Node knows. */
+  /** The authorities that sign certificates of nodes with TLS; by default those that Node knows. */
   readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly onFault: FaultSink;
@@ -32,20 +35,23 @@ export interface NodeLinksOptions {
   readonly logger: Logger;
 }
 
-/** What other nodes tell of the pipes that this node has asked them for. */
+/** Receives other nodes' notices about pipes that this node asked for. */
 export interface PipeNoticeListener {
   onPipeProducer(notice: ControlNotice<'pipe.producer'>): void;
   onPipeClosed(notice: ControlNotice<'pipe.closed'>): void;
   onPipeMoved(notice: ControlNotice<'pipe.moved'>): void;
 }
 
-/** The control links of this node to others: at most one per node, opened when first needed. */
+/** The control links of this node to others: at most one per node, opened at the first request. */
 export class NodeLinks implements RemoteNodes {
   readonly #options: NodeLinksOptions;
-  /** A link being opened is stored as its promise; a rejected or closed one is removed. */
+  /** A link that is being opened is stored as its promise; a rejected or closed one is removed. */
   readonly #links = new Map<MediaNodeId, Promise<NodeLink>>();
-  /** Nodes that answered nothing when they were last asked, and what: each is asked that first when it is needed again. */
-  readonly #mute = new Map<MediaNodeId, PipeQuestion>();
+  /**
+   * Nodes that answered nothing last time, with the unanswered request: it is sent first when such a node is needed
+   * again.
+   */
+  readonly #mute = new Map<MediaNodeId, ProbeRequest>();
   #listener: PipeNoticeListener | undefined;
   #closed = false;
 
@@ -53,7 +59,7 @@ export class NodeLinks implements RemoteNodes {
     this.#options = options;
   }
 
-  /** From now on the listener hears what other nodes tell. To be called before a link is opened. */
+  /** Sets the listener for notices of other nodes. Must be called before a link is opened. */
   listen(listener: PipeNoticeListener): void {
     this.#listener = listener;
   }
@@ -69,7 +75,7 @@ export class NodeLinks implements RemoteNodes {
     this.#links.set(mediaNodeId, opening);
     opening.catch(
       entry('background', () => {
-        // Answered to everybody who waits for it; here it is only forgotten, so that the next need tries anew.
+        // All waiting requests get the error; the entry is removed so that the next request tries again.
         if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
       }),
     );
@@ -77,8 +83,9 @@ export class NodeLinks implements RemoteNodes {
   }
 
   /**
-   * Opens a link ahead of the need: who pulls tracks from here hosts people who publish as a rule, and three round trips
-   * between datacenters are to be seen. Reports its own errors; a link that nobody needs closes by itself.
+   * Opens a link ahead of the need: a node that pulls tracks from here usually hosts publishers too, and the three
+   * round trips between datacenters would be noticed. Reports its own errors; an unused link closes after {@link
+   * IDLE_LINK_MS}.
    */
   open(mediaNodeId: MediaNodeId): void {
     if (this.#closed) return;
@@ -94,8 +101,8 @@ export class NodeLinks implements RemoteNodes {
   }
 
   /**
-   * Closes all links. One that is being opened, to a node that may be silent for seconds, is closed when it is open: a stop has other
-   * things to end (SPEC LC16).
+   * Closes all links. A link that is being opened, perhaps to a node that is silent for seconds, is closed once it is
+   * open, so that the stop continues meanwhile (SPEC LC16).
    */
   close(): void {
     this.#closed = true;
@@ -136,6 +143,6 @@ export class NodeLinks implements RemoteNodes {
 
 async function closeOnceOpen(opening: Promise<NodeLink>): Promise<void> {
   const [link] = await Promise.allSettled([opening]);
-  // One that could not be opened was told to who needed it.
+  // A failure to open was reported to the requests that waited for the link.
   if (link.status === 'fulfilled') link.value.close();
 }

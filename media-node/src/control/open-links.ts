@@ -1,7 +1,10 @@
 import type { Socket } from 'socket.io';
 import type { AcceptedControlLink } from './accepted-control-link.ts';
 
-/** Owns which control links are open, of edges and other media nodes. The control server fills it; rooms find an edge in it. */
+/**
+ * The open control links of edges and other media nodes. The control server keeps it current; rooms use it to find an
+ * edge.
+ */
 export class OpenLinks {
   readonly #links = new Map<Socket, AcceptedControlLink>();
 
@@ -13,7 +16,7 @@ export class OpenLinks {
     this.#links.delete(socket);
   }
 
-  /** The link of an edge, if one is open; of several the one that opened first. */
+  /** Returns the link of an edge, if one is open; of several, the one that opened first. */
   anyEdge(): AcceptedControlLink | undefined {
     for (const link of this.#links.values()) {
       if (link.caller.kind === 'edge') return link;

@@ -1,4 +1,7 @@
-/** Peers whose edge is lost. Each test has a node of its own: for whoever stays so long without a path it is unreached (SPEC HL7). */
+/**
+ * Peers whose edge is lost. Each test has its own node: peers that stay so long without a path make a node unreached
+ * (SPEC HL7).
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mintIncarnation } from '@plenary/cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -7,7 +10,7 @@ import type { TestEdge } from '../testing/test-edge.ts';
 import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-/** More than a machine stands still before somebody takes them up, and short enough to be waited for. */
+/** Longer than a stall of the machine before an edge resumes the peers, and short enough to wait for. */
 const GRACE_MS = 5_000;
 
 const store = new TestNodeStore();
@@ -27,7 +30,7 @@ afterEach(async () => {
 const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
 
 describe('a peer whose edge is lost', () => {
-  test('[CL5] [CL21] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
+  test('[CL5] [CL21] peers of a broken link stay for the grace, then another edge resumes them or they leave the roster', async () => {
     const roomId = testRoom('orphans');
     const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-a', incarnation: mintIncarnation() });
     const kept = await TestPeer.admit(store, testNode, first, roomId);
@@ -62,7 +65,7 @@ describe('a peer whose edge is lost', () => {
     await nothingHeld();
   });
 
-  test('[CL22] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
+  test('[CL22] a new link of the same incarnation of an edge gets its peers’ notices, and keeps the peers that the edge claims', async () => {
     const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
     const first = await connectEdge(testNode, caller);
     const roomId = testRoom('again');
@@ -91,7 +94,7 @@ describe('a peer whose edge is lost', () => {
     await nothingHeld();
   });
 
-  test('[SE14] an orphan that lives elsewhere by now takes its tracks along, and no others', async () => {
+  test('[SE14] an orphan that is placed elsewhere by now loses only the tracks that it has here', async () => {
     const roomId = testRoom('elsewhere');
     const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-d', incarnation: mintIncarnation() });
     const orphan = await TestPeer.admit(store, testNode, first, roomId);

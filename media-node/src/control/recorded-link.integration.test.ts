@@ -1,4 +1,4 @@
-/** What somebody between an edge and a media node can do with what they see: nothing but cut the line. */
+/** An attacker between an edge and a media node can only cut the connection. */
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -8,13 +8,13 @@ import { TestEdge } from '../testing/test-edge.ts';
 import { startTestNode, TestNodeStore, TEST_SECRET } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-/** Carries bytes both ways, and keeps what was said. */
+/** Forwards bytes in both directions and records them. */
 class Eavesdropper {
-  /** Of the caller. */
+  /** Bytes of the caller. */
   readonly heard: Buffer[] = [];
-  /** Of the node. */
+  /** Bytes of the node. */
   answered = '';
-  /** Changes one bit of the next thing that goes to the caller. */
+  /** Changes one bit of the next message to the caller. */
   isMeddling = false;
   readonly #server = createServer((caller) => this.#carry(caller));
   readonly #sockets = new Set<Socket>();
@@ -32,7 +32,7 @@ class Eavesdropper {
     return `http://127.0.0.1:${port}`;
   }
 
-  /** Says again what was heard. @returns what is answered */
+  /** Replays the recorded bytes of the caller. @returns the answer */
   sayAgain([upgrade = Buffer.of(), opening = Buffer.of(), ...frames]: readonly Buffer[]): { text: string } {
     const answer = { text: '' };
     const socket = connect(this.#port, '127.0.0.1', () => {
@@ -40,7 +40,7 @@ class Eavesdropper {
     });
     this.#keep(socket);
     socket.on('data', (chunk) => {
-      // What comes with the request for an upgrade is lost in Engine.IO.
+      // Engine.IO drops bytes that arrive together with the upgrade request.
       if (!answer.text.includes('"sid"') && chunk.includes('"sid"')) socket.write(opening);
       if (chunk.includes('challenge')) socket.write(Buffer.concat(frames));
       answer.text += chunk.toString('latin1');
@@ -62,7 +62,7 @@ class Eavesdropper {
     });
     node.on('data', (chunk) => {
       this.answered += chunk.toString('latin1');
-      // A ping is two bytes; of what is longer, one in the middle is changed.
+      // A ping is two bytes; in longer messages, a byte in the middle is changed.
       const middle = Math.floor(chunk.length / 2);
       if (this.isMeddling && chunk.length > 40) chunk.writeUInt8(chunk.readUInt8(middle) ^ 1, middle);
       caller.write(chunk);
@@ -99,7 +99,7 @@ afterAll(async () => {
 const links = (): Promise<number> => metricSum(testNode.node.metrics, 'plenary_media_control_links');
 
 describe('somebody between an edge and a media node', () => {
-  test('[CL9] who says again what they heard gets no link', async () => {
+  test('[CL9] gets no link by replaying recorded messages', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     const opening = between.heard.splice(0);
@@ -111,7 +111,7 @@ describe('somebody between an edge and a media node', () => {
     expect(await links()).toBe(0);
   });
 
-  test('[CL10] reads nothing of what is said', async () => {
+  test('[CL10] can read no message', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     await waitFor('a beat', () => edge.notices('beat').length > 0);
@@ -121,7 +121,7 @@ describe('somebody between an edge and a media node', () => {
     edge.close();
   });
 
-  test('[CL27] who changes one bit ends the link', async () => {
+  test('[CL27] ends the link by changing one bit', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     between.isMeddling = true;

@@ -18,7 +18,7 @@ import { TestEdge } from '../testing/test-edge.ts';
 import { startTestNode, testConfig, TestNodeStore, TEST_SECRET } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
-/** Connections of one address beyond those that it may hold. */
+/** Connections of one address beyond its limit. */
 const EXCESS = 40;
 const folder = mkdtempSync(join(tmpdir(), 'plenary-tls-'));
 const [certFile, keyFile] = [join(folder, 'own.pem'), join(folder, 'own.key')];
@@ -26,7 +26,7 @@ let authority: TestAuthority;
 let stranger: TestAuthority;
 let testNode: TestNode;
 
-/** Puts another certificate where the node reads it. */
+/** Replaces the certificate file that the node reads. */
 function install(from: TestAuthority, name: string): void {
   const issued = from.issue(name);
   copyFileSync(issued.keyFile, keyFile);
@@ -57,7 +57,7 @@ const linkBy = (caFile: string): Promise<TestEdge> =>
     ca: readFileSync(caFile, 'utf8'),
   });
 
-/** Whose certificate is shown to somebody who connects now. */
+/** Returns the certificate that a new connection gets. */
 function nameShown(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
@@ -68,11 +68,11 @@ function nameShown(port: number): Promise<string> {
   });
 }
 
-/** Somebody with a certificate of the authority that all believe, who ends TLS in between and reads what is in it. */
+/** A proxy with a certificate of the accepted authority, which terminates TLS and reads its content. */
 class Impostor {
-  /** What the node said, after TLS was taken off. */
+  /** The node's bytes inside TLS. */
   answered = '';
-  /** Changes one bit of what goes to the caller next. */
+  /** Changes one bit of the next bytes to the caller. */
   isMeddling = false;
   readonly #server;
   readonly #sockets = new Set<TLSSocket>();
@@ -110,7 +110,7 @@ class Impostor {
 }
 
 describe('TLS', () => {
-  test('[CL10] [CL27] whoever ends it in between with a certificate of the same authority reads nothing and ends the link by changing a bit', async () => {
+  test('[CL10] [CL27] a proxy with a certificate of the same authority reads nothing, and ends the link by changing a bit', async () => {
     const impostor = new Impostor(authority, testNode.config.port);
     const { mediaNodeId } = testNode.config;
     try {
@@ -124,7 +124,7 @@ describe('TLS', () => {
       impostor.isMeddling = true;
       await waitFor('the link to end', () => edge.refusal !== undefined);
       edge.close();
-      // It is nobody with its certificate alone: whoever knows no key of the cluster is no edge.
+      // Its certificate alone does not authenticate it: an edge needs a key of the cluster.
       const secret = 'a secret of nobody in this cluster at all';
       const asEdge = TestEdge.connect({
         url: testNode.config.controlUrl,
@@ -138,7 +138,7 @@ describe('TLS', () => {
     }
   });
 
-  test('[OP3] carries control links for who believes the certificate, and for nobody else', async () => {
+  test('[OP3] carries control links for callers that accept the certificate, and for no others', async () => {
     const edge = await linkBy(authority.caFile);
     edge.close();
     await expect(linkBy(stranger.caFile)).rejects.toThrow();
@@ -161,7 +161,7 @@ describe('TLS', () => {
     await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
   });
 
-  test('[OP11] a renewed certificate is taken without a restart, and links go on', async () => {
+  test('[OP11] a renewed certificate is used without a restart, and links continue', async () => {
     const edge = await linkBy(authority.caFile);
     install(authority, 'second');
     for (const port of [testNode.config.port, testNode.config.operators.port])
@@ -170,7 +170,7 @@ describe('TLS', () => {
     edge.close();
   });
 
-  test('[EN11] [EN33] bounds connections that begin no TLS, and those that do and say nothing', async () => {
+  test('[EN11] [EN33] limits connections that begin no TLS, and those that finish it and send nothing', async () => {
     const open: Socket[] = [];
     let closed = 0;
     const hold = (socket: Socket): void => {
@@ -190,11 +190,11 @@ describe('TLS', () => {
     try {
       await waitFor('what is beyond to be closed', () => closed >= EXCESS);
       const kept = open.length - closed;
-      // Those that are let in are closed later, since they say nothing: on a slow machine the first of them by now.
+      // Accepted connections are closed later because they send nothing: on a slow machine the first may be by now.
       const isInTime = performance.now() - beganMs < TLS_HANDSHAKE_MS;
       expect(kept).toBeLessThanOrEqual(PORT_GUARD_LIMITS.maxPerAddress);
       if (isInTime) expect(kept).toBe(PORT_GUARD_LIMITS.maxPerAddress);
-      // Their places are given back, whichever way they went.
+      // Both kinds of connections release their places.
       for (const socket of open) socket.destroy();
       const edge = await waitFor('a link', () => linkBy(authority.caFile).catch(() => undefined));
       edge.close();

@@ -31,12 +31,12 @@ const ENGINE = z.object({
 });
 const PONG = '3';
 
-/** The WebSocket under a link, as a process has it that hangs half: it takes nothing and goes on saying that it lives. */
+/** The WebSocket of a link in a half-hung process: it reads nothing and keeps sending signs of life. */
 function hangHalf(caller: TestEdge): WebSocketOfNode {
   const { transport, _pingTimeoutTimer: silence } = ENGINE.parse(caller.socket.io.engine);
   const { ws } = transport;
   if (!isWebSocketOfNode(ws)) throw new Error('not a WebSocket of Node');
-  // Of pings that it does not read it must not tell that they are missing. A timer as a number is its id.
+  // It must not report pings that it does not read as missing. A timer as a number is its id.
   clearTimeout(Number(silence));
   Object.assign(caller.socket.io.engine, { _hasPingExpired: () => false });
   ws.pause();
@@ -46,7 +46,7 @@ function hangHalf(caller: TestEdge): WebSocketOfNode {
 const openLinks = async (): Promise<number> =>
   metricSum(testNode.node.metrics, 'plenary_media_control_links');
 
-test('[CL16] a caller that answers pings and reads no answer loses its link, and nobody else does', async () => {
+test('[CL16] a caller that answers pings but reads nothing loses its link, and no other caller does', async () => {
   const other = await connectEdge(testNode, {
     kind: 'edge',
     id: 'edge-other',
@@ -56,7 +56,7 @@ test('[CL16] a caller that answers pings and reads no answer loses its link, and
   const ws = hangHalf(hanging);
   const pongs = setInterval(() => ws.send(PONG), 500);
   const asking = setInterval(() => {
-    // Each is refused at some length.
+    // Each refusal has a long answer.
     for (let count = 0; count < 1_000; count += 1) hanging.raw('peer.admit', {}).catch(() => undefined);
   }, 50);
   try {

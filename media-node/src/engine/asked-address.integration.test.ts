@@ -10,7 +10,7 @@ const isPossible =
   process.platform === 'linux' &&
   spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status === 0;
 
-/** Whoever listens on all interfaces answers the first address from itself, whatever was asked. */
+/** A socket on all interfaces would answer from the first address, whichever address was asked. */
 async function answering(...told: string[]): Promise<readonly string[]> {
   const script = `ip link set lo up; ip address add ${FIRST}/32 dev lo; ip address add ${SECOND}/32 dev lo; exec "$@"`;
   const program = [process.execPath, PROGRAM, FIRST, ...told];
@@ -19,11 +19,11 @@ async function answering(...told: string[]): Promise<readonly string[]> {
 }
 
 describe.runIf(isPossible)('a node that listens on every interface', () => {
-  test('[AD5] answers from the address that it was asked at, where it announces that', async () => {
+  test('[AD5] answers from the address that a packet was sent to, if it announces that one', async () => {
     expect(await answering(SECOND)).toEqual([SECOND]);
   });
 
-  test('[AD5] [AD7] answers from each of its addresses, where it announces one that is not its own as well', async () => {
+  test('[AD5] [AD7] answers from each of its addresses, if it also announces one that is not its own', async () => {
     expect(await answering(ELSEWHERE, SECOND, FIRST)).toEqual([SECOND, FIRST]);
   });
 });

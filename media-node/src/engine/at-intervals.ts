@@ -1,32 +1,34 @@
 import { after } from '@plenary/cluster';
 
-/** Does something when asked to, once in an interval at most: what is asked for meanwhile is done once, at its end. */
+/**
+ * Runs work on request, at most once per interval: requests within an interval are combined into one run at its end.
+ */
 export class AtIntervals {
   readonly #intervalMs: number;
   readonly #work: () => void;
   #resting: NodeJS.Timeout | undefined;
-  #isAsked = false;
+  #isRequested = false;
 
   constructor(intervalMs: number, work: () => void) {
     this.#intervalMs = intervalMs;
     this.#work = work;
   }
 
-  ask(): void {
-    if (this.#resting === undefined) this.#do();
-    else this.#isAsked = true;
+  request(): void {
+    if (this.#resting === undefined) this.#run();
+    else this.#isRequested = true;
   }
 
   stop(): void {
     clearTimeout(this.#resting);
-    this.#isAsked = false;
+    this.#isRequested = false;
   }
 
-  #do(): void {
-    this.#isAsked = false;
+  #run(): void {
+    this.#isRequested = false;
     this.#resting = after(this.#intervalMs, () => {
       this.#resting = undefined;
-      if (this.#isAsked) this.#do();
+      if (this.#isRequested) this.#run();
     });
     this.#work();
   }

@@ -4,26 +4,26 @@ import type { MediaAddresses } from '../media-address.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { PortPlan } from './port-plan.ts';
 
-/** What everything in the engine works with. */
+/** The services that the whole engine uses. */
 export interface EngineContext {
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** Where RTP is bound, and what clients and other nodes are told. */
+  /** The addresses that RTP is bound on and that are announced to clients and other nodes. */
   readonly addresses: MediaAddresses;
-  /** By which other nodes reach it instead, one of each family at most. */
+  /** Addresses for other media nodes, one per family at most. */
   readonly pipeAddresses?: readonly string[];
-  /** What clients are told now, host names resolved; what `addresses` say where absent. */
+  /** The addresses that are announced to clients now, with host names resolved; those of `addresses` if absent. */
   readonly clientAddresses?: () => readonly string[];
   readonly ports: PortPlan;
   readonly workerBin: string | undefined;
 }
 
 /**
- * Makes one call into mediasoup and counts it: a call costs 0.14 to 0.30 ms of this process' only thread, so the number
- * of calls that a join makes is the join-storm limit. What mediasoup throws becomes an error of the table.
- * @param refused - what a parameter that mediasoup does not accept means here
- * @param gone - what it means that the worker does not know, or not any more, what the call is about
- * @throws PlenaryError `refused`, `gone`; `media_lost` when the worker is gone
+ * Makes one call into mediasoup and counts it. A call costs 0.14 to 0.30 ms of this process' only thread, so the
+ * number of calls per join limits a join storm. Errors of mediasoup become errors of the table.
+ * @param refused - the error code when mediasoup does not accept a parameter
+ * @param gone - the error code when the worker does not know the object of the call
+ * @throws PlenaryError `refused`, `gone`; `media_lost` when the worker died
  */
 export async function callMediasoup<Result>(
   metrics: NodeMetrics,
@@ -41,9 +41,9 @@ export async function callMediasoup<Result>(
 }
 
 /**
- * As {@link callMediasoup}, to change a consumer. One that has ended takes no change and needs none. That it ended is told by its
- * own event, and this process hears of it only after the answer to the change: mediasoup passes on what a worker tells in the turn
- * after what it answers. So `closed` is not to be asked here (SPEC MS34).
+ * Changes a consumer as {@link callMediasoup} does. A consumer that has ended needs no change. Its own event reports
+ * its end, but only after the answer to the change: mediasoup emits a worker's notifications in the turn after its
+ * answers. So checking `closed` here would not help (SPEC MS34).
  */
 export async function changeConsumer(
   metrics: NodeMetrics,
@@ -58,7 +58,7 @@ export async function changeConsumer(
   }
 }
 
-/** Counts a call that answers nothing, such as a close. */
+/** Counts a call without an answer, such as a close. */
 export function noteCall(metrics: NodeMetrics, method: string): void {
   metrics.calls.inc({ method });
 }
@@ -70,7 +70,7 @@ function translate(thrown: unknown, refused: ErrorCode, gone: ErrorCode): Plenar
     case 'WorkerClosedError':
       return new PlenaryError('media_lost', undefined, { cause: thrown });
     case 'NotFoundError':
-      // It was closed while the request was on its way.
+      // The object was closed while the request was on its way.
       return new PlenaryError(gone, undefined, { cause: thrown });
     default:
       return new PlenaryError(refused, thrown.message.slice(0, 300), { cause: thrown });

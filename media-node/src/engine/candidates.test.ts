@@ -32,7 +32,7 @@ describe('the candidates of an offer', () => {
     expect(priorities).toEqual([...new Set(priorities)].sort((left, right) => right - left));
   });
 
-  test('[AD26] are no more than the protocol takes', () => {
+  test('[AD26] do not exceed the limit of the protocol', () => {
     const many = Array.from({ length: 12 }, (_unused, index) => `10.1.0.${index}`);
     const offered = offeredCandidates(MADE, many);
     expect(offered).toHaveLength(16);

@@ -1,15 +1,18 @@
 import type { types } from 'mediasoup';
 
-/** Of all in an offer: the schema of the protocol takes no more. */
+/** Maximum number of candidates in an offer; the schema of the protocol accepts no more. */
 const MAX_CANDIDATES = 16;
-/** By which mediasoup sets each next candidate back; UDP stays before TCP by ten times that. */
+/**
+ * The step by which mediasoup lowers the priority of each next candidate; UDP stays ahead of TCP by ten times as
+ * much.
+ */
 const PRIORITY_STEP = 100 * 256;
 
 /**
- * A candidate for each address and protocol. mediasoup makes one for each socket, while one socket may be reached by several
- * addresses, and several sockets by one.
- * @param made - by mediasoup; all of one worker have one port
- * @param addresses - as clients reach it, the preferred one first
+ * Returns a candidate for each address and protocol. mediasoup creates one per socket, but one socket may be reached
+ * at several addresses, and several sockets at one.
+ * @param made - the candidates of mediasoup; all of one worker have the same port
+ * @param addresses - the addresses that clients use, the preferred one first
  */
 export function offeredCandidates(
   made: readonly types.IceCandidate[],
@@ -19,9 +22,9 @@ export function offeredCandidates(
     const [first] = made.filter((candidate) => candidate.protocol === protocol);
     return first === undefined ? [] : [first];
   });
-  const most = Math.floor(MAX_CANDIDATES / Math.max(1, protocols.length));
+  const maxPerProtocol = Math.floor(MAX_CANDIDATES / Math.max(1, protocols.length));
   return protocols.flatMap((template) =>
-    addresses.slice(0, most).map((address, index) => ({
+    addresses.slice(0, maxPerProtocol).map((address, index) => ({
       ...template,
       ip: address,
       address,

@@ -22,20 +22,20 @@ import { MediaProducer } from './media-producer.ts';
 import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 /**
- * Chromium ignores a request for a key frame that comes within 300 ms of one that it obeyed, and mediasoup asks again
- * only after a second. So a request that comes too soon after the last one is held back until it will be heard, also when
- * the last one was late on its way by some 70 ms: of two people who join shortly after one another, the second then waits
- * for this at most, not for a whole second.
+ * Chromium ignores a key frame request within 300 ms of one that it followed, and mediasoup repeats a request only
+ * after a second. So a request that follows another too closely is delayed until it will be followed, with 70 ms
+ * added for a late previous request: when two people join shortly after one another, the second waits this long at
+ * most, not a whole second.
  */
 export const KEY_FRAME_REQUEST_DELAY_MS = 370;
 
 /**
- * A client may go to and fro between two paths with each packet; what it is asked for each time, and what is asked of those whom it
- * sees, is a call of the worker for each video.
+ * Interval between key frame requests after path changes, in milliseconds. A client may switch between two paths with
+ * each packet, and each switch causes one call into the worker per video that it sends or receives.
  */
-const PICTURES_EVERY_MS = 500;
+const KEY_FRAMES_INTERVAL_MS = 500;
 
-/** Every transport that takes media in is bounded: camera in three layers, screen, and audio fit in. */
+/** Limit of every receiving transport, in bits per second: a camera in three layers, a screen, and audio fit in. */
 export const MAX_INCOMING_BITRATE = 12_000_000;
 
 export type IceChange = 'connected' | 'disconnected';
@@ -50,7 +50,7 @@ export class ClientTransport {
   readonly #videoConsumers = new Set<types.Consumer>();
   readonly #videoProducerIds = new Set<string>();
   readonly #layerStart: LayerStart;
-  readonly #pictures = new AtIntervals(PICTURES_EVERY_MS, () => this.#askForPictures());
+  readonly #keyFrameRequests = new AtIntervals(KEY_FRAMES_INTERVAL_MS, () => this.#requestKeyFrames());
   readonly #clientAddresses: () => readonly string[];
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
@@ -76,11 +76,11 @@ export class ClientTransport {
       'close',
       entry('mediasoup', () => {
         this.#layerStart.stop();
-        this.#pictures.stop();
+        this.#keyFrameRequests.stop();
         metrics.transports.dec({ kind: 'webrtc' });
       }),
     );
-    // Media passes from here on: DTLS comes last, since it needs a path that ICE has found.
+    // Packets flow from here on: DTLS comes last, because it needs a path that ICE has found.
     transport.on(
       'dtlsstatechange',
       entry('mediasoup', (state) => {
@@ -91,7 +91,7 @@ export class ClientTransport {
     transport.on(
       'iceselectedtuplechange',
       entry('mediasoup', () => {
-        if (hasPath) this.#pictures.ask();
+        if (hasPath) this.#keyFrameRequests.request();
         hasPath = true;
       }),
     );
@@ -108,7 +108,7 @@ export class ClientTransport {
     return this.#transport.closed;
   }
 
-  /** What the client needs to open its side. One fingerprint of the five that mediasoup has is enough, and is shorter. */
+  /** Returns what the client needs to open its side. One of mediasoup's five fingerprints suffices and is shorter. */
   offer(): TransportOffer {
     const { role, fingerprints } = this.#transport.dtlsParameters;
     return {
@@ -122,12 +122,15 @@ export class ClientTransport {
     };
   }
 
-  /** Whether it was told how to connect: to be told once more takes nothing. */
+  /** Whether the client's parameters have arrived; a repeat takes no call. */
   get isConnecting(): boolean {
     return this.#connecting !== undefined;
   }
 
-  /** Connects once; a repeat waits for the first, since mediasoup refuses a second. @throws PlenaryError `invalid_media_parameters` */
+  /**
+   * Connects once; a repeat waits for the first call, since mediasoup refuses a second. @throws PlenaryError
+   * `invalid_media_parameters`
+   */
   connect(dtlsParameters: DtlsParameters): Promise<void> {
     this.#connecting ??= callMediasoup(
       this.#metrics,
@@ -141,7 +144,7 @@ export class ClientTransport {
     return this.#connecting;
   }
 
-  /** Bytes of RTP so far. @throws PlenaryError `media_lost` */
+  /** Returns RTP bytes so far. @throws PlenaryError `media_lost` */
   async traffic(): Promise<MediaTraffic> {
     const [stats] = await callMediasoup(
       this.#metrics,
@@ -152,10 +155,10 @@ export class ClientTransport {
     return { sentBytes: stats?.rtpBytesSent ?? 0, receivedBytes: stats?.rtpBytesReceived ?? 0 };
   }
 
-  /** Bytes of media that were sent so far, and of what was sent again. @throws PlenaryError `media_lost` */
+  /** Returns RTP bytes sent for the first time and retransmitted bytes so far. @throws PlenaryError `media_lost` */
   async receiverBytes(): Promise<{
-    readonly media: number;
-    readonly again: number;
+    readonly sent: number;
+    readonly retransmitted: number;
   }> {
     const [stats] = await callMediasoup(
       this.#metrics,
@@ -164,10 +167,10 @@ export class ClientTransport {
       'media_lost',
     );
     const { rtpBytesSent = 0, rtxBytesSent = 0 } = stats ?? {};
-    return { media: rtpBytesSent, again: rtxBytesSent };
+    return { sent: rtpBytesSent, retransmitted: rtxBytesSent };
   }
 
-  /** Everything that came so far, in bytes, also what belongs to no producer. @throws PlenaryError `media_lost` */
+  /** Returns all bytes received so far, also those that belong to no producer. @throws PlenaryError `media_lost` */
   async receivedBytes(): Promise<number> {
     const [stats] = await callMediasoup(
       this.#metrics,
@@ -189,15 +192,15 @@ export class ClientTransport {
   }
 
   /**
-   * Creates the home producer of a track. The transport's incoming bitrate is bounded by a call of its own, which mediasoup
-   * offers no option for; it goes along with the first producer, so that a join does not pay for it.
+   * Creates the home producer of a track. The transport's incoming bitrate is bounded by a call of its own, for which
+   * mediasoup has no option; that call is made with the first producer, so that a join does not pay for it.
    * @throws PlenaryError `invalid_media_parameters`, `media_lost`
    */
   async produce(
     track: { readonly kind: MediaKind; readonly rtpParameters: RtpParameters; readonly paused: boolean },
     onClosed: (cause: 'closed' | 'transport_closed') => void,
   ): Promise<MediaProducer> {
-    this.#bounding ??= this.#bound();
+    this.#bounding ??= this.#setMaxIncomingBitrate();
     const bounding = this.#bounding;
     const producing = callMediasoup(
       this.#metrics,
@@ -218,7 +221,7 @@ export class ClientTransport {
       this.#videoProducerIds.delete(id);
       onClosed(cause);
     });
-    // What was asked for while the transport was closed by another path would otherwise never be closed.
+    // A producer that was being created while the transport closed would otherwise stay open.
     if (this.#transport.closed || bounded.status === 'rejected') {
       producer.close();
       throw bounded.status === 'rejected' ? bounded.reason : new PlenaryError('media_lost');
@@ -243,7 +246,7 @@ export class ClientTransport {
       'cannot_consume',
       'track_not_found',
     );
-    const endVideo = consumer.kind === 'video' ? this.#noteVideo(consumer) : () => undefined;
+    const endVideo = consumer.kind === 'video' ? this.#addVideoConsumer(consumer) : () => undefined;
     const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, {
       ...on,
       closed: (cause) => {
@@ -269,13 +272,13 @@ export class ClientTransport {
     this.#transport.close();
   }
 
-  /** The client is reached by another path: what was under way on the previous one is lost, in both directions. */
-  #askForPictures(): void {
-    for (const producerId of this.#videoProducerIds) this.#keyFrames.askForTrack(producerId);
-    for (const consumer of this.#videoConsumers) if (!consumer.paused) this.#keyFrames.askFor(consumer);
+  /** Requests key frames after a path change: packets in flight on the previous path are lost, in both directions. */
+  #requestKeyFrames(): void {
+    for (const producerId of this.#videoProducerIds) this.#keyFrames.requestForTrack(producerId);
+    for (const consumer of this.#videoConsumers) if (!consumer.paused) this.#keyFrames.requestFor(consumer);
   }
 
-  #noteVideo(consumer: types.Consumer): () => void {
+  #addVideoConsumer(consumer: types.Consumer): () => void {
     const forget = this.#keyFrames.add(consumer);
     this.#videoConsumers.add(consumer);
     return () => {
@@ -284,7 +287,7 @@ export class ClientTransport {
     };
   }
 
-  async #bound(): Promise<void> {
+  async #setMaxIncomingBitrate(): Promise<void> {
     try {
       await callMediasoup(
         this.#metrics,

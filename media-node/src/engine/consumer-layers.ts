@@ -5,7 +5,7 @@ import type { NodeMetrics } from '../metrics.ts';
 import { changeConsumer } from './calls.ts';
 import type { StartingConsumer } from './layer-start.ts';
 
-/** Which layers of a track a viewer gets. The worker chooses among those that the viewer prefers at best. */
+/** Sets the layers of a track that a viewer prefers at best; the worker chooses among those. */
 export class ConsumerLayers implements StartingConsumer {
   readonly #consumer: types.Consumer;
   readonly #metrics: NodeMetrics;
@@ -16,7 +16,7 @@ export class ConsumerLayers implements StartingConsumer {
     this.#metrics = metrics;
   }
 
-  /** Whether there are several that the worker chooses among. */
+  /** Whether the track has several layers for the worker to choose from. */
   get areChosen(): boolean {
     return this.#consumer.type === 'simulcast';
   }
@@ -31,21 +31,22 @@ export class ConsumerLayers implements StartingConsumer {
   /** @throws PlenaryError `media_lost`, `invalid_media_parameters` */
   async prefer(layers: PreferredLayers): Promise<void> {
     this.#preferred = layers;
-    await this.#tell(layers);
+    await this.#setPreferredLayers(layers);
   }
 
   /**
-   * Prefers another temporal layer, and back: the worker chooses at once when something changes. Another spatial layer
-   * would cost a key frame; a track without temporal layers has its base layer from the first packet on.
+   * Prefers another temporal layer and then the previous one again, because the worker chooses at once when something
+   * changes. Another spatial layer would cost a key frame; a track without temporal layers has its base layer from
+   * the first packet on.
    */
   async chooseAgain(): Promise<void> {
     const layers = this.#preferred;
     const other = { ...layers, temporalLayer: layers.temporalLayer === 0 ? 1 : 0 };
-    // Neither waits for the other, so that nothing else comes between them.
-    await Promise.all([this.#tell(other), this.#tell(layers)]);
+    // Both calls are sent without waiting, so that no other call comes between them.
+    await Promise.all([this.#setPreferredLayers(other), this.#setPreferredLayers(layers)]);
   }
 
-  async #tell(layers: PreferredLayers): Promise<void> {
+  async #setPreferredLayers(layers: PreferredLayers): Promise<void> {
     await changeConsumer(
       this.#metrics,
       'consumer.setPreferredLayers',

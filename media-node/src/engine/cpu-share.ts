@@ -1,20 +1,20 @@
-/** Over how long a share is averaged, in milliseconds: what is busy for a moment only is not full. */
+/** How long the share is averaged over, in milliseconds, so that a short peak does not count as full load. */
 const AVERAGED_OVER_MS = 3_000;
 
-/** How much of one core something uses, averaged with a weight that falls with age. */
+/** The share of one core that a process uses, averaged with a weight that falls with age. */
 export class CpuShare {
   #share = 0;
   #last: { readonly cpuMs: number; readonly atMs: number } | undefined;
 
-  /** 0 to 1, or more when it has several threads; 0 until it was measured twice. */
+  /** 0 to 1, or more when the process has several threads; 0 until the second measurement. */
   get share(): number {
     return this.#share;
   }
 
   /**
-   * The first measurement only begins, so that what a start costs is not taken for load.
-   * @param cpuMs - CPU time that it has used since it began
-   * @param atMs - of a clock that never jumps
+   * Adds a measurement. The first one only sets the start, so that the cost of starting does not count as load.
+   * @param cpuMs - CPU time that the process has used since its start
+   * @param atMs - from a monotonic clock
    */
   measure(cpuMs: number, atMs: number): void {
     const last = this.#last;

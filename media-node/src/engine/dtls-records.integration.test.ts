@@ -16,7 +16,7 @@ import { onLoopback } from '../testing/loopback.ts';
 import { bindingRequest } from '../testing/stun.ts';
 import { testConfig } from '../testing/test-node.ts';
 
-/** What a packet counts as at least (`bounds.mjs` of the setup). */
+/** The minimum that one packet counts as (`bounds.mjs` of the setup). */
 const COUNTED_BYTES = 400;
 
 let worker: types.Worker;
@@ -37,7 +37,10 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A client by `openssl` whose packets go to a transport from where ICE has chosen. @returns writes into its DTLS */
+/**
+ * A DTLS client by `openssl`, whose packets reach a transport from the source that ICE chose. @returns a function
+ * that writes into its DTLS
+ */
 async function connectedByDtls(transport: types.WebRtcTransport): Promise<(text: string) => void> {
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=client'];
@@ -75,7 +78,7 @@ async function connectedByDtls(transport: types.WebRtcTransport): Promise<(text:
   return (text) => client?.stdin?.write(text);
 }
 
-test('[MS31] what a client sends in DTLS records counts as sent by it', async () => {
+test('[MS31] bytes that a client sends in DTLS records count as sent by it', async () => {
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
   const transport = await router.createWebRtcTransport({
     listenInfos: [await onLoopback('udp')],

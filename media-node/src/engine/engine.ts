@@ -6,8 +6,9 @@ import type { RoomRouter as OnMediasoupRouter } from './room-router.ts';
 import type { TrackVolume } from './speaker-observer.ts';
 
 /**
- * The engine as the rest of the node sees it: workers, routers and what lives on them. The classes of this folder are
- * its version on mediasoup; rooms, pipes and gateways need no more than this, so that they run on any other one too.
+ * The engine as the rest of the node sees it: workers, routers and their transports, producers and consumers. The
+ * classes of this folder implement it with mediasoup; rooms, pipes and gateways use only these types, so that they
+ * run on any other implementation too.
  */
 export type MediaConsumer = Omit<OnMediasoupConsumer, 'layers'>;
 export type MediaProducer = Pick<OnMediasoupProducer, keyof OnMediasoupProducer>;

@@ -1,6 +1,6 @@
 /**
- * Writes `cluster/src/protocol/router-capabilities.generated.ts`: what mediasoup makes of the cluster's codecs. Run by
- * `npm run generate`; with `--check` it only compares, for `npm run check`.
+ * Writes `cluster/src/protocol/router-capabilities.generated.ts`, mediasoup's router capabilities for the cluster's
+ * codecs. Run by `npm run generate`; with `--check` it only compares, for `npm run check`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

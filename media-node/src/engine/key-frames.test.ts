@@ -33,37 +33,37 @@ const ofLayer = (spatialLayer: number, paused = false): ScriptedConsumer =>
 const asked = (...consumers: readonly ScriptedConsumer[]): number[] => consumers.map((each) => each.asked);
 
 describe('KeyFrames', () => {
-  test('[NW5] asks once for each layer that somebody gets, and for nothing that nobody does', () => {
+  test('[NW5] requests one key frame per layer that a viewer receives, and none for other layers', () => {
     const keyFrames = new KeyFrames(createMetrics(false));
     const [low, alsoLow, high, paused] = [ofLayer(0), ofLayer(0), ofLayer(2), ofLayer(1, true)];
     const other = new ScriptedConsumer({ producerId: 'other' });
     for (const each of [low, alsoLow, high, paused, other]) keyFrames.add(each);
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(low, alsoLow).sort()).toEqual([0, 1]);
     expect(asked(high, paused, other)).toEqual([1, 0, 0]);
   });
 
-  test('[NW5] asks by the pipe alone where there is one', () => {
+  test('[NW5] requests only through the pipe if there is one', () => {
     const keyFrames = new KeyFrames(createMetrics(false));
     const [viewer, pipe] = [ofLayer(0), new ScriptedConsumer({ type: 'pipe' })];
     keyFrames.add(viewer);
     const forget = keyFrames.add(pipe);
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(viewer, pipe)).toEqual([0, 1]);
     forget();
-    keyFrames.askForTrack('track');
+    keyFrames.requestForTrack('track');
     expect(asked(viewer, pipe)).toEqual([1, 1]);
   });
 
-  test('[MS34] counts what failed, unless its consumer ended meanwhile', async () => {
+  test('[MS34] counts failed requests, unless their consumer ended meanwhile', async () => {
     const metrics = createMetrics(false);
     const keyFrames = new KeyFrames(metrics);
     const [failing, gone] = [ofLayer(0), ofLayer(0)];
     failing.failsWith = new Error('no worker');
-    // What a worker answers that does not know the consumer any more.
+    // The error of a worker that does not know the consumer any more.
     gone.failsWith = Object.assign(new Error('Consumer not found'), { name: 'NotFoundError' });
-    keyFrames.askFor(gone);
-    keyFrames.askFor(failing);
+    keyFrames.requestFor(gone);
+    keyFrames.requestFor(failing);
     await new Promise(setImmediate);
     expect(await metricBy(metrics, 'plenary_errors_total', 'where')).toEqual({ 'consumer.keyFrame': 1 });
   });

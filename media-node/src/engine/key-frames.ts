@@ -3,15 +3,16 @@ import type { NodeMetrics } from '../metrics.ts';
 import { entry, toPlenaryError } from '@plenary/cluster';
 import { changeConsumer } from './calls.ts';
 
-/** What of a consumer matters here. */
+/** The part of a consumer that is used here. */
 export type VideoConsumer = Pick<
   types.Consumer,
   'kind' | 'producerId' | 'type' | 'currentLayers' | 'paused' | 'requestKeyFrame'
 >;
 
 /**
- * Asks for key frames after a client's path was lost for a while. What was lost is not sent again by then, so that nothing
- * decodes until somebody asks, and browsers do so only after three seconds without a picture.
+ * Requests key frames after a client's path was lost for a while. The packets lost then are not retransmitted any
+ * more, so nothing decodes until a key frame comes, and browsers request one only after three seconds without a
+ * picture.
  */
 export class KeyFrames {
   readonly #byProducer = new Map<string, Set<VideoConsumer>>();
@@ -21,7 +22,10 @@ export class KeyFrames {
     this.#metrics = metrics;
   }
 
-  /** A consumer of the router, of a viewer or of a pipe; sound has no key frames. Returns the function that forgets it. */
+  /**
+   * Adds a consumer of the router, of a viewer or of a pipe; audio has no key frames. Returns the function that
+   * removes it.
+   */
   add(consumer: VideoConsumer): () => void {
     const { kind, producerId } = consumer;
     if (kind === 'audio') return () => undefined;
@@ -34,16 +38,19 @@ export class KeyFrames {
     };
   }
 
-  /** Asks the publisher, for every layer that somebody gets, once each: a pipe carries all of them. */
-  askForTrack(producerId: string): void {
+  /**
+   * Requests a key frame from the publisher for every layer that somebody receives, once each: a pipe carries all
+   * layers.
+   */
+  requestForTrack(producerId: string): void {
     const consumers = [...(this.#byProducer.get(producerId) ?? [])].filter(({ paused }) => !paused);
     const pipe = consumers.find(({ type }) => type === 'pipe');
     const perLayer = new Map(consumers.map((each) => [each.currentLayers?.spatialLayer, each]));
-    for (const consumer of pipe === undefined ? perLayer.values() : [pipe]) this.askFor(consumer);
+    for (const consumer of pipe === undefined ? perLayer.values() : [pipe]) this.requestFor(consumer);
   }
 
-  /** Asks for what one consumer gets. */
-  askFor(consumer: VideoConsumer): void {
+  /** Requests a key frame for the layer that one consumer receives. */
+  requestFor(consumer: VideoConsumer): void {
     changeConsumer(this.#metrics, 'consumer.requestKeyFrame', () => consumer.requestKeyFrame()).catch(
       entry('background', (error: unknown) => {
         this.#metrics.errors.inc({ where: 'consumer.keyFrame', code: toPlenaryError(error).code });

@@ -1,8 +1,8 @@
 import { PlenaryError } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LayerStart, LOOK_AGAIN_MS, LOOK_EVERY_MS } from './layer-start.ts';
+import { LayerStart, CHOOSE_AGAIN_MS, MIN_INTERVAL_MS } from './layer-start.ts';
 
-const ALL_LOOKS_MS = Math.max(...LOOK_AGAIN_MS) + LOOK_EVERY_MS;
+const ALL_LOOKS_MS = Math.max(...CHOOSE_AGAIN_MS) + MIN_INTERVAL_MS;
 
 function starting(count = 1) {
   const consumers = Array.from({ length: count }, () => ({
@@ -23,17 +23,17 @@ afterEach(() => {
 });
 
 describe('[DM5] the consumers of a transport that begin', () => {
-  test('have their layers chosen again at each look, by one call for all of them', () => {
+  test('have their layers chosen again at each interval, by one call for all of them', () => {
     const { start, calls } = starting(2);
     start.begin();
-    vi.advanceTimersByTime((LOOK_AGAIN_MS[0] ?? 0) - 1);
+    vi.advanceTimersByTime((CHOOSE_AGAIN_MS[0] ?? 0) - 1);
     expect(calls()).toEqual([0, 0]);
     vi.advanceTimersByTime(ALL_LOOKS_MS);
-    expect(calls()).toEqual([LOOK_AGAIN_MS.length, 0]);
+    expect(calls()).toEqual([CHOOSE_AGAIN_MS.length, 0]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('cost no call once every frame comes, and one that lacks some is found among those', () => {
+  test('cost no call once every frame is sent, and a consumer that lacks some is found among them', () => {
     const { consumers, start, calls } = starting(2);
     for (const consumer of consumers) consumer.isStarved = false;
     start.begin();
@@ -42,14 +42,14 @@ describe('[DM5] the consumers of a transport that begin', () => {
     Object.assign(consumers[1] ?? {}, { isStarved: true });
     start.begin();
     vi.advanceTimersByTime(ALL_LOOKS_MS);
-    expect(calls()).toEqual([0, LOOK_AGAIN_MS.length]);
+    expect(calls()).toEqual([0, CHOOSE_AGAIN_MS.length]);
   });
 
-  test('share their looks when they begin at the same time, and leave none behind', () => {
+  test('share their timers when they begin at the same time, and leave none running', () => {
     const { start, calls } = starting();
     start.begin();
     start.begin();
-    expect(vi.getTimerCount()).toBe(LOOK_AGAIN_MS.length);
+    expect(vi.getTimerCount()).toBe(CHOOSE_AGAIN_MS.length);
     start.stop();
     vi.advanceTimersByTime(ALL_LOOKS_MS);
     expect(calls()).toEqual([0]);

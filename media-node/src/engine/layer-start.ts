@@ -1,57 +1,62 @@
 import { entry, after } from '@plenary/cluster';
 /**
- * When the worker is to look at the layers again, in milliseconds after a consumer began. Of four frames one is of the base
- * layer, so that at 30 frames a second it has come by the second time, and at 10 by the last.
+ * When the worker is asked to choose layers again, in milliseconds after a consumer began. One of four frames belongs
+ * to the base layer, so at 30 frames per second it has arrived by the second time, and at 10 by the last.
  */
-export const LOOK_AGAIN_MS: readonly number[] = [100, 200, 450];
-/** Looks that are due within so many milliseconds are one: a join begins many consumers one after the other. */
-export const LOOK_EVERY_MS = 50;
+export const CHOOSE_AGAIN_MS: readonly number[] = [100, 200, 450];
+/**
+ * Requests that are due within this many milliseconds are combined: a join begins many consumers one after the other.
+ */
+export const MIN_INTERVAL_MS = 50;
 
-/** A consumer of several layers, as far as its start needs it. */
+/** The part of a consumer with several layers that its start uses. */
 export interface StartingConsumer {
-  /** Whether it could send more than it does: its track comes, nobody paused it, and some frames of it are left out. */
+  /**
+   * Whether it could send more than it does: packets of its track arrive, nobody paused it, and some of its frames
+   * are left out.
+   */
   readonly isStarved: boolean;
-  /** Has the worker choose the layers of all consumers of the transport again, at once. @throws PlenaryError */
+  /** Makes the worker choose the layers of all consumers of the transport again, at once. @throws PlenaryError */
   chooseAgain(): Promise<void>;
 }
 
 /**
- * Gets the consumers of a transport to their pictures soon after they began. The worker chooses layers by what each of them
- * brought in the last seconds. A track that comes out of a pipe is a few packets old when it is first looked at: if the base
- * layer is not among them yet, nothing is sent, and if the others are not, a quarter of the frames. By itself the worker
- * looks again a second later, and the key frames meanwhile pass by (SPEC DM5).
+ * Brings the consumers of a transport to their full picture soon after they began. The worker chooses layers by the
+ * packets of the last seconds. A track from a pipe is a few packets old at its first choice: without a base layer
+ * among them nothing is sent, and without the other layers only a quarter of the frames. The worker itself chooses
+ * again only a second later, and the key frames meanwhile are missed (SPEC DM5).
  */
 export class LayerStart {
   readonly #consumers: () => readonly StartingConsumer[];
   readonly #onFault: (error: unknown) => void;
-  readonly #looks = new Map<number, NodeJS.Timeout>();
+  readonly #timers = new Map<number, NodeJS.Timeout>();
 
   /**
-   * @param consumers - those of the transport
-   * @param onFault - told of a call that failed; it is not made again
+   * @param consumers - the consumers of the transport
+   * @param onFault - receives a failed call; it is not repeated
    */
   constructor(consumers: () => readonly StartingConsumer[], onFault: (error: unknown) => void) {
     this.#consumers = consumers;
     this.#onFault = onFault;
   }
 
-  /** A consumer begins now: it was made, or resumed, or its transport connected. */
+  /** A consumer begins now: it was created or resumed, or its transport connected. */
   begin(): void {
     const nowMs = performance.now();
-    for (const delayMs of LOOK_AGAIN_MS) {
-      const slot = Math.ceil((nowMs + delayMs) / LOOK_EVERY_MS);
-      if (this.#looks.has(slot)) continue;
-      const timer = after(slot * LOOK_EVERY_MS - nowMs, () => {
-        this.#looks.delete(slot);
+    for (const delayMs of CHOOSE_AGAIN_MS) {
+      const slot = Math.ceil((nowMs + delayMs) / MIN_INTERVAL_MS);
+      if (this.#timers.has(slot)) continue;
+      const timer = after(slot * MIN_INTERVAL_MS - nowMs, () => {
+        this.#timers.delete(slot);
         this.#check();
       });
-      this.#looks.set(slot, timer);
+      this.#timers.set(slot, timer);
     }
   }
 
   stop(): void {
-    for (const timer of this.#looks.values()) clearTimeout(timer);
-    this.#looks.clear();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #check(): void {

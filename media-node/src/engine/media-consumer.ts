@@ -12,11 +12,11 @@ export interface ConsumerEvents {
   readonly closed: (cause: 'closed' | 'producer_closed') => void;
   /** The publisher paused or resumed. */
   readonly producerPaused?: (paused: boolean) => void;
-  /** From now on some of its layers may be sent: it was made so, or resumed, by its viewer or the publisher. */
+  /** Some of its layers may be sent from now on: it was created, or resumed by its viewer or the publisher. */
   readonly begins?: () => void;
 }
 
-/** A consumer: of a peer, or the one that sends a track into a pipe. Once it has ended, changes do nothing. */
+/** A consumer of a peer, or one that sends a track into a pipe. Changes do nothing after its end. */
 export class MediaConsumer {
   readonly id: ConsumerId;
   readonly kind: MediaKind;
@@ -86,7 +86,7 @@ export class MediaConsumer {
   }
 
   /**
-   * Pauses or resumes; the state it has already costs no call. On resume the worker asks for the key frame by itself.
+   * Pauses or resumes; the current state costs no call. On resume the worker itself requests the key frame.
    * @throws PlenaryError `media_lost`
    */
   async setPaused(paused: boolean): Promise<void> {

@@ -5,16 +5,16 @@ import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import { PauseSwitch } from './pause-switch.ts';
 
-/** A producer: either a track's home (`home`), or its copy on another router, fed by a pipe (`piped`). */
+/** A producer: either at a track's home (`home`), or its copy on another router, fed by a pipe (`piped`). */
 export class MediaProducer {
-  /** Of a home producer the track's id. */
+  /** The track's id for a home producer. */
   readonly id: string;
   readonly kind: MediaKind;
   readonly #producer: types.Producer;
   readonly #metrics: NodeMetrics;
   readonly #pause: PauseSwitch;
 
-  /** @param onClosed - called once, whatever the cause; absent causes are closings by the caller itself too */
+  /** @param onClosed - called once, whatever the cause; `closed` includes a close by the caller */
   constructor(
     producer: types.Producer,
     use: 'home' | 'piped',
@@ -60,7 +60,7 @@ export class MediaProducer {
     return this.#producer.paused;
   }
 
-  /** Pauses or resumes; the state it has already costs no call. @throws PlenaryError `media_lost`, `track_not_found` */
+  /** Pauses or resumes; the current state costs no call. @throws PlenaryError `media_lost`, `track_not_found` */
   setPaused(paused: boolean): Promise<void> {
     return this.#pause.set(paused);
   }

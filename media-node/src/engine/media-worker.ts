@@ -16,12 +16,15 @@ import { boundIps, ownAddresses, udpSockets } from './listen-plan.ts';
 import { RoomRouter, listenOn } from './room-router.ts';
 import type { MediaAddresses } from '../media-address.ts';
 
-/** A worker that has not ended so long after it was told to is killed, in milliseconds: one that hangs is not told. */
-const END_WITHIN_MS = 1_000;
-/** How long a worker that is to end may take to answer what it was asked before, in milliseconds. */
-const ANSWERS_WITHIN_MS = 500;
+/**
+ * A worker that has not ended this long after it was asked to is killed, in milliseconds: a hanging worker does not
+ * read the request.
+ */
+const END_DEADLINE_MS = 1_000;
+/** How long a worker may take to answer pending requests before it is ended, in milliseconds. */
+const ANSWERS_DEADLINE_MS = 500;
 
-/** What clients are told is not among it: see {@link offeredCandidates}. */
+/** Returns the sockets of a worker. {@link offeredCandidates} chooses the addresses that are announced to clients. */
 function listenInfosOf(addresses: MediaAddresses, own: readonly string[]): types.TransportListenInfo[] {
   const udp = addresses.flatMap((address) =>
     udpSockets(address, own).map(({ ip, isShared }): types.TransportListenInfo => {
@@ -29,7 +32,7 @@ function listenInfosOf(addresses: MediaAddresses, own: readonly string[]): types
       return { protocol: 'udp', ...bound, flags: { ...flags, udpReusePort: isShared } };
     }),
   );
-  // A connection is answered from the address that it was opened to, whatever the socket is bound to.
+  // A TCP connection is answered from the address that it was opened to, whatever address the socket is bound on.
   const tcp = addresses.flatMap((address) =>
     boundIps(address, own).map((ip): types.TransportListenInfo => ({
       protocol: 'tcp',
@@ -61,7 +64,7 @@ export class MediaWorker {
 
   /**
    * Starts a worker and binds its port.
-   * @param onDied - called once when the process dies without being asked to
+   * @param onDied - called once when the process dies unexpectedly
    * @throws PlenaryError `internal` when the process does not start or its port is taken
    */
   static async start(
@@ -114,7 +117,7 @@ export class MediaWorker {
     return this.#worker.pid;
   }
 
-  /** CPU over one core, of late. */
+  /** CPU share of one core, averaged over the last seconds. */
   get cpu(): number {
     return this.#cpu.share;
   }
@@ -143,28 +146,28 @@ export class MediaWorker {
     this.#context.metrics.workerCpu.set({ worker: String(this.index) }, this.#cpu.share);
   }
 
-  /** Ends the process as it is, also one that hangs or is stopped; that it died follows. */
+  /** Kills the process, even if it hangs or is stopped; `onDied` is called after that. */
   kill(): void {
     if (this.#worker.subprocessClosed) return;
     try {
       process.kill(this.#worker.pid, 'SIGKILL');
     } catch (fault) {
-      // It has just ended by itself, and that follows as well.
+      // The process has just ended; `onDied` is called for that too.
       if (!(fault instanceof Error && 'code' in fault && fault.code === 'ESRCH')) throw fault;
     }
   }
 
   /**
-   * Ends the process; settles when it is gone. A worker that lives answers first what it was asked before: one that is still
-   * writing when its channel closes complains of a broken pipe, which would look like a fault.
+   * Ends the process; resolves when it has exited. A live worker first answers pending requests: one that still
+   * writes when its channel closes reports a broken pipe, which would look like a fault.
    */
   async close(): Promise<void> {
-    if (!this.#worker.closed) await atMost(systemTimers, ANSWERS_WITHIN_MS, this.#answered());
+    if (!this.#worker.closed) await atMost(systemTimers, ANSWERS_DEADLINE_MS, this.#pendingAnswered());
     await this.#end();
   }
 
-  /** Settles when the worker has answered everything that it was asked so far, or has died. Never rejects. */
-  async #answered(): Promise<void> {
+  /** Resolves when the worker has answered all pending requests, or has died. Never rejects. */
+  async #pendingAnswered(): Promise<void> {
     await this.measureCpu().catch((thrown: unknown) => {
       const { code } = toPlenaryError(thrown);
       if (code !== 'media_lost') this.#context.metrics.errors.inc({ where: 'worker.close', code });
@@ -177,7 +180,7 @@ export class MediaWorker {
         resolve();
         return;
       }
-      const overdue = after(END_WITHIN_MS, () => {
+      const overdue = after(END_DEADLINE_MS, () => {
         this.kill();
       });
       this.#worker.once(
@@ -195,8 +198,8 @@ export class MediaWorker {
 }
 
 /**
- * mediasoup closes each worker on SIGTERM and SIGINT by itself. Here the node decides: its peers are told first, so the
- * listeners that starting a worker adds are taken off again.
+ * Removes the signal listeners that mediasoup adds with each worker, which would close the worker on SIGTERM and
+ * SIGINT. The node decides when workers close, because it notifies its peers first.
  */
 function withoutSignalListeners<Result>(start: () => Result): Result {
   const signals = ['SIGINT', 'SIGTERM'] as const;

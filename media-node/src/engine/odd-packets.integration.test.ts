@@ -25,7 +25,7 @@ const PUBLISHED = [
 ] as const;
 const H264 = { 'packetization-mode': 1, 'level-asymmetry-allowed': 1, 'profile-level-id': '42e01f' };
 
-/** Of a video extension. */
+/** The id of a video extension. */
 const idOf = (uri: string): number =>
   (ROUTER_RTP_CAPABILITIES.headerExtensions ?? []).find(
     (known) => known.kind === 'video' && known.uri === uri,
@@ -45,7 +45,7 @@ beforeEach(async () => {
 });
 afterEach(() => worker.close());
 
-/** A sender of all codecs with every header extension, and a viewer of everything. */
+/** A sender of all codecs with every header extension, and a viewer of all tracks. */
 async function meeting() {
   const socket = createSocket('udp4');
   socket.bind(0, '127.0.0.1');
@@ -100,7 +100,7 @@ async function meeting() {
     ),
     send: (packet: Buffer): void => socket.send(packet, sending.tuple.localPort, '127.0.0.1'),
     answer: (packet: Buffer): void => socket.send(packet, receiving.tuple.localPort, '127.0.0.1'),
-    /** Everything that was sent so far has been dealt with, or the worker has died of it. */
+    /** Waits until everything sent so far was processed, or the worker died of it. */
     settled: async (): Promise<void> => {
       const packets = async (): Promise<number> => (await witness.getStats())[0]?.packetCount ?? 0;
       const before = death === undefined ? await packets() : 0;
@@ -179,7 +179,7 @@ test('[WK11] a packet with the rid of an encoding and another SSRC than it has e
   expect(death).toBeUndefined();
 });
 
-test('[WK13] what a worker tells of viewers does not grow with the packets of who they see', async () => {
+test('[WK13] a worker’s notifications about viewers do not grow with their publishers’ packets', async () => {
   const { sending, receiving, send, settled, close } = await meeting();
   const orientation = idOf('urn:3gpp:video-orientation');
   const producer = await sending.produce({
@@ -206,7 +206,7 @@ test('[WK13] what a worker tells of viewers does not grow with the packets of wh
   consumer.on('score', note);
   producer.on('score', note);
   producer.on('videoorientationchange', note);
-  // Key frames (RFC 7741, 4.2), in turn of the third temporal layer and of none.
+  // Key frames (RFC 7741, 4.2), alternating between the third temporal layer and none.
   const payloads = [Buffer.from([0x90, 0x20, 0xa0, 0, 0, 0]), Buffer.from([0x10, 0, 0, 0])];
   for (let sequence = 1; sequence <= 2_000; sequence += 1) {
     const payload = payloads[sequence % 2] ?? Buffer.alloc(0);
@@ -224,7 +224,7 @@ test('[WK13] what a worker tells of viewers does not grow with the packets of wh
   close();
   expect(death).toBeUndefined();
   expect(told).toBeGreaterThan(0);
-  // Some in each second, however long that takes here.
+  // Some per second, however long the test takes.
   expect(told).toBeLessThan(Math.max(200, (performance.now() - beganMs) / 100));
 });
 
@@ -243,7 +243,7 @@ function longReport(mediaSsrc: number, number: number): Buffer {
   return packet;
 }
 
-test('[WK22] reports of packets that nobody sent are not looked through', async () => {
+test('[WK22] reports about packets that were never sent are not searched', async () => {
   const { answer, asked, settled, close } = await meeting();
   const cpuMs = async (): Promise<number> => (await worker.getResourceUsage()).ru_utime;
   await settled();
@@ -255,7 +255,7 @@ test('[WK22] reports of packets that nobody sent are not looked through', async 
   await settled();
   const taken = (await cpuMs()) - before;
   close();
-  // They took two seconds and more.
+  // Without the bound they took two seconds and more.
   expect(taken).toBeLessThan(1_000);
 });
 
@@ -284,7 +284,7 @@ function ssrcBytes(ssrc: number): Buffer {
   return bytes;
 }
 
-test('[WK17] a publisher is asked for key frames at intervals, however many viewers ask, and however', async () => {
+test('[WK17] a publisher gets key frame requests at intervals, however many viewers request them, in whatever form', async () => {
   const { socket, sending, receiving, send, answer, settled, close } = await meeting();
   const ssrc = 0x5a5a5a5a;
   const producer = await sending.produce({
@@ -338,7 +338,7 @@ test('[WK17] a publisher is asked for key frames at intervals, however many view
   expect(asked - before).toBeLessThanOrEqual(most);
 });
 
-/** A receiver report (RFC 3550, 6.4.2) of somebody who lost everything of a stream. */
+/** A receiver report (RFC 3550, 6.4.2) that reports every packet of a stream as lost. */
 function lostEverything(ssrc: number): Buffer {
   const packet = Buffer.alloc(32);
   packet.writeUInt16BE(0x81c9, 0);
@@ -361,7 +361,7 @@ function lossesIn(compound: Buffer, ssrc: number): number[] {
   return losses;
 }
 
-test('[WK14] what a viewer says that it lost of a voice counts as a tenth for its speaker', async () => {
+test('[WK14] audio losses that a viewer reports count as a tenth for the speaker', async () => {
   const { socket, sending, receiving, send, answer, close } = await meeting();
   const producer = await sending.produce({
     kind: 'audio',

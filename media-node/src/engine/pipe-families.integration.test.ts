@@ -26,7 +26,7 @@ const addressOf = (listenIp: string, announced = listenIp): MediaAddress => ({
   announced,
 });
 
-/** A router on a worker of its own, as of another node. */
+/** A router on its own worker, as on another node. */
 async function startRouter(addresses: MediaAddresses): Promise<RoomRouter> {
   const { portSlice, workerBin } = testConfig();
   const ports = planPorts(portSlice, 1);
@@ -128,7 +128,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     await waitFor('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
   });
 
-  test('[PS10] the home side of a pipe opens in the family that the other side asks from', async () => {
+  test('[PS10] the home side of a pipe opens in the address family of the asking side', async () => {
     const router = await startRouter([FOUR, SIX]);
     const homes = new PipeHomes(
       MEDIA_NODE_ID.parse('own'),

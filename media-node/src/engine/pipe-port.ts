@@ -18,7 +18,7 @@ export class PipePort {
   readonly #address: string;
   readonly #keyFrames: KeyFrames;
 
-  /** @param address - as the other end reaches this one */
+  /** @param address - the address that the other end uses for this one */
   constructor(
     transport: types.PipeTransport,
     address: string,
@@ -44,7 +44,7 @@ export class PipePort {
     return this.#transport.closed;
   }
 
-  /** What the other end connects to. */
+  /** The address and keys that the other end connects to. */
   get end(): PipeEnd {
     const { srtpParameters, tuple } = this.#transport;
     return {
@@ -56,7 +56,7 @@ export class PipePort {
 
   /** @throws PlenaryError `invalid_media_parameters` when the address cannot be resolved or mediasoup refuses it */
   async connect(end: PipeEnd): Promise<void> {
-    // mediasoup connects to addresses only, while a node may announce a host name, which stands for IPv4.
+    // mediasoup connects only to IP addresses; an announced host name stands for IPv4.
     const ip = isIP(end.address) === 0 ? await resolve(end.address) : end.address;
     const { port, srtpParameters } = end;
     await callMediasoup(
@@ -92,7 +92,10 @@ export class PipePort {
     return wrapped;
   }
 
-  /** Receives a track out of the pipe, as a producer of the given id. @throws PlenaryError `media_lost`, `invalid_media_parameters` */
+  /**
+   * Receives a track from the pipe, as a producer of the given id. @throws PlenaryError `media_lost`,
+   * `invalid_media_parameters`
+   */
   async produce(
     track: {
       readonly producerId: string;
@@ -126,7 +129,7 @@ export class PipePort {
     return wrapped;
   }
 
-  /** RTP bytes so far: what went into the pipe, and what came out of it. */
+  /** Returns RTP bytes so far: sent into the pipe, and received from it. */
   async traffic(): Promise<{ readonly sentBytes: number; readonly receivedBytes: number }> {
     const [stats] = await callMediasoup(
       this.#metrics,

@@ -7,26 +7,26 @@ import { findPortHolder } from './port-holder.ts';
 import type { PortProtocol } from './port-holder.ts';
 import { ephemeralFault } from './port-plan.ts';
 
-/** Sockets that the bind test holds open at once. */
+/** Maximum number of sockets that the bind test holds open at once. */
 const BATCH = 64;
 
-/** Says which of these ports the system may give to others, and what to do; reads the system's settings. */
+/** Names the ports that the system may give to other programs, and the remedy; reads the system's settings. */
 export function readEphemeralFault(ports: PortSlice): string | undefined {
   const ephemeral = readSystem('/proc/sys/net/ipv4/ip_local_port_range');
   const reserved = readSystem('/proc/sys/net/ipv4/ip_local_reserved_ports') ?? '';
   return ephemeral === undefined ? undefined : ephemeralFault(ports, ephemeral, reserved);
 }
 
-/** Why a port cannot be bound. */
+/** The reason why a port cannot be bound. */
 export interface PortFault {
-  /** Whether something else has it, so that other ports may do. */
+  /** Whether another process has it, so that other ports may be free. */
   readonly taken: boolean;
-  /** One sentence that names the port and, where that can be read, the process that has it. */
+  /** One sentence that names the port and, if it can be read, the process that has it. */
   readonly message: string;
 }
 
 /**
- * Binds every port of a slice for a moment: UDP on all, TCP on those of WebRTC.
+ * Binds every port of a slice for a moment: UDP on all, TCP on the WebRTC ports.
  * @returns the first fault in the order of ports
  */
 export async function findPortFault(
@@ -52,7 +52,7 @@ export async function findPortFault(
 const firstFault = (faults: readonly (PortFault | undefined)[]): PortFault | undefined =>
   faults.find((fault) => fault !== undefined);
 
-/** `undefined` where the system has no such file, as outside Linux, or hides it. */
+/** Returns `undefined` when the system has no such file, as outside Linux, or hides it. */
 function readSystem(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -83,8 +83,8 @@ function faultOf(
 }
 
 /**
- * Of the two ways the sysctl comes first: the worker, which binds the ports for good, is a process of its own, and a capability
- * of Node's file would not reach it.
+ * The sysctl is named first: the worker, which binds the ports, is a process of its own that a capability of Node's
+ * file would not reach.
  */
 const notAllowed = (port: number): string =>
   `may not be bound by this user: allow it with sysctl -w net.ipv4.ip_unprivileged_port_start=${port} (of the network ` +

@@ -25,7 +25,7 @@ async function holdUdp(ip: string, ipv6Only = false): Promise<number> {
 const pidOf = (port: number, ip: string): number | undefined => findPortHolder('udp', port, ip)?.pid;
 
 describe('who holds a port', () => {
-  test('[PO3] is told with its command, and only where its address stands in the way', async () => {
+  test('[PO3] is found with its command, if its address blocks the port', async () => {
     const port = await holdUdp('127.0.0.2');
     expect(findPortHolder('udp', port, '127.0.0.2')?.command).toContain('node');
     expect(pidOf(port, '0.0.0.0')).toBe(process.pid);
@@ -35,7 +35,7 @@ describe('who holds a port', () => {
     expect(findPortHolder('tcp', port, '127.0.0.2')).toBeUndefined();
   });
 
-  test('[PO3] on every interface it stands in the way of each, IPv6 of IPv4 too', async () => {
+  test('[PO3] on every interface it blocks each address, and IPv6 also blocks IPv4', async () => {
     const [four, six] = [await holdUdp('0.0.0.0'), await holdUdp('::')];
     expect(pidOf(four, '127.0.0.1')).toBe(process.pid);
     expect(pidOf(four, '::1')).toBeUndefined();
@@ -49,7 +49,7 @@ describe('who holds a port', () => {
     expect(pidOf(port, '127.0.0.1')).toBeUndefined();
   });
 
-  test('[PO3] of TCP only what listens', async () => {
+  test('[PO3] for TCP, only listening sockets count', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.2', resolve);

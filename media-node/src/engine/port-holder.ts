@@ -6,13 +6,13 @@ export type PortProtocol = 'udp' | 'tcp';
 /** A process that holds a port. */
 export interface PortHolder {
   readonly pid: number;
-  /** Its command line, shortened; empty where it has just ended. */
+  /** Its command line, shortened; empty when it has just ended. */
   readonly command: string;
 }
 
 /**
- * Finds who holds a port so that it cannot be bound to an address: from /proc, so on Linux only, and only processes that
- * this one may look into. `undefined` where that cannot be told.
+ * Finds the process that keeps a port from being bound on an address. Reads /proc, so works on Linux only, and only
+ * for processes that this one may inspect. Returns `undefined` when the process cannot be found.
  * @param ip - the address that could not be bound
  */
 export function findPortHolder(protocol: PortProtocol, port: number, ip: string): PortHolder | undefined {
@@ -30,7 +30,7 @@ export function findPortHolder(protocol: PortProtocol, port: number, ip: string)
   return undefined;
 }
 
-/** The sockets, as /proc names them, that stand in the way of an address and port. */
+/** Returns the sockets, as /proc names them, that block an address and port. */
 function socketsOn(protocol: PortProtocol, port: number, ip: string): Set<string> {
   const inodes = new Set<string>();
   for (const table of [protocol, `${protocol}6`]) {
@@ -41,16 +41,16 @@ function socketsOn(protocol: PortProtocol, port: number, ip: string): Set<string
       const [address = '', hexPort = ''] = (fields[1] ?? '').split(':');
       const listens = protocol === 'udp' || fields[3] === '0A';
       if (Number.parseInt(hexPort, 16) !== port || !listens || fields[9] === undefined) continue;
-      if (standsInTheWay(address, ip)) inodes.add(`socket:[${fields[9]}]`);
+      if (blocks(address, ip)) inodes.add(`socket:[${fields[9]}]`);
     }
   }
   return inodes;
 }
 
 /** @param address - as /proc writes it: words of four bytes in hexadecimal, each in this machine's order */
-function standsInTheWay(address: string, ip: string): boolean {
+function blocks(address: string, ip: string): boolean {
   const isEvery = /^0+$/.test(address);
-  // A socket on :: may take IPv4 as well.
+  // A socket on :: may accept IPv4 too.
   if (isEvery) return isIP(ip) === 6 ? address.length === 32 : true;
   if (/^(0\.0\.0\.0|[0:]+)$/.test(ip)) return isIP(ip) === (address.length === 32 ? 6 : 4);
   return bytesOf(address) === hexOf(ip);
@@ -80,7 +80,7 @@ function hexOf(ip: string): string {
   return [...before, ...zeros, ...after].map((word) => word.padStart(4, '0')).join('');
 }
 
-// Processes come and go while /proc is read, and those of other users are closed to us: both just mean "not this one".
+// Processes may end while /proc is read, and those of other users are not readable: both count as "not this one".
 function read(readText: () => string): string {
   try {
     return readText();

@@ -1,6 +1,6 @@
 import type { PortSlice } from '@plenary/cluster';
 
-/** Ports that a slice keeps for pipes at least, beside one per worker for its WebRtcServer. */
+/** Minimum number of ports that a slice keeps for pipes, beside one per worker for its WebRtcServer. */
 export const MIN_PIPE_PORTS = 8;
 
 /** How a node uses its slice: one port per worker for WebRTC over UDP and TCP, the rest for pipes. */
@@ -8,14 +8,14 @@ export interface PortPlan {
   /** The WebRTC port of each worker, by its index. */
   readonly webRtcPorts: readonly number[];
   /**
-   * Pipe ports, both ends included. All workers share them: mediasoup's PortManager starts at a random port of the range
-   * and goes on to the next one when `bind` fails, so workers, which are processes of their own, never end on the
-   * same port and none runs dry while another has ports to spare.
+   * Pipe ports, both ends included. All workers share them: mediasoup's PortManager starts at a random port of the
+   * range and tries the next one when `bind` fails. So workers, which are processes of their own, never share a port,
+   * and none runs out while another has free ones.
    */
   readonly pipePorts: { readonly min: number; readonly max: number };
 }
 
-/** Parts a slice, or says why it is too small. */
+/** Divides a slice, or says why it is too small. */
 export function planPorts(slice: PortSlice, workers: number): PortPlan | { readonly fault: string } {
   const size = slice.lastPort - slice.firstPort + 1;
   const needed = workers + MIN_PIPE_PORTS;
@@ -30,7 +30,7 @@ export function planPorts(slice: PortSlice, workers: number): PortPlan | { reado
   };
 }
 
-/** Ranges of ports as Linux writes them: `8080,9148-9200`. */
+/** Parses port ranges as Linux writes them: `8080,9148-9200`. */
 export function parsePortRanges(text: string): readonly PortSlice[] {
   return text
     .split(',')
@@ -40,8 +40,9 @@ export function parsePortRanges(text: string): readonly PortSlice[] {
 }
 
 /**
- * Says which ports, of a slice or of the range that slices are leased from, the system may hand to any outgoing connection: those inside its ephemeral range that
- * are not reserved. Such a port is free at the start and taken when a worker wants it.
+ * Names the ports, of a slice or of the range that slices are leased from, that the system may give to any outgoing
+ * connection: those in its ephemeral range that are not reserved. Such a port may be free at the start and taken when
+ * a worker needs it.
  * @param ephemeral - text of `ip_local_port_range`, two numbers
  * @param reserved - text of `ip_local_reserved_ports`
  */
@@ -62,10 +63,10 @@ export function ephemeralFault(slice: PortSlice, ephemeral: string, reserved: st
   return undefined;
 }
 
-/** Ports that networks let out which let out little, 443 first of all. */
+/** Restrictive networks let packets to these ports out, above all to 443. */
 const LOW_PORTS = 1_024;
 
-/** What is wrong with a port below 1024 that only the first of several workers has (SPEC AD29). */
+/** Warns about a port below 1024 that only the first of several workers has (SPEC AD29). */
 export function loneLowPort([firstPort, ...otherPorts]: readonly number[]): string | undefined {
   if (firstPort === undefined || firstPort >= LOW_PORTS || otherPorts.length === 0) return undefined;
   return (

@@ -35,12 +35,12 @@ describe('the port slice', () => {
     else expect(fault).toContain(`port ${port} `);
   });
 
-  test('[PO2] ranges are read as Linux writes them', () => {
+  test('[PO2] ranges are parsed as Linux writes them', () => {
     expect(parsePortRanges('8080,9148-9200\n')).toEqual([slice(8080, 8080), slice(9148, 9200)]);
     expect(parsePortRanges('\n')).toEqual([]);
   });
 
-  test('[PO2] says what to reserve beside what is reserved already', () => {
+  test('[PO2] names the ports to reserve beside those reserved already', () => {
     expect(ephemeralFault(slice(40_000, 49_999), '32768 60999', '33000-33010\n')).toContain(
       'sysctl -w net.ipv4.ip_local_reserved_ports=33000-33010,40000-49999',
     );
@@ -52,25 +52,22 @@ describe('the port slice', () => {
     ['0.0.0.0', '127.0.0.1'],
     ['::1', '::1'],
     ['::1', '::'],
-  ])(
-    '[PO3] a UDP port taken on %s stands in the way of %s, and its process is named',
-    async (holds, wants) => {
-      const socket = createSocket(isIPv6(holds) ? 'udp6' : 'udp4');
-      const taken = 12_345;
-      await new Promise<void>((resolve) => {
-        socket.bind(taken, holds, resolve);
-      });
-      const fault = await findPortFault(slice(12_340, 12_359), [12_340], [wants]);
-      expect(fault?.taken).toBe(true);
-      expect(fault?.message).toContain(`UDP port ${taken} on ${wants} is taken by process ${process.pid} (`);
-      await new Promise<void>((resolve) => {
-        socket.close(resolve);
-      });
-      expect(await findPortFault(slice(12_340, 12_359), [12_340], [wants])).toBeUndefined();
-    },
-  );
+  ])('[PO3] a UDP port taken on %s blocks %s, and its process is named', async (holds, wants) => {
+    const socket = createSocket(isIPv6(holds) ? 'udp6' : 'udp4');
+    const taken = 12_345;
+    await new Promise<void>((resolve) => {
+      socket.bind(taken, holds, resolve);
+    });
+    const fault = await findPortFault(slice(12_340, 12_359), [12_340], [wants]);
+    expect(fault?.taken).toBe(true);
+    expect(fault?.message).toContain(`UDP port ${taken} on ${wants} is taken by process ${process.pid} (`);
+    await new Promise<void>((resolve) => {
+      socket.close(resolve);
+    });
+    expect(await findPortFault(slice(12_340, 12_359), [12_340], [wants])).toBeUndefined();
+  });
 
-  test('[PO3] every address is tried, and TCP on the ports of WebRTC only', async () => {
+  test('[PO3] every address is tried, and TCP only on the WebRTC ports', async () => {
     const servers = [createServer(), createServer()];
     const [webRtc, pipe] = [12_360, 12_365];
     await Promise.all(
@@ -96,7 +93,7 @@ describe('the port slice', () => {
     );
   });
 
-  test('[AD29] a port below 1024 that only the first of several workers has is said, with what to do', () => {
+  test('[AD29] warns about a port below 1024 that only the first of several workers has, with the remedy', () => {
     expect(loneLowPort([443, 444])).toMatch(
       /^only the first worker has port 443, .* 444: .*PLENARY_WORKERS=1/,
     );
@@ -107,31 +104,34 @@ describe('the port slice', () => {
   const firstFreePort = Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
 
   test.runIf(isRoot || firstFreePort <= 1_012)(
-    '[AD1] a port below 1024 that the user may bind is as good as any',
+    '[AD1] a port below 1024 that the user may bind is accepted',
     async () => {
       expect(await findPortFault(slice(1_012, 1_022), [1_012], ['127.0.0.1'])).toBeUndefined();
     },
   );
 
   // To become another user takes root, and a machine may let everybody bind every port.
-  test.runIf(isRoot && firstFreePort > 1)('[AD11] of one that it may not bind, what to do is said', () => {
-    const checks = new URL('port-checks.ts', import.meta.url).href;
-    const asNobody = `
+  test.runIf(isRoot && firstFreePort > 1)(
+    '[AD11] for a port that the user may not bind, the remedy is named',
+    () => {
+      const checks = new URL('port-checks.ts', import.meta.url).href;
+      const asNobody = `
       import { findPortFault } from ${JSON.stringify(checks)};
       process.setgroups([65534]); process.setgid(65534); process.setuid(65534);
       const fault = await findPortFault({ firstPort: 1, lastPort: 2 }, [], ['127.0.0.1']);
       console.log(JSON.stringify(fault));`;
-    const said = execFileSync(process.execPath, ['--input-type=module-typescript', '-e', asNobody], {
-      encoding: 'utf8',
-    });
-    const fault = PORT_FAULT.parse(JSON.parse(said));
-    expect(fault.taken).toBe(false);
-    expect(fault.message).toMatch(
-      /^UDP port 1 on 127\.0\.0\.1 may not be bound.*ip_unprivileged_port_start=1 .*CAP_NET_BIND_SERVICE/,
-    );
-  });
+      const said = execFileSync(process.execPath, ['--input-type=module-typescript', '-e', asNobody], {
+        encoding: 'utf8',
+      });
+      const fault = PORT_FAULT.parse(JSON.parse(said));
+      expect(fault.taken).toBe(false);
+      expect(fault.message).toMatch(
+        /^UDP port 1 on 127\.0\.0\.1 may not be bound.*ip_unprivileged_port_start=1 .*CAP_NET_BIND_SERVICE/,
+      );
+    },
+  );
 
-  test('[PO4] an address that this machine does not have is another fault than a port that is taken', async () => {
+  test('[PO4] an address that this machine does not have is reported differently from a taken port', async () => {
     const fault = await findPortFault(slice(12_380, 12_389), [], ['192.0.2.1']);
     expect(fault).toMatchObject({ taken: false });
     expect(fault?.message).toContain('UDP port 12380 on 192.0.2.1 cannot be bound');
@@ -160,7 +160,7 @@ describe('workers', () => {
     expect(selectWorker([idleAndFull, busyAndEmpty])).toEqual({ index: 1, reason: 'least_loaded' });
   });
 
-  test('[WK6] a worker that dies again and again is restarted less and less often', () => {
+  test('[WK6] a worker that keeps dying is restarted at growing intervals', () => {
     expect([1, 2, 3, 4, 20].map(restartDelayMs)).toEqual([100, 200, 400, 800, 10_000]);
   });
 });

@@ -1,7 +1,7 @@
 import type { types } from 'mediasoup';
 import { PlenaryError, ROUTER_ID, entry, familyOf, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
-import { UNSPECIFIED, toldOf } from '../media-address.ts';
+import { UNSPECIFIED, clientAddressesOf } from '../media-address.ts';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
 import { THIS_MACHINE } from '../pipe/machine.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -14,11 +14,14 @@ import { PipePort } from './pipe-port.ts';
 import { SpeakerObserver } from './speaker-observer.ts';
 import type { TrackVolume } from './speaker-observer.ts';
 
-/** Bandwidth assumed towards a client before it is estimated, in bit/s. */
+/** Bandwidth assumed towards a client before it is estimated, in bits per second. */
 const INITIAL_OUTGOING_BITRATE = 1_000_000;
 const LOOPBACK = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
 
-/** An address as mediasoup binds it. IPv6 leaves IPv4 alone, so that every interface of both can have the same port. */
+/**
+ * An address as mediasoup binds it. An IPv6 socket does not cover IPv4, so that sockets of both families can have one
+ * port.
+ */
 export function listenOn({ family, listenIp }: Pick<MediaAddress, 'family' | 'listenIp'>): {
   readonly ip: string;
   readonly flags?: { readonly ipv6Only: true };
@@ -26,15 +29,15 @@ export function listenOn({ family, listenIp }: Pick<MediaAddress, 'family' | 'li
   return family === 'ipv6' ? { ip: listenIp, flags: { ipv6Only: true } } : { ip: listenIp };
 }
 
-/** Where pipes between two routers of this node are bound: an address whose packets to itself never leave the machine. */
+/** The address for pipes between two routers of this node; packets to it never leave the machine. */
 function withinHost({ family, listenIp }: MediaAddress): MediaAddress {
   const ip = isUnspecified(listenIp) ? LOOPBACK[family] : listenIp;
   return { family, listenIp: ip, announced: ip };
 }
 
 /**
- * Where the end of a pipe is bound that others reach by an address: mediasoup drops what comes to the other end from another
- * source, so it is bound to that very address where an interface has it, also beside what is listened on for clients.
+ * The address that a pipe's end is bound on. mediasoup drops packets from an unexpected source, so the end is bound
+ * on the very address that the other end uses, if an interface has it, even if it is not one of those for clients.
  */
 function boundAt(announced: string, addresses: MediaAddresses): MediaAddress {
   const family = familyOf(announced);
@@ -51,7 +54,7 @@ export class RoomRouter {
   readonly #webRtcServer: types.WebRtcServer;
   readonly #context: EngineContext;
   readonly #keyFrames: KeyFrames;
-  /** Made with the first microphone; the promise, so that two at once make one. */
+  /** Created with the first microphone; stored as a promise, so that two simultaneous microphones create one. */
   #speakers: Promise<SpeakerObserver> | undefined;
 
   constructor(
@@ -96,7 +99,11 @@ export class RoomRouter {
         }),
       'media_lost',
     );
-    const { metrics, addresses, clientAddresses = () => addresses.flatMap(toldOf) } = this.#context;
+    const {
+      metrics,
+      addresses,
+      clientAddresses = () => addresses.flatMap(clientAddressesOf),
+    } = this.#context;
     const wrapped = new ClientTransport(transport, metrics, this.#keyFrames, clientAddresses, onIceChange);
     if (this.#router.closed) {
       wrapped.close();
@@ -107,10 +114,11 @@ export class RoomRouter {
 
   /**
    * Opens one end of a pipe on a pipe port of the slice.
-   * @param options - `reach` is `loopback` when both routers are of this node, so that no packet of the pipe leaves the
-   *   machine; `ownAddress` is what the other node is told to send to, else the announced one of the `family`, else the first
-   * @throws PlenaryError `media_lost`, also when no port of the slice is free; `media_unavailable` without an address of
-   *   the family
+   * @param options - `reach` is `loopback` when both routers are on this node, so that no packet of the pipe leaves
+   *   the machine; `ownAddress` is the address that the other node sends to; without it, the announced one of the
+   *   `family`, or else the first
+   * @throws PlenaryError `media_lost`, also when no port of the slice is free; `media_unavailable` without an address
+   *   of the family
    */
   async createPipePort(
     options: {
@@ -142,7 +150,7 @@ export class RoomRouter {
     return port;
   }
 
-  /** Listens to a home microphone. @throws PlenaryError `media_lost` */
+  /** Observes the volume of a home microphone. @throws PlenaryError `media_lost` */
   async observeSpeaker(
     producer: MediaProducer,
     onVolumes: (volumes: readonly TrackVolume[]) => void,
@@ -178,7 +186,7 @@ export class RoomRouter {
     return boundAt(address.announced, addresses);
   }
 
-  /** What mediasoup itself knows of this router, for tests. */
+  /** mediasoup's own dump of this router, for tests. */
   async dump(): Promise<types.RouterDump> {
     return this.#router.dump();
   }

@@ -3,7 +3,7 @@ import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
 import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 describe('patientWithBaseLayer', () => {
-  test('[NW8] of several layers only the lowest one is waited for longer', () => {
+  test('[NW8] only the lowest of several layers is waited for longer', () => {
     const rtpParameters = { ...vp8Parameters(), encodings: [{ rid: 'r0' }, { rid: 'r1' }, { rid: 'r2' }] };
     expect(patientWithBaseLayer({ kind: 'video', rtpParameters })).toEqual({
       ...rtpParameters,
@@ -11,7 +11,7 @@ describe('patientWithBaseLayer', () => {
     });
   });
 
-  test('what has no layers, and sound, is left as it is', () => {
+  test('audio, and video without layers, stay unchanged', () => {
     const { encodings: _, ...withoutEncodings } = vp8Parameters();
     const sound = opusParameters();
     expect(patientWithBaseLayer({ kind: 'video', rtpParameters: withoutEncodings })).toBe(withoutEncodings);

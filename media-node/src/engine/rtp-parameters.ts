@@ -3,8 +3,8 @@ import { PlenaryError } from '@plenary/cluster';
 import type { MediaKind, RtpParameters } from '@plenary/cluster';
 
 /**
- * mediasoup's RTP parameters as the protocol's. Only what mediasoup leaves untyped, the codec settings, is looked at:
- * parsing the whole by its schema would cost a third of the `consume` that made it, in every one of a join's.
+ * Types mediasoup's RTP parameters as the protocol's. Only the codec settings, which mediasoup leaves untyped, are
+ * checked: parsing everything by the schema would cost a third of each `consume` call of a join.
  * @throws PlenaryError `internal`
  */
 export function toRtpParameters(parameters: types.RtpParameters): RtpParameters {
@@ -13,10 +13,11 @@ export function toRtpParameters(parameters: types.RtpParameters): RtpParameters 
 }
 
 /**
- * Has the worker wait five seconds, not 1.5, before it takes the base layer of a video for ended (`dtx`; SPEC NW8). Who sends
- * the video at all sends this layer, so that its silence is mostly a path that was lost; and a layer that counts as ended
- * begins anew without a past, so that what was lost meanwhile makes it worthless for one to two seconds more (mediasoup's
- * `RtpStreamRecv::UpdateScore`). From the layers above viewers are taken as soon as before: senders give those up all the time.
+ * Makes the worker wait five seconds, not 1.5, before it treats the base layer of a silent video as ended (`dtx`;
+ * SPEC NW8). A publisher that sends the video at all sends this layer, so its silence mostly means a lost path. A
+ * layer that was treated as ended starts without history, so the packets lost meanwhile make it worthless for one to
+ * two more seconds (mediasoup's `RtpStreamRecv::UpdateScore`). Layers above it are left as soon as before: senders
+ * stop those all the time.
  */
 export function patientWithBaseLayer(track: {
   readonly kind: MediaKind;

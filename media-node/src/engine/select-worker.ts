@@ -1,27 +1,27 @@
-/** A worker as the choice sees it. */
-export interface WorkerView {
+/** The facts about a worker that the choice uses. */
+export interface WorkerFacts {
   readonly index: number;
-  /** CPU over one core, 0 to 1. */
+  /** CPU share of one core, 0 to 1. */
   readonly cpu: number;
-  /** Peers that came to it so lately that its CPU does not show them yet. */
+  /** Peers that joined so recently that the CPU does not show them yet. */
   readonly recentPeers: number;
-  /** Peers of the room in question on it. */
+  /** Peers of the room on this worker. */
   readonly roomPeers: number;
 }
 
-/** Peers of one room that stay on one worker before the room spreads. */
+/** Maximum number of peers of one room on one worker before the room spreads. */
 export const WORKER_PACKING_LIMIT = 50;
-/** CPU from which a worker is not packed further. */
+/** CPU share above which no more peers are packed onto a worker. */
 const MAX_PACKING_CPU = 0.7;
-/** What a peer is taken to add to a worker's CPU until that is measured with it; afterwards it counts no second time. */
+/** CPU share that a peer is assumed to add until the measured CPU includes it; afterwards it does not count twice. */
 const ASSUMED_CPU_PER_PEER = 0.01;
 
 /**
- * Chooses the worker for one more peer of a room: the fullest one of the room below the packing limit, so that a small
- * meeting needs no pipe; else the least loaded.
+ * Chooses the worker for one more peer of a room: the room's fullest worker below the packing limit, so that a small
+ * meeting needs no pipe; otherwise the least loaded.
  */
 export function selectWorker(
-  workers: readonly WorkerView[],
+  workers: readonly WorkerFacts[],
   packingLimit = WORKER_PACKING_LIMIT,
 ): { readonly index: number; readonly reason: 'packed' | 'least_loaded' } | undefined {
   const packed = workers
@@ -30,7 +30,7 @@ export function selectWorker(
     )
     .sort((left, right) => right.roomPeers - left.roomPeers)[0];
   if (packed !== undefined) return { index: packed.index, reason: 'packed' };
-  const loadOf = (worker: WorkerView): number => worker.cpu + worker.recentPeers * ASSUMED_CPU_PER_PEER;
+  const loadOf = (worker: WorkerFacts): number => worker.cpu + worker.recentPeers * ASSUMED_CPU_PER_PEER;
   const least = [...workers].sort((left, right) => loadOf(left) - loadOf(right))[0];
   return least === undefined ? undefined : { index: least.index, reason: 'least_loaded' };
 }

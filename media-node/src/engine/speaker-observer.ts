@@ -6,17 +6,17 @@ import { callMediasoup } from './calls.ts';
 import type { MediaProducer } from './media-producer.ts';
 
 /**
- * How often a router's volumes are compared, in milliseconds. mediasoup passes over a track with fewer than ten packets
- * in an interval, and one word with the browser's pause for silence after it (DTX) is some fifteen of 20 ms: a shorter
- * interval splits words into halves of which neither counts.
+ * How often a router's volumes are compared, in milliseconds. mediasoup skips a track with fewer than ten packets in
+ * an interval, and one word followed by the browser's pause for silence (DTX) is some fifteen packets of 20 ms: a
+ * shorter interval would split words into halves that both do not count.
  */
 export const SPEAKER_INTERVAL_MS = 400;
 /**
- * What is not louder is silence, in dBov. mediasoup compares the mean over the interval's packets, and the gaps within
- * speech pull that down: words at −30 with −100 between them half of the time are −65.
+ * Volumes that are not above this count as silence, in dBov. mediasoup compares the mean over the interval's packets,
+ * and gaps within speech lower it: words at −30 with −100 between them half of the time are −65.
  */
 const THRESHOLD_DBOV = -70;
-/** Loudest tracks that one router names. */
+/** Maximum number of tracks that one router reports, the loudest first. */
 const MAX_ENTRIES = 8;
 
 export interface TrackVolume {
@@ -25,7 +25,7 @@ export interface TrackVolume {
   readonly volumeDbov: number;
 }
 
-/** Hears who is loud among the home microphones of one router. */
+/** Observes the volumes of the home microphones of one router. */
 export class SpeakerObserver {
   readonly #observer: types.AudioLevelObserver;
   readonly #metrics: NodeMetrics;
@@ -36,7 +36,7 @@ export class SpeakerObserver {
   }
 
   /**
-   * @param onVolumes - called each interval in which anybody is heard, and once with nobody when silence begins
+   * @param onVolumes - called each interval in which anybody speaks, and once with no entry when silence begins
    * @throws PlenaryError `media_lost` when the router closed meanwhile
    */
   static async create(
@@ -75,7 +75,7 @@ export class SpeakerObserver {
         onVolumes([]);
       }),
     );
-    // What was being made while the router closed is not among what mediasoup closes with it.
+    // mediasoup does not close an observer that was being created while its router closed.
     if (router.closed) {
       observer.close();
       throw new PlenaryError('media_lost');
@@ -83,7 +83,7 @@ export class SpeakerObserver {
     return new SpeakerObserver(observer, metrics);
   }
 
-  /** Adds a microphone; a closed producer leaves by itself. @throws PlenaryError `media_lost`, `track_not_found` */
+  /** Adds a microphone; mediasoup removes a closed producer. @throws PlenaryError `media_lost`, `track_not_found` */
   async add(producer: MediaProducer): Promise<void> {
     if (producer.closed) return;
     await callMediasoup(

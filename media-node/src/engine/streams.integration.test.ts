@@ -30,7 +30,10 @@ function packetWith(ssrc: number, sequence: number, values: ReadonlyMap<number, 
   return packet;
 }
 
-/** Publications, and how many of their streams a worker gets from a sender that says in each packet what was agreed on. */
+/**
+ * Publications, and how many of their streams a worker receives from a sender that repeats the negotiated ids in each
+ * packet.
+ */
 const CASES = [
   { mid: 'm', headerExtensions: [MID, RID], encodings: [{ rid: 'r0' }, { rid: 'r1' }], streams: 2 },
   { mid: 'm', headerExtensions: [MID], encodings: [{ rid: 'r0' }, { rid: 'r1' }], streams: 0 },
@@ -41,7 +44,7 @@ const CASES = [
   { mid: 'm', headerExtensions: [], encodings: [{ ssrc: 11 }, { ssrc: 12 }], streams: 2 },
 ] as const;
 
-test('[MS23] what is taken plays in a worker, and what a worker could not tell apart is refused', async () => {
+test('[MS23] accepted parameters play in a worker, and ambiguous ones are refused', async () => {
   const workerBin = testConfig().workerBin;
   const worker = await createWorker({ ...(workerBin === undefined ? {} : { workerBin }) });
   const socket = createSocket('udp4');
@@ -61,7 +64,7 @@ test('[MS23] what is taken plays in a worker, and what a worker could not tell a
         kind: 'video',
         rtpParameters: structuredClone(rtpParameters),
       });
-      // What comes after all the others on this socket: once it has arrived, they have too.
+      // The last packet on this socket: once it has arrived, all others have too.
       const last = await transport.produce({
         kind: 'video',
         rtpParameters: { codecs: [CODEC], encodings: [{ ssrc: 99 }] },

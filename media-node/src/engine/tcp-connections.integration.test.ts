@@ -13,7 +13,7 @@ import { bindingRequest } from '../testing/stun.ts';
 import { testConfig } from '../testing/test-node.ts';
 
 const MIB = 1_048_576;
-/** What a worker lets be open without a transport (`PATCHES` of the setup), and some more. */
+/** The number of connections without a transport that a worker allows (`PATCHES` of the setup), and some more. */
 const CONNECTIONS = 1_100;
 
 let worker: types.Worker;
@@ -60,7 +60,7 @@ async function listening() {
   };
 }
 
-test('[WK12] who reads nothing of what comes by TCP costs a worker no memory, and nothing once it is closed', async () => {
+test('[WK12] a client that reads nothing over TCP costs a worker no memory, and nothing after its close', async () => {
   const { transport, request, open } = await listening();
   const opened = descriptors();
   const socket = await open();
@@ -77,7 +77,7 @@ test('[WK12] who reads nothing of what comes by TCP costs a worker no memory, an
   });
   expect(residentBytes() - before).toBeLessThan(32 * MIB);
   transport.close();
-  // The port goes with its transport.
+  // The port closes with its transport.
   await waitFor('the connection to be closed', () => descriptors() < opened);
 });
 

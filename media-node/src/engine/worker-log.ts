@@ -5,22 +5,22 @@ import { setLogEventListeners } from 'mediasoup';
 const SHOWN_LENGTH = 500;
 
 /**
- * A worker ends consumers with their producer, and transports with their router, and says so afterwards: until that is heard this process may
- * ask for the same end, which the worker refuses. Both wanted it, and nothing is left.
+ * A worker closes consumers with their producer, and transports with their router, and notifies afterwards. Until
+ * that notice arrives, this process may request the same close, which the worker refuses. Nothing is left open.
  */
-const CLOSE_OF_GONE = /MediaSoupNotFoundError: \w+ not found \[method:\w+\.close\w*\]/;
+const CLOSE_OF_CLOSED = /MediaSoupNotFoundError: \w+ not found \[method:\w+\.close\w*\]/;
 
-/** Whether mediasoup complains of the end of something that had ended by itself. */
-export const isCloseOfGone = (said: string): boolean => CLOSE_OF_GONE.test(said);
+/** Whether mediasoup reports that an object to be closed had closed already. */
+export const isCloseOfClosed = (message: string): boolean => CLOSE_OF_CLOSED.test(message);
 
 /**
- * Logs what mediasoup and its workers complain of: a worker that dies says why on its standard error, and mediasoup keeps that to itself
- * (SPEC WK16). What a client sends may be the reason, so lines are few.
+ * Logs the faults that mediasoup and its workers report: a dying worker writes the reason to its standard error, and
+ * mediasoup does not pass that on (SPEC WK16). Clients may cause such faults, so the lines are limited.
  */
 export function logWorkerFaults(logger: Logger, lines: RareLines): void {
   setLogEventListeners({
     onerror: entry('child_process', (from: string, said: string, error?: Error) => {
-      if (isCloseOfGone(said)) {
+      if (isCloseOfClosed(said)) {
         logger.debug(
           { from, said: oneLine(said).slice(0, SHOWN_LENGTH) },
           'mediasoup object had ended already',

@@ -4,13 +4,13 @@ import { MediaWorker } from './media-worker.ts';
 import { adviceOnDeath } from './worker-binary.ts';
 import { WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
 
-/** First wait before a dead worker is replaced; doubled for each death that follows soon, in milliseconds. */
+/** First wait before a dead worker is replaced, in milliseconds; doubled for each further death that follows soon. */
 export const FIRST_RESTART_DELAY_MS = 100;
 export const MAX_RESTART_DELAY_MS = 10_000;
-/** A worker that lived so long starts with the first wait again. */
+/** A worker that ran for this long starts with the first wait again, in milliseconds. */
 export const STEADY_AFTER_MS = 60_000;
 
-/** How long to wait before the next start. @param deathsInARow - without a steady life in between, from 1 */
+/** Returns the wait before the next start. @param deathsInARow - deaths without a long run between them, from 1 */
 export function restartDelayMs(deathsInARow: number): number {
   return Math.min(MAX_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** Math.max(0, deathsInARow - 1));
 }
@@ -26,8 +26,8 @@ interface Slot {
 }
 
 /**
- * The workers of a node, one per slot of the port plan; one that dies is replaced on the same port (SPEC WK1), and one that
- * hangs is killed (WK9).
+ * The workers of a node, one per slot of the port plan. A dead worker is replaced on the same port (SPEC WK1), and a
+ * hanging one is killed (WK9).
  */
 export class WorkerPool {
   readonly #context: EngineContext;
@@ -49,8 +49,8 @@ export class WorkerPool {
 
   /**
    * Starts every worker.
-   * @param onDied - told at once when a worker has died, before its replacement starts
-   * @throws PlenaryError when one does not start; those that did are stopped again
+   * @param onDied - called at once when a worker has died, before its replacement starts
+   * @throws PlenaryError when a worker does not start; the others are stopped again
    */
   async start(onDied: (workerIndex: number) => void = () => undefined): Promise<void> {
     this.#onDied = onDied;
@@ -96,7 +96,7 @@ export class WorkerPool {
     slot.isHung = false;
     slot.startedAtMs = performance.now();
     slot.watch = new WorkerWatch({
-      ask: () => worker.measureCpu(),
+      probe: () => worker.measureCpu(),
       clock: systemClock,
       onHung: () => {
         this.#hung(index, slot, worker);
@@ -108,7 +108,7 @@ export class WorkerPool {
     this.#context.logger.info({ worker: index, pid: worker.pid }, 'worker started');
   }
 
-  /** Nobody can ask it to end; its death does the rest. */
+  /** A hanging worker does not read a request to end, so it is killed; its death causes the restart. */
   #hung(index: number, slot: Slot, worker: MediaWorker): void {
     slot.isHung = true;
     const { pid } = worker;
@@ -131,10 +131,10 @@ export class WorkerPool {
     const detail = { worker: index, err: error, ...(toDo === undefined ? {} : { toDo }) };
     this.#context.logger[level](detail, 'worker died; starting another one');
     this.#onDied(index);
-    this.#restartLater(index, slot);
+    this.#scheduleRestart(index, slot);
   }
 
-  #restartLater(index: number, slot: Slot): void {
+  #scheduleRestart(index: number, slot: Slot): void {
     if (this.#closed) return;
     slot.deathsInARow += 1;
     slot.restartTimer = after(restartDelayMs(slot.deathsInARow), () => {
@@ -142,7 +142,7 @@ export class WorkerPool {
         entry('background', (error: unknown) => {
           this.#noteFault('worker.restart', error);
           this.#context.logger.error({ worker: index, err: error }, 'worker does not start; trying again');
-          this.#restartLater(index, slot);
+          this.#scheduleRestart(index, slot);
         }),
       );
     });

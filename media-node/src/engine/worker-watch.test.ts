@@ -1,10 +1,10 @@
 import { ManualClock } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ASK_EVERY_MS, WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
+import { PROBE_INTERVAL_MS, WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
 
 const TICK_MS = 100;
 
-/** A worker whose answers a test gives, watched over a time that the test lets pass. */
+/** A worker whose answers the test gives, watched over a time that the test advances. */
 class WatchedWorker {
   readonly clock = new ManualClock();
   readonly faults: unknown[] = [];
@@ -15,7 +15,7 @@ class WatchedWorker {
 
   constructor(answersAtOnce: boolean) {
     this.watch = new WorkerWatch({
-      ask: () => {
+      probe: () => {
         this.asked += 1;
         if (answersAtOnce) return Promise.resolve();
         this.#answer = Promise.withResolvers<void>();
@@ -37,12 +37,12 @@ class WatchedWorker {
     this.#answer?.reject(fault);
   }
 
-  /** Time passes, and this process runs. */
+  /** Advances time while this process runs. */
   async pass(ms: number): Promise<void> {
     for (let passedMs = 0; passedMs < ms; passedMs += TICK_MS) await this.wake(TICK_MS);
   }
 
-  /** Time passes in which this process does not run; then it goes on. */
+  /** Advances time while this process is stalled; then it runs again. */
   async wake(afterMs: number): Promise<void> {
     this.clock.advance(afterMs);
     await vi.advanceTimersByTimeAsync(TICK_MS);
@@ -57,13 +57,13 @@ describe('WorkerWatch', () => {
     vi.useRealTimers();
   });
 
-  it('[WK9] asks a worker twice a second, and one that answers does not hang', async () => {
+  it('[WK9] probes a worker twice a second, and one that answers does not hang', async () => {
     const worker = new WatchedWorker(true);
     await worker.pass(10_000);
-    expect(worker).toMatchObject({ asked: 10_000 / ASK_EVERY_MS, hung: 0 });
+    expect(worker).toMatchObject({ asked: 10_000 / PROBE_INTERVAL_MS, hung: 0 });
   });
 
-  it('[WK9] tells once that a worker does not answer, and asks it one question only', async () => {
+  it('[WK9] reports once that a worker does not answer, after a single probe', async () => {
     const worker = new WatchedWorker(false);
     await worker.pass(WORKER_SILENT_MS);
     expect(worker).toMatchObject({ asked: 1, hung: 0 });
@@ -73,7 +73,7 @@ describe('WorkerWatch', () => {
     expect(worker).toMatchObject({ asked: 1, hung: 1 });
   });
 
-  it('[WK9] a worker that answers late is asked again and does not hang', async () => {
+  it('[WK9] a worker that answers late is probed again and does not hang', async () => {
     const worker = new WatchedWorker(false);
     for (let round = 1; round <= 5; round += 1) {
       await worker.pass(WORKER_SILENT_MS - 2 * TICK_MS);
@@ -83,7 +83,7 @@ describe('WorkerWatch', () => {
     expect(worker.hung).toBe(0);
   });
 
-  it('[WK20] does not take its own standstill for the worker’s', async () => {
+  it('[WK20] does not take its own stall for the worker’s', async () => {
     const worker = new WatchedWorker(false);
     await worker.pass(WORKER_SILENT_MS);
     await worker.wake(10_000);

@@ -93,7 +93,7 @@ const HELD: TrackHold = {
 };
 
 describe('the port slice', () => {
-  test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
+  test('[WK2] workers share the pipe ports to the last one and never take the same one', async () => {
     const { pool } = await startPool(2, 10);
     const routers = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const open = (router: RoomRouter | undefined): Promise<PipePort> =>
@@ -113,7 +113,7 @@ describe('the port slice', () => {
     });
     const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
     const { codecs, headerExtensions } = router.rtpCapabilities;
-    // The one that generate-router-capabilities.ts leaves out, and says why.
+    // generate-router-capabilities.ts leaves this one out and says why.
     const known = headerExtensions?.filter(({ uri }) => uri !== 'urn:ietf:params:rtp-hdrext:toffset');
     expect({ codecs, headerExtensions: known }).toEqual(ROUTER_RTP_CAPABILITIES);
   });
@@ -128,7 +128,7 @@ const ASKER: PipeAsker = {
   moved: () => undefined,
 };
 
-/** A source of RTP without WebRTC: a pipe port that a plain socket feeds, once it is told to. */
+/** A source of RTP without WebRTC: a pipe port fed by a plain socket, once it is started. */
 async function publishAt(
   home: RoomRouter,
 ): Promise<{ readonly trackId: TrackId; readonly feed: () => void }> {
@@ -157,8 +157,8 @@ async function publishAt(
   return { trackId, feed };
 }
 
-describe('media through a pipe', () => {
-  test('[PI3] RTP flows between workers while watched, and stops when nobody does', async () => {
+describe('RTP through a pipe', () => {
+  test('[PI3] flows between workers while somebody watches, and stops when nobody does', async () => {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const { trackId, feed } = await publishAt(home);
@@ -208,7 +208,7 @@ describe('media through a pipe', () => {
 });
 
 describe('a pipe to another node', () => {
-  /** @param leadsTo - where the home is told to send */
+  /** @param leadsTo - the address that the home sends to */
   async function openPipe(leadsTo: (end: PipeEnd) => PipeEnd) {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
@@ -239,7 +239,7 @@ describe('a pipe to another node', () => {
       reach: 'announced',
       srtp: false,
       metrics,
-      // It is looked at twice a second: what a busy worker sends, or takes, is there by the next look but one.
+      // Checked twice a second: packets of a busy worker show up by the second check.
       timers: { after: (delayMs, action) => systemTimers.after(delayMs / 10, action) },
       lingerMs: 100_000,
       onFault: (_where, error) => {
@@ -254,7 +254,7 @@ describe('a pipe to another node', () => {
     return { link, feed, counts };
   }
 
-  test('[PI14] [PI27] that leads nowhere is silent when media comes to its home, and not before', async () => {
+  test('[PI14] [PI27] a pipe that leads nowhere is reported silent once its home receives packets, and not before', async () => {
     const { feed, counts } = await openPipe((end) => ({ ...end, port: 9 }));
     await waitFor('a publisher without media to be looked at', () => counts.looks >= 5);
     expect(counts.said).toBe(0);
@@ -262,7 +262,7 @@ describe('a pipe to another node', () => {
     await waitFor('the silence to be said', () => counts.said === 1);
   });
 
-  test('[PI14] that brings media is not silent, however late it comes', async () => {
+  test('[PI14] a pipe that delivers packets is not silent, however late they come', async () => {
     const { link, feed, counts } = await openPipe((end) => end);
     await waitFor('a publisher without media to be looked at', () => counts.looks >= 5);
     feed();
@@ -272,7 +272,7 @@ describe('a pipe to another node', () => {
 });
 
 describe('a pipe that does not open', () => {
-  test('[PI5] leaves nothing on either side, and is opened anew by the next ask', async () => {
+  test('[PI5] leaves nothing open on either side, and the next request opens it again', async () => {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const released: string[] = [];
@@ -366,7 +366,7 @@ describe('a pipe that does not open', () => {
 });
 
 describe('pausing', () => {
-  test('[PI10] a resume that comes while a pause is under way is carried out', async () => {
+  test('[PI10] a resume during a pause is carried out', async () => {
     const { pool, metrics } = await startPool(1);
     const router = await routerOn(pool, 0);
     const port = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
@@ -392,7 +392,7 @@ describe('pausing', () => {
 });
 
 describe('speakers', () => {
-  test('[SP2] a home microphone is heard, and its silence', async () => {
+  test('[SP2] the volume of a home microphone is reported, and so is its silence', async () => {
     const { pool, metrics } = await startPool(1);
     const router = await routerOn(pool, 0);
     const source = createSocket('udp4');
@@ -429,7 +429,7 @@ describe('speakers', () => {
     await untilFreed(metrics);
   });
 
-  test('[EP5] a router that closes while its listener is being made leaves none behind', async () => {
+  test('[EP5] a router that closes while its observer is being created leaves none open', async () => {
     const { pool, metrics } = await startPool(1);
     const router = await routerOn(pool, 0);
     const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
@@ -446,11 +446,13 @@ describe('speakers', () => {
   });
 });
 
-/** Whatever else keeps it from being ready: peers of tests have no path, and are missed where they stay for long (SPEC HL7). */
+/**
+ * Other reasons against readiness: peers of tests have no path, and count as unreached after some seconds (SPEC HL7).
+ */
 const hasWorker = ({ node }: TestNode): boolean => !node.readiness().reasons.includes('no_worker_alive');
 
 describe('a worker that dies', () => {
-  test('[WK1] [WK18] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
+  test('[WK1] [WK18] its peers and tracks are reported lost, its pipes close, and it is replaced on its port', async () => {
     const store = new TestNodeStore();
     const [home, homeEdge] = await startNode(store);
     const [away, awayEdge] = await startNode(store);
@@ -482,7 +484,7 @@ describe('a worker that dies', () => {
     await untilFreed(home.node.metrics);
   });
 
-  test('[WK9] one that hangs is killed, its peers are told, and it is replaced on its port', async () => {
+  test('[WK9] a hanging worker is killed, its peers are notified, and it is replaced on its port', async () => {
     const store = new TestNodeStore();
     const [node, edge] = await startNode(store);
     const peer = await TestPeer.admit(store, node, edge, testRoom('hang'));
@@ -505,7 +507,7 @@ describe('a worker that dies', () => {
     await untilFreed(node.node.metrics);
   });
 
-  test('[WK7] one that hangs does not outlive its node', async () => {
+  test('[WK7] a hanging worker does not outlive its node', async () => {
     const [node] = await startNode(new TestNodeStore());
     const pid = node.node.pool.alive()[0]?.pid ?? 0;
     process.kill(pid, 'SIGSTOP');
@@ -513,12 +515,12 @@ describe('a worker that dies', () => {
     expect(isRunning(pid)).toBe(false);
   });
 
-  test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
+  test('[WK4] while no worker is alive the node is not ready and admits no peers', async () => {
     const store = new TestNodeStore();
     const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
     endings.push(() => rm(folder, { recursive: true }));
     const [workerBin, hold] = [join(folder, 'worker'), join(folder, 'hold')];
-    // No worker begins while the file is there, however long this takes.
+    // No worker starts while the file exists, however long this takes.
     await writeFile(
       workerBin,
       `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.05; done\nexec '${testConfig().workerBin ?? ''}' "$@"\n`,
@@ -537,7 +539,7 @@ describe('a worker that dies', () => {
     await untilFreed(node.node.metrics);
   });
 
-  test('[WK18] killed in the middle of admissions, it leaves nothing behind', async () => {
+  test('[WK18] killed during admissions, it leaves nothing open', async () => {
     const store = new TestNodeStore();
     const [node, edge] = await startNode(store);
     const roomId = testRoom('middle');

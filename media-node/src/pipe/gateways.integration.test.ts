@@ -35,7 +35,7 @@ let microphone: TrackHome;
 const sites: Site[] = [];
 const fronts: MuteFront[] = [];
 
-/** A site whose node others reach through a front that can have it seem mute. */
+/** A site whose node is reached through a front that can make it seem mute. */
 async function siteBehindFront(datacenter: string): Promise<Site & { readonly front: MuteFront }> {
   const config = testConfig({ datacenter: DATACENTER_ID.parse(datacenter) });
   const { mediaNodeId, controlUrl: nodeUrl } = config;
@@ -85,7 +85,7 @@ afterEach(async () => {
 const tracksOf = (edge: TestEdge, name: 'consumer.superseded', { peerId }: TestPeer['placed']): number =>
   edge.notices(name).filter((notice) => notice.peerId === peerId).length;
 
-/** Does what a client does whose consumers were superseded. */
+/** Subscribes again to superseded tracks and closes the old consumers, as a client does. */
 async function takeAnotherWay(viewer: TestPeer): Promise<void> {
   const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
   const { consumers, failed } = await viewer.subscribe([camera, microphone]);
@@ -94,7 +94,7 @@ async function takeAnotherWay(viewer: TestPeer): Promise<void> {
   await viewer.edge.call('unsubscribe', { ...viewer.placed, consumerIds: old });
 }
 
-/** A node has stopped, with a peer whom an edge takes off the roster. */
+/** Stops a node that has a peer, which an edge removes from the roster. */
 async function wentWithItsNode(gone: Site, { placed }: TestPeer): Promise<void> {
   gone.edge.close();
   sites.splice(sites.indexOf(gone), 1);
@@ -108,7 +108,7 @@ async function everybodyLeaves(peers: readonly TestPeer[]): Promise<void> {
 }
 
 describe('a room over two datacenters', () => {
-  test('[GW2] one copy of a track crosses to a datacenter, however many of its nodes want it', async () => {
+  test('[GW2] one copy of a track crosses to a datacenter, however many of its nodes need it', async () => {
     const away = await Promise.all([site('sbg'), site('sbg'), site('sbg')]);
     const viewers = await Promise.all(away.flatMap((one) => [watch(one), watch(one)]));
     for (const { admitted } of viewers) {
@@ -118,7 +118,7 @@ describe('a room over two datacenters', () => {
     expect(await sentIntoPipes(home)).toBe(2);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     const sides = await Promise.all(away.map(pipes));
-    // One is the gateway and serves the two others.
+    // One node is the gateway and serves the two others.
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 0, 2]);
     expect(sides.map(({ asking = 0 }) => asking)).toEqual([1, 1, 1]);
     await everybodyLeaves(viewers);
@@ -132,7 +132,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW2] a gateway of several workers lets a track in by one of them', async () => {
+  test('[GW2] a track enters a gateway with several workers on one of them', async () => {
     const away = await site('sbg', 2);
     const viewers = [await watch(away), await watch(away)];
     expect(await metricSum(away.node.node.metrics, 'plenary_media_routers')).toBe(2);
@@ -142,7 +142,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW4] what nobody in a datacenter watches is paused at its home, and resumed at once', async () => {
+  test('[GW4] a track that nobody in a datacenter watches is paused at its home, and resumed at once', async () => {
     const [one, two] = [await site('sbg'), await site('sbg')];
     const viewers = [await watch(one, [camera]), await watch(two, [camera])];
     const update = async (viewer: TestPeer, paused: boolean): Promise<void> => {
@@ -158,7 +158,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[DM2] the highest layer that anybody wants, behind whatever pipes, is told to the publisher', async () => {
+  test('[DM2] the publisher is notified of the highest layer that any viewer demands, behind any number of pipes', async () => {
     const [one, two] = [await site('sbg'), await site('sbg')];
     const [first, second] = [await watch(one, [camera]), await watch(two, [camera])];
     const want = async (viewer: TestPeer, spatialLayer: number, paused = false): Promise<void> => {
@@ -182,7 +182,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second, near]);
   });
 
-  test('[DM3] what is wanted is told again to the edge that takes a publisher up', async () => {
+  test('[DM3] an edge that resumes a publisher is notified of the demand again', async () => {
     await waitFor('the word that nobody watches', () =>
       home.edge
         .notices('track.demand')
@@ -211,7 +211,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW3] when the gateway dies another node takes its place, and still one copy crosses', async () => {
+  test('[GW3] when the gateway dies another node replaces it, and still one copy crosses', async () => {
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 0 }),
       await site('sbg'),
@@ -228,7 +228,7 @@ describe('a room over two datacenters', () => {
     const claims = vi.spyOn(store.gateways, 'claimGateway');
     const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
     expect(again.map(({ failed }) => failed)).toEqual([[], []]);
-    // Nobody asks for the one that they know to be dead.
+    // No node sends requests to a node that it knows to be dead.
     expect(claims.mock.calls.filter(([{ replacesEpoch }]) => replacesEpoch === undefined)).toEqual([]);
     expect(claims).toHaveBeenCalled();
     await waitFor('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
@@ -237,8 +237,8 @@ describe('a room over two datacenters', () => {
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
   });
 
-  test('[GW6] [GW21] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
-    // It waits for them to the end, however long that takes here.
+  test('[GW6] [GW21] nodes behind a gateway that stops get the tracks over another path before the old one ends', async () => {
+    // The stop waits for them, however long that takes here.
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 60_000 }),
       await site('sbg'),
@@ -255,7 +255,7 @@ describe('a room over two datacenters', () => {
         () => tracksOf(edge, 'consumer.superseded', placed) === 2,
       );
     }
-    // Nothing has ended: the stop waits for them.
+    // Nothing has ended, because the stop waits for them.
     for (const { edge } of viewers) expect(edge.notices('consumer.closed')).toEqual([]);
     for (const viewer of viewers) await takeAnotherWay(viewer);
     await stopping;
@@ -266,7 +266,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW19] a track that comes two ways at once ends only the way that its news come', async () => {
+  test('[GW19] for a track that comes over two paths, a notice ends only the path that it came over', async () => {
     const [gateway, other] = [await site('sbg', 1, { handoverMs: 10_000 }), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other);
@@ -276,7 +276,7 @@ describe('a room over two datacenters', () => {
       () => tracksOf(viewer.edge, 'consumer.superseded', viewer.placed) === 2,
     );
     await viewer.subscribe([camera, microphone]);
-    // The old consumers are not let go: they end with the gateway, the new ones must not.
+    // The old consumers are not closed: they end with the gateway, the new ones must not.
     await stopping;
     const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
     await waitFor('the old consumers to close', () => viewer.edge.notices('consumer.closed').length === 2);
@@ -291,7 +291,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([viewer]);
   });
 
-  test('[GW10] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {
+  test('[GW10] a gateway that needs the tracks no more keeps relaying them, and stops with the last of them', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other);
@@ -307,7 +307,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([third]);
   });
 
-  test('[GW13] while the store is away tracks are pulled straight from their home', async () => {
+  test('[GW13] while the store is down tracks are pulled straight from their home', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -318,7 +318,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW16] what a node that was drained pulled past the gateway comes through it when the node is put back', async () => {
+  test('[GW16] tracks that a drained node pulled past the gateway return to it when the drain is cancelled', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -336,7 +336,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW14] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
+  test('[GW14] while a gateway does not answer, tracks are pulled straight from their home until another node replaces it', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
@@ -346,7 +346,7 @@ describe('a room over two datacenters', () => {
       mediaNodeRecord('silent', {
         datacenter: DATACENTER_ID.parse('sbg'),
         controlUrl,
-        // Another host's: its ports are not those of a node that is started here.
+        // An address of another host: its ports do not clash with nodes started here.
         announcedAddress: '192.0.2.1',
       }),
       60_000,
@@ -372,13 +372,13 @@ describe('a room over two datacenters', () => {
     silent.close();
   });
 
-  test('[HL41] a gateway that beats and answers nothing is left by those behind it', async () => {
+  test('[HL41] nodes behind a gateway that beats and answers nothing stop using it', async () => {
     const [gateway, other] = [await siteBehindFront('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other, [camera]);
     expect(await pipes(gateway)).toEqual({ asking: 1, home: 1 });
     gateway.front.unanswered = () => true;
-    // Whoever wants the track no more, or again, is not heard.
+    // Changes of the demand are not delivered meanwhile.
     const consumerId = viewer.admitted?.consumers[0]?.consumerId ?? '';
     await viewer.edge.call('consumers.update', {
       ...viewer.placed,

@@ -35,7 +35,7 @@ beforeEach(async () => {
 });
 
 describe('gateways', () => {
-  test('[GW1] nodes agree on one, whom one asks more than once is asked for once', async () => {
+  test('[GW1] nodes agree on one gateway, and repeated requests of a node make one claim', async () => {
     const claimGateway = vi.spyOn(gateways, 'claimGateway');
     const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
     const found = await Promise.all([a.find(HOME), a.find(HOME), b.find(HOME)]);
@@ -44,7 +44,7 @@ describe('gateways', () => {
     expect([await a.isOwn(HOME), await b.isOwn(HOME)]).toEqual([true, false]);
   });
 
-  test('[GW3] who is failed by a gateway takes its place, and who is failed later finds that one', async () => {
+  test('[GW3] a node whose gateway fails replaces it, and a later one finds the replacement', async () => {
     const [a, b, c] = [gatewaysOf('a'), gatewaysOf('b'), gatewaysOf('c')];
     const first = await a.find(HOME);
     if (first === undefined) throw new Error('a is the gateway');
@@ -53,12 +53,12 @@ describe('gateways', () => {
     await c.failed(HOME, first.epoch);
     expect((await b.find(HOME))?.mediaNodeId).toBe('b');
     expect((await c.find(HOME))?.mediaNodeId).toBe('b');
-    // News of the old one does not count against the new one.
+    // A failure of the old gateway does not count against the new one.
     await c.failed(HOME, first.epoch);
     expect((await c.find(HOME))?.mediaNodeId).toBe('b');
   });
 
-  test('[GW9] a gateway that was replaced learns of it, and gives up no claim but its own', async () => {
+  test('[GW9] a replaced gateway finds that out, and releases only its own claim', async () => {
     const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
     const first = await a.find(HOME);
     if (first === undefined) throw new Error('a is the gateway');
@@ -75,7 +75,7 @@ describe('gateways', () => {
     expect((await gatewaysOf('c').find(HOME))?.mediaNodeId).toBe('c');
   });
 
-  test('[GW5] [GW15] a claim that the store forgot is made again; a store that is away changes nothing', async () => {
+  test('[GW5] [GW15] a claim that the store lost is made again; an unreachable store changes nothing', async () => {
     const faulty = {
       claimGateway: vi.fn((claim: Parameters<GatewayStore['claimGateway']>[0]) =>
         gateways.claimGateway(claim),
@@ -99,7 +99,7 @@ describe('gateways', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[GW13] while the store is away nobody is found, and the next ask tries anew', async () => {
+  test('[GW13] while the store is unreachable no gateway is found, and the next request tries again', async () => {
     const claimGateway = vi.fn(() => Promise.reject(new PlenaryError('store_unavailable')));
     const a = gatewaysOf('a', { claimGateway, releaseGateway: gateways.releaseGateway.bind(gateways) });
     expect(await a.find(HOME)).toBeUndefined();

@@ -9,7 +9,7 @@ import type {
   Timers,
 } from '@plenary/cluster';
 
-/** How often a gateway makes sure that it still is one, in milliseconds. */
+/** How often a gateway checks that its claim still holds, in milliseconds. */
 export const GATEWAY_CHECK_MS = 5_000;
 
 export interface GatewaysOptions {
@@ -18,26 +18,26 @@ export interface GatewaysOptions {
   readonly datacenter: DatacenterId;
   readonly gateways: GatewayStore;
   readonly timers: Timers;
-  /** Another node took this one's place as the gateway to a home. */
+  /** Another node replaced this one as the gateway to a home. */
   readonly onSuperseded: (homeNodeId: MediaNodeId) => void;
-  /** Told of a failed call that nobody waits for. */
+  /** Receives failed calls that no caller awaits. */
   readonly onFault: (where: string, thrown: unknown) => void;
 }
 
-/** What is known of the gateway to one home: asked for, or known to have failed. */
-type Known =
+/** The state of the gateway to one home: claimed, or known to have failed. */
+type KnownGateway =
   | { readonly state: 'claimed'; readonly gateway: Promise<Gateway | undefined> }
   | { readonly state: 'failed'; readonly epoch: Epoch };
 
 /**
- * The gateways of this node's datacenter for one room, as this node knows them: one for each node elsewhere whose tracks
- * are wanted here. The first that needs a track claims to be the gateway; whom a gateway fails claims its place (SPEC GW1,
- * GW3).
+ * The gateways of this node's datacenter for one room, as this node knows them: one for each remote home whose tracks
+ * are needed here. The first node that needs a track claims to be the gateway; a node whose gateway fails claims its
+ * place (SPEC GW1, GW3).
  */
 export class Gateways {
   readonly #options: GatewaysOptions;
-  readonly #known = new Map<MediaNodeId, Known>();
-  /** Ends the check of each claim of this node's own. */
+  readonly #known = new Map<MediaNodeId, KnownGateway>();
+  /** Cancels the check of each claim of this node. */
   readonly #checks = new Map<MediaNodeId, () => void>();
 
   constructor(options: GatewaysOptions) {
@@ -45,14 +45,15 @@ export class Gateways {
   }
 
   /**
-   * The live gateway to a node elsewhere, claimed if there is none. `undefined` while the store is away, when nobody can
-   * say: who needs a track then pulls it straight, at the price of a second copy.
+   * Returns the live gateway to a remote home, and claims to be it if there is none. Returns `undefined` while the
+   * store is unreachable, when no gateway can be named: the track is then pulled straight from its home, at the price
+   * of a second copy.
    */
   async find(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
     const known = this.#known.get(homeNodeId);
     if (known?.state === 'claimed') return known.gateway;
     const gateway = this.#claim(homeNodeId, known?.epoch);
-    const claimed: Known = { state: 'claimed', gateway };
+    const claimed: KnownGateway = { state: 'claimed', gateway };
     this.#known.set(homeNodeId, claimed);
     if ((await gateway) === undefined && this.#known.get(homeNodeId) === claimed) {
       if (known === undefined) this.#known.delete(homeNodeId);
@@ -61,21 +62,23 @@ export class Gateways {
     return gateway;
   }
 
-  /** Whether this node itself is the gateway, as far as it knows; it claims nothing. */
+  /** Whether this node itself is the gateway, as far as it knows. Claims nothing. */
   async isOwn(homeNodeId: MediaNodeId): Promise<boolean> {
     const known = this.#known.get(homeNodeId);
     if (known?.state !== 'claimed') return false;
     return (await known.gateway)?.mediaNodeId === this.#options.ownNodeId;
   }
 
-  /** A gateway did not relay: the next {@link find} takes its place, unless somebody did already. */
+  /** A gateway did not relay: the next {@link find} claims its place, unless another node has already. */
   async failed(homeNodeId: MediaNodeId, epoch: Epoch): Promise<void> {
     const known = this.#known.get(homeNodeId);
     if (known?.state !== 'claimed' || (await known.gateway)?.epoch !== epoch) return;
     if (this.#known.get(homeNodeId) === known) this.#known.set(homeNodeId, { state: 'failed', epoch });
   }
 
-  /** A gateway asks not to be used any more: the next {@link find} takes its place, unless somebody did already. */
+  /**
+   * A gateway asks not to be used any more: the next {@link find} claims its place, unless another node has already.
+   */
   async left(homeNodeId: MediaNodeId, mediaNodeId: MediaNodeId): Promise<void> {
     const known = this.#known.get(homeNodeId);
     if (known?.state !== 'claimed') return;
@@ -84,8 +87,8 @@ export class Gateways {
   }
 
   /**
-   * Nothing of this home is needed here any more: a claim of this node's own is given up. That a gateway failed stays known, for
-   * who asks next.
+   * Releases this node's own claim when no track of the home is needed here any more. A known failure of a gateway
+   * stays known for the next request.
    */
   async release(homeNodeId: MediaNodeId): Promise<void> {
     const known = this.#known.get(homeNodeId);
@@ -98,7 +101,7 @@ export class Gateways {
     try {
       await gateways.releaseGateway(roomId, datacenter, homeNodeId, gateway.epoch);
     } catch (error) {
-      // Whoever asks this node to relay learns that it does not, and takes its place.
+      // Nodes that ask this node to relay are refused and claim its place.
       onFault('gateway.release', error);
     }
   }
@@ -138,7 +141,7 @@ export class Gateways {
     this.#checks.delete(homeNodeId);
   }
 
-  /** Asks again; also makes the claim anew where the store has forgotten it. */
+  /** Claims again: this finds out who the gateway is, and restores a claim that the store has lost. */
   async #check(homeNodeId: MediaNodeId): Promise<void> {
     const { roomId, datacenter, ownNodeId, gateways, onSuperseded } = this.#options;
     const known = this.#known.get(homeNodeId);
@@ -148,7 +151,7 @@ export class Gateways {
     try {
       live = await gateways.claimGateway({ roomId, datacenter, homeNodeId, mediaNodeId: ownNodeId });
     } catch (thrown) {
-      // A store that is away says nothing against this claim.
+      // An unreachable store does not end this claim.
       if (toPlenaryError(thrown).code !== 'store_unavailable') throw thrown;
     }
     if (!current()) return;

@@ -11,10 +11,10 @@ import type {
   WantedLayer,
 } from '@plenary/cluster';
 
-/** What a track looks like where it comes out of a pipe. */
+/** A track as it comes out of a pipe. */
 export type PipedTrack = ControlReply<'pipe.consume'>;
 
-/** Names a pipe from the side that asks. */
+/** Names a pipe from the asking side. */
 export interface PipeKey {
   readonly roomId: RoomId;
   readonly fromRouterId: RouterId;
@@ -23,30 +23,33 @@ export interface PipeKey {
 
 export type ProducerState = 'paused' | 'resumed' | 'ended';
 
-/** What the home side of a pipe tells the side that asked. */
+/** The notices that the home side of a pipe sends to the asking side. */
 export interface PipeAsker {
-  /** Of this same node: its tracks go no further. */
+  /** Whether the asking side is on this node: its tracks are not relayed further. */
   readonly isLocal: boolean;
-  /** Counts one more open pipe of whoever asks. @returns ends that @throws PlenaryError `rate_limited` */
+  /**
+   * Counts one more open pipe of the asking side. @returns a function that ends the count @throws PlenaryError
+   * `rate_limited`
+   */
   holdPipe(): () => void;
   producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void;
   closed(key: PipeKey): void;
-  /** Tracks of a home elsewhere, which come through this pipe, should come another way. They go on here meanwhile. */
+  /** Tracks of a remote home that come through this pipe should take another path. They continue here meanwhile. */
   moved(key: PipeKey, homeNodeId: MediaNodeId): void;
 }
 
-/** How the asking side of a pipe comes to the home. */
+/** What the asking side offers the home when it opens a pipe. */
 export interface PipeApproach {
   readonly end: PipeEnd;
-  /** Which of the home's addresses it will send to; the home chooses where it does not say. */
+  /** The address of the home that it will send to; if absent, the home chooses one. */
   readonly toAddress?: string | undefined;
-  /** The machine that it is on; `undefined` where that cannot be told. */
+  /** The machine that it runs on; `undefined` when it cannot be identified. */
   readonly machineId?: string | undefined;
 }
 
 /**
- * The home side of one pipe, as the side that asks sees it: of this node, by plain calls, or of another one, over its
- * control link. The side that asks works the same with both.
+ * The home side of one pipe, as the asking side uses it: on this node by plain calls, on another one over its control
+ * link. The asking side works the same with both.
  */
 export interface HomeSide {
   /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out`, `rate_limited` */
@@ -55,7 +58,7 @@ export interface HomeSide {
   consume(track: TrackOrigin): Promise<PipedTrack>;
   setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void>;
   release(trackId: TrackId): Promise<void>;
-  /** RTP that it has sent into the pipe so far. @throws PlenaryError `media_lost`, `timed_out` */
+  /** RTP bytes sent into the pipe so far. @throws PlenaryError `media_lost`, `timed_out` */
   sentBytes(): Promise<number>;
   close(): Promise<void>;
 }
@@ -64,16 +67,16 @@ export interface HomeSide {
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly addresses: AnnouncedAddresses;
-  /** By which other media nodes reach it instead, one of each family at most; none where it does not say. */
+  /** Addresses that other media nodes use instead, one per family at most; empty when the node announces none. */
   readonly pipeAddresses: readonly string[];
-  /** The machine that it is on; `undefined` where it does not say. */
+  /** The machine that it runs on; `undefined` when the node announces none. */
   readonly machineId: string | undefined;
-  /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */
+  /** Returns the router that hosts a track of that node. @throws PlenaryError `track_not_found` */
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
-  /** By which of its routers tracks of another node come in; `null` when it is not the gateway to that node. */
+  /** Returns the router on which tracks of a third node arrive; `null` when that node is not the gateway to it. */
   relay(roomId: RoomId, homeNodeId: MediaNodeId): Promise<RouterId | null>;
   homeSide(key: PipeKey): HomeSide;
-  /** Keeps the link open; the returned function ends that. `onBroken` is called when the link breaks before. */
+  /** Keeps the link open; the returned function ends that. `onBroken` is called if the link breaks before. */
   hold(onBroken: () => void): () => void;
 }
 
@@ -81,6 +84,9 @@ export interface RemoteNode {
 export interface RemoteNodes {
   /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
   find(mediaNodeId: MediaNodeId): Promise<RemoteNode>;
-  /** Where a node is; opens no link. @throws PlenaryError `media_unavailable` when the node is not known */
+  /**
+   * Returns a node's datacenter without opening a link. @throws PlenaryError `media_unavailable` when the node is not
+   * known
+   */
   datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId>;
 }

@@ -7,9 +7,9 @@ const own: Machine = { id: 'one', hasAddress: (address) => address === '10.1.0.2
 describe('what stays on the machine', () => {
   test.each([
     ['one', '10.1.0.21', true],
-    // Two machines behind one NAT, or two of one private address plan.
+    // Two machines behind one NAT, or two with one private address plan.
     ['two', '10.1.0.21', false],
-    // Two nodes of one machine behind a NAT, whose packets go there and back.
+    // Two nodes of one machine behind a NAT, whose packets leave the machine and return.
     ['one', '203.0.113.21', false],
     ['one', 'media.example.org', false],
     [undefined, '10.1.0.21', false],
@@ -17,7 +17,7 @@ describe('what stays on the machine', () => {
     expect(staysOnMachine(own, { machineId, address })).toBe(stays);
   });
 
-  test('[PI23] where nothing is known of the own machine, nothing stays', () => {
+  test('[PI23] nothing stays on a machine that cannot be identified', () => {
     const other = { machineId: undefined, address: '127.0.0.1' };
     expect(staysOnMachine(UNKNOWN_MACHINE, other)).toBe(false);
   });

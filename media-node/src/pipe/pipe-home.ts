@@ -11,8 +11,8 @@ import { staysOnMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
 
 /**
- * Keeps a track on a router while it is sent into a pipe: at a gateway that is what pulls it from its home.
- * `onSuperseded` is called when the track should come another way, through another gateway.
+ * Keeps a track on a router while it is sent into a pipe; a gateway pulls it from its home for that. `onSuperseded`
+ * is called when the track should come through another gateway.
  * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway to the track's home
  */
 export type PipeSource = (
@@ -26,13 +26,13 @@ interface Sent {
   readonly hold: TrackHold;
 }
 
-/** One being opened is stored as its promise, so that a repeated ask cannot make a second consumer. */
+/** A consumer that is being opened is stored as its promise, so that a repeated request cannot make a second one. */
 interface Sending {
   readonly homeNodeId: MediaNodeId;
   readonly sent: Promise<Sent>;
 }
 
-/** The home side of a pipe: sends tracks of its router into it, as the other side asks. */
+/** The home side of a pipe: sends tracks of its router into it, as the asking side requests. */
 export class PipeHome {
   readonly key: PipeKey;
   readonly asker: PipeAsker;
@@ -62,9 +62,9 @@ export class PipeHome {
   }
 
   /**
-   * Opens a port at the address that the other end asks for, else of the family that the other end is of. What comes from
-   * another machine, or may, has to be encrypted (SPEC PI13).
-   * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; then nothing is left open
+   * Opens a port at the address that the asking side requests, otherwise of the asking side's address family. Packets
+   * from another machine, or from one that cannot be identified, must be encrypted (SPEC PI13).
+   * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; nothing is left open then
    */
   static async open(options: {
     readonly key: PipeKey;
@@ -105,7 +105,7 @@ export class PipeHome {
     return this.#closed;
   }
 
-  /** What the asking side connects to. */
+  /** The address and keys that the asking side connects to. */
   get end(): PipeEnd {
     if (this.#port === undefined) throw new PlenaryError('media_lost');
     return this.#port.end;
@@ -116,12 +116,12 @@ export class PipeHome {
     return new Set([...this.#sent.values()].map(({ homeNodeId }) => homeNodeId));
   }
 
-  /** Tells the other side to take another way to a home's tracks. */
-  askToMove(homeNodeId: MediaNodeId): void {
+  /** Asks the other side to get a home's tracks over another path. */
+  requestMove(homeNodeId: MediaNodeId): void {
     this.asker.moved(this.key, homeNodeId);
   }
 
-  /** Sends a track; a repeat gives the same consumer. @throws PlenaryError `track_not_found`, `media_lost` */
+  /** Sends a track; a repeat returns the same consumer. @throws PlenaryError `track_not_found`, `media_lost` */
   async consume(track: TrackOrigin): Promise<PipedTrack> {
     const port = this.#port;
     if (this.#closed || port === undefined) throw new PlenaryError('media_lost');
@@ -130,7 +130,7 @@ export class PipeHome {
     return { kind, rtpParameters, paused: producerPaused };
   }
 
-  /** A track that is not in the pipe changes nothing: it ended meanwhile. @throws PlenaryError `media_lost` */
+  /** A track that is not in the pipe has ended meanwhile: nothing changes. @throws PlenaryError `media_lost` */
   async setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void> {
     const sent = await this.#sent.get(trackId)?.sent;
     if (sent === undefined || sent.consumer.closed) return;
@@ -146,18 +146,18 @@ export class PipeHome {
         ({ consumer }) => {
           consumer.close();
         },
-        () => undefined, // Answered to whoever asked for the track; there is nothing to release.
+        () => undefined, // The request for the track got the error; there is nothing to release.
       ),
     );
   }
 
-  /** RTP that was sent into it so far. @throws PlenaryError `media_lost` */
+  /** RTP bytes sent into the pipe so far. @throws PlenaryError `media_lost` */
   async sentBytes(): Promise<number> {
     if (this.#closed || this.#port === undefined) throw new PlenaryError('media_lost');
     return (await this.#port.traffic()).sentBytes;
   }
 
-  /** Closes the pipe. What follows stands in {@link HOME_ENDS}. */
+  /** Closes the pipe. {@link HOME_ENDS} says what follows. */
   close(reason: PipeHomeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -171,7 +171,7 @@ export class PipeHome {
 
   #startSending(port: PipePort, track: TrackOrigin): Sending {
     const { trackId } = track;
-    // What was released meanwhile and is asked for anew has another entry by now, which is not this one's to forget.
+    // A track that was released and requested again meanwhile has another entry, which must stay.
     const isCurrent = (): boolean => this.#sent.get(trackId) === sending;
     const sending: Sending = {
       homeNodeId: track.homeNodeId,
@@ -180,7 +180,7 @@ export class PipeHome {
     this.#sent.set(trackId, sending);
     sending.sent.catch(
       entry('background', () => {
-        // Answered to whoever asked; here it is only forgotten, so that the next ask tries anew.
+        // The request got the error; the entry is removed so that the next request tries again.
         if (isCurrent()) this.#sent.delete(trackId);
       }),
     );

@@ -11,7 +11,7 @@ import type { PipeSource } from './pipe-home.ts';
 interface Entry {
   readonly asker: PipeAsker;
   readonly opening: Promise<PipeHome>;
-  /** Once it is open. */
+  /** Set once it is open. */
   home?: PipeHome;
 }
 
@@ -25,8 +25,8 @@ export class PipeHomes {
   readonly #homes = new Map<string, Entry>();
 
   /**
-   * @param holdAt - keeps a track on a router for as long as it is sent into a pipe
-   * @param machine - where this node is: what comes from elsewhere has to be encrypted
+   * @param holdAt - keeps a track on a router while it is sent into a pipe
+   * @param machine - this node's machine: packets from other machines must be encrypted
    */
   constructor(
     ownNodeId: MediaNodeId,
@@ -47,8 +47,9 @@ export class PipeHomes {
   }
 
   /**
-   * Opens a home side. Asked anew for the same pair, the old one is replaced: its asker has forgotten it.
-   * @throws PlenaryError `track_not_found` when the router is gone, `media_lost`, `rate_limited`
+   * Opens a home side. A repeat for the same pair of routers replaces the old one, which the asking side has
+   * forgotten.
+   * @throws PlenaryError `track_not_found` when the router is closed, `media_lost`, `rate_limited`
    */
   async open(
     key: PipeKey,
@@ -84,17 +85,17 @@ export class PipeHomes {
     await (await this.#home(key)).setWanted(trackId, wanted);
   }
 
-  /** RTP that was sent into a pipe so far. @throws PlenaryError `media_lost` when there is no such pipe */
+  /** RTP bytes sent into a pipe so far. @throws PlenaryError `media_lost` when there is no such pipe */
   async sentBytes(key: PipeKey): Promise<number> {
     return (await this.#home(key)).sentBytes();
   }
 
-  /** Takes a track out of a pipe; that either is gone already is no error. */
+  /** Takes a track out of a pipe. A missing track or pipe is no error. */
   async release(key: PipeKey, trackId: TrackId): Promise<void> {
     if (this.#homes.has(nameOf(key))) (await this.#home(key)).release(trackId);
   }
 
-  /** Closes a pipe, also one that is being opened; that it is gone already is no error. */
+  /** Closes a pipe, even while it is being opened. A missing pipe is no error. */
   close(key: PipeKey): void {
     const name = nameOf(key);
     const entry = this.#homes.get(name);
@@ -103,14 +104,14 @@ export class PipeHomes {
     closeWhenOpen(entry, 'asked');
   }
 
-  /** Whether tracks of other nodes go on through this one to yet other nodes. */
+  /** Whether this node relays tracks of other nodes to further nodes. */
   get isRelaying(): boolean {
     return this.#relayed().length > 0;
   }
 
-  /** Tells all who get tracks of other nodes through this one to take another way. */
-  askToMove(): void {
-    for (const { home, homeNodeId } of this.#relayed()) home.askToMove(homeNodeId);
+  /** Asks all nodes that get tracks of other nodes through this one to take another path. */
+  requestMoves(): void {
+    for (const { home, homeNodeId } of this.#relayed()) home.requestMove(homeNodeId);
   }
 
   #relayed(): readonly { readonly home: PipeHome; readonly homeNodeId: MediaNodeId }[] {
@@ -123,7 +124,7 @@ export class PipeHomes {
     );
   }
 
-  /** The side that asked is gone: nobody would ever close its pipes. */
+  /** Closes the pipes of an asking side whose link closed: no request would close them any more. */
   askerGone(asker: PipeAsker): void {
     for (const [name, entry] of this.#homes) {
       if (entry.asker !== asker) continue;
@@ -132,7 +133,7 @@ export class PipeHomes {
     }
   }
 
-  /** A pair of routers of this node: the asking side calls straight in. */
+  /** The home side for two routers of this node: the asking side calls it directly. */
   localSide(key: PipeKey, asker: PipeAsker): HomeSide {
     return {
       open: (approach) => this.open(key, approach, 'loopback', asker),
@@ -177,7 +178,7 @@ export class PipeHomes {
     return home;
   }
 
-  /** Forgets an entry when its home is closed; another entry of the same pair stays. */
+  /** Removes an entry once its home is closed; a newer entry of the same pair stays. */
   async #forget(name: string, entry: Entry): Promise<void> {
     const [opened] = await Promise.allSettled([entry.opening]);
     const gone = opened.status === 'rejected' || opened.value.closed;
@@ -199,7 +200,7 @@ function closeWhenOpen(entry: Entry, reason: 'asked' | 'replaced' | 'asker_gone'
       (home) => {
         home.close(reason);
       },
-      () => undefined, // Answered to whoever opened it; there is nothing to close.
+      () => undefined, // The request that opened it got the error; there is nothing to close.
     ),
   );
 }

@@ -14,31 +14,31 @@ export interface PipeLinkOptions {
   readonly home: HomeSide;
   /** The router at the other end. */
   readonly toRouterId: RouterId;
-  /** Whether tracks come from a node that only relays them. */
+  /** Whether the other end only relays the tracks. */
   readonly isRelayed: boolean;
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
-  /** The addresses of this end and of the other; only of a pipe to another node. */
+  /** The addresses of both ends; only for a pipe to another node. */
   readonly ownAddress?: string | undefined;
   readonly toAddress?: string | undefined;
-  /** The machine that this node is on. */
+  /** The machine that this node runs on. */
   readonly machineId?: string | undefined;
   readonly metrics: NodeMetrics;
   readonly timers: Timers;
   readonly lingerMs: number;
   readonly onFault: (where: string, thrown: unknown) => void;
   readonly onClosed: (reason: PipeCloseReason) => void;
-  /** Told once when the home sends and nothing arrives (SPEC PI14). */
+  /** Called once when the home sends and nothing arrives (SPEC PI14). */
   readonly onSilent: () => void;
 }
 
-/** The asking side of a pipe between two routers: it pulls tracks through it, and closes it when none is left. */
+/** The asking side of a pipe between two routers: pulls tracks through it, and closes it after the last one. */
 export class PipeLink {
   readonly #options: PipeLinkOptions;
   readonly #port: PipePort;
   readonly #tracks = new Map<TrackId, PulledTrack>();
-  /** Tracks that should come another way, and are still held. */
+  /** Tracks that should take another path and are still held. */
   readonly #superseded = new Map<TrackId, PulledTrack>();
   #closed = false;
   readonly #silence: SilenceWatch | undefined;
@@ -51,8 +51,8 @@ export class PipeLink {
   }
 
   /**
-   * Opens both sides and connects them. When anything fails, nothing is left on either side: the home is told to close
-   * even if its answer never came.
+   * Opens both sides and connects them. A failure leaves nothing open on either side: the home is asked to close even
+   * if its answer never came.
    * @throws PlenaryError `media_lost`, `track_not_found`, `timed_out`, `media_unavailable`
    */
   static async open(options: PipeLinkOptions): Promise<PipeLink> {
@@ -92,8 +92,8 @@ export class PipeLink {
   }
 
   /**
-   * Holds a track on the local router, pulling it if nobody does yet.
-   * @param onSuperseded - called when the track should come another way
+   * Holds a track on the local router, and pulls it if nobody does yet.
+   * @param onSuperseded - called when the track should take another path
    * @throws PlenaryError as {@link HomeSide.consume}
    */
   async hold(
@@ -103,7 +103,7 @@ export class PipeLink {
   ): Promise<TrackHold> {
     if (this.#closed) throw new PlenaryError('media_lost');
     const { trackId } = origin;
-    const track = this.#tracks.get(trackId) ?? this.#takeBack(trackId) ?? this.#pull(origin);
+    const track = this.#tracks.get(trackId) ?? this.#reuseSuperseded(trackId) ?? this.#pull(origin);
     const hold = track.hold(holder, onSuperseded);
     try {
       await track.ready;
@@ -119,7 +119,10 @@ export class PipeLink {
     this.#superseded.get(trackId)?.producerChanged(state);
   }
 
-  /** Tracks of a home should come another way: they flow on here until every holder has released them. */
+  /**
+   * Asks all holders of a home's tracks to use another path; the tracks continue here until every holder has released
+   * them.
+   */
   supersede(homeNodeId: MediaNodeId): void {
     for (const [trackId, track] of [...this.#tracks]) {
       if (track.homeNodeId !== homeNodeId) continue;
@@ -129,17 +132,17 @@ export class PipeLink {
     }
   }
 
-  /** Its tracks end with their last holds from now on, without a linger. */
+  /** From now on the pipe's tracks end with their last hold, without a linger. */
   endSoon(): void {
     for (const track of [...this.#tracks.values()]) track.endSoon();
   }
 
-  /** Bytes that its home has sent into it so far. @throws PlenaryError `media_lost`, `timed_out` */
+  /** Bytes that the home has sent into the pipe so far. @throws PlenaryError `media_lost`, `timed_out` */
   async sentBytes(): Promise<number> {
     return this.#options.home.sentBytes();
   }
 
-  /** Closes the pipe; consumers of tracks that came through it end. What follows stands in {@link ASKING_ENDS}. */
+  /** Closes the pipe; consumers of tracks that came through it end. {@link ASKING_ENDS} says what follows. */
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -173,8 +176,10 @@ export class PipeLink {
     });
   }
 
-  /** A router asks for the track this way again while others still hold it. */
-  #takeBack(trackId: TrackId): PulledTrack | undefined {
+  /**
+   * Makes a superseded track current again, because a router requests it over this path while others still hold it.
+   */
+  #reuseSuperseded(trackId: TrackId): PulledTrack | undefined {
     const track = this.#superseded.get(trackId);
     if (track === undefined) return undefined;
     this.#superseded.delete(trackId);
@@ -185,7 +190,7 @@ export class PipeLink {
   #pull(origin: TrackOrigin): PulledTrack {
     const { trackId } = origin;
     const { home, toRouterId, isRelayed, timers, lingerMs, onFault } = this.#options;
-    // One link a pair of routers, and one copy a link: so no other producer of this router has the id.
+    // There is one link per pair of routers and one copy per link, so no other producer of this router has the id.
     const producerId = `${trackId}@${toRouterId}`;
     const track = new PulledTrack(origin, {
       home,

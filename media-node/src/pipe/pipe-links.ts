@@ -17,11 +17,11 @@ export interface PipeLinksOptions {
   readonly nodes: Pick<RemoteNodes, 'datacenterOf'>;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** For lines that each pipe would say of one fault of the network. */
+  /** Limits the log lines of one network fault, which each pipe would repeat. */
   readonly lines: Pick<RareLines, 'say'>;
   readonly timers: Timers;
   readonly lingerMs: number;
-  /** The home side of a pipe between two routers of this node. */
+  /** Returns the home side of a pipe between two routers of this node. */
   readonly localHomeSide: (key: PipeKey, asker: PipeAsker) => HomeSide;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
   readonly onFault: (where: string, thrown: unknown) => void;
@@ -30,7 +30,7 @@ export interface PipeLinksOptions {
 /** The two routers that a pipe connects. */
 export type RouterPair = Pick<PipeKey, 'fromRouterId' | 'toRouterId'>;
 
-/** A pipe of this node, from the request on. */
+/** A pipe of this node, from its request on. */
 export interface OpenedLink {
   /** The home of the track that the pipe was opened for. */
   readonly homeNodeId: MediaNodeId;
@@ -38,22 +38,25 @@ export interface OpenedLink {
   readonly opening: Promise<PipeLink>;
 }
 
-/** What happens to a pipe, told to the one who wanted it. */
+/** Receives the events of a pipe; passed by the caller that opens it. */
 export interface PipeLinkListener {
-  /** The pipe is forgotten: it closed, or could not be opened (then without a reason). */
+  /** The pipe is removed: it closed, or could not be opened (then without a reason). */
   ended(link: OpenedLink, reason: PipeCloseReason | undefined): void;
-  /** The other end, a router of this same node, wants tracks of a home to come another way. */
+  /** The other end, a router of this node, asks for another path for tracks of a home. */
   moved(pair: RouterPair, homeNodeId: MediaNodeId): void;
 }
 
 /**
- * Owns the pipes of a room that this node asked for, one per pair of routers: makes them, keeps them while a track is pulled
- * through them, and passes on what their homes tell. `track-routes.ts` says which routers a pipe connects; `pipe-ends.ts`
- * says what ends it.
+ * The pipes of a room that this node asked for, one per pair of routers. Opens them, keeps them while a track is
+ * pulled through them, and passes on the notices of their homes. `track-routes.ts` decides which routers a pipe
+ * connects; `pipe-ends.ts` says what ends it.
  */
 export class PipeLinks {
   readonly #options: PipeLinksOptions;
-  /** A pipe being opened is stored as its promise; a rejected one is removed, so that the next request opens anew. */
+  /**
+   * A pipe that is being opened is stored as its promise; a rejected one is removed, so that the next request opens
+   * it again.
+   */
   readonly #links = new Map<string, OpenedLink>();
 
   constructor(options: PipeLinksOptions) {
@@ -73,8 +76,8 @@ export class PipeLinks {
   }
 
   /**
-   * The pipe between a router and an upstream, opened if there is none. A pipe that is there keeps the listener that it was
-   * opened with.
+   * Returns the pipe between a router and an upstream, and opens it if there is none. An existing pipe keeps the
+   * listener that it was opened with.
    * @returns a promise that rejects with `media_lost`, `track_not_found`, `timed_out` or `media_unavailable`
    */
   open(
@@ -91,28 +94,28 @@ export class PipeLinks {
     this.#links.set(nameOf(pair), link);
     opening.catch(
       entry('background', () => {
-        // Each request that waits for the pipe gets the error; here the pipe is only forgotten.
+        // Each request that waits for the pipe gets the error; here the pipe is only removed.
         if (this.get(pair) === link) this.#forget(pair, listener, undefined);
       }),
     );
     return opening;
   }
 
-  /** The home of a track told of it. */
+  /** Applies a home's notice about a track. */
   producerChanged(pair: RouterPair, trackId: TrackId, state: ProducerState): void {
     this.#withOpen(pair, (link) => {
       link.producerChanged(trackId, state);
     });
   }
 
-  /** The home side of a pipe is gone. */
+  /** The home side of a pipe closed. */
   closedByHome(pair: RouterPair): void {
     this.#withOpen(pair, (link) => {
       link.close('home_closed');
     });
   }
 
-  /** Tracks of a home that come through these pipes should come another way (SPEC GW6). */
+  /** Asks the holders of a home's tracks in these pipes to use another path (SPEC GW6). */
   supersede(links: Iterable<OpenedLink>, homeNodeId: MediaNodeId): void {
     for (const { opening } of links) {
       this.#whenOpen(opening, (link) => {
@@ -121,7 +124,7 @@ export class PipeLinks {
     }
   }
 
-  /** Tracks end with their last holds from now on, without a linger. */
+  /** From now on all tracks end with their last hold, without a linger. */
   endSoon(): void {
     for (const { opening } of this.#links.values()) {
       this.#whenOpen(opening, (link) => {
@@ -168,7 +171,7 @@ export class PipeLinks {
     }
     let link: PipeLink | undefined;
     let linkBroken = false;
-    const letGo = node?.hold(() => {
+    const releaseNode = node?.hold(() => {
       linkBroken = true;
       link?.close('link_broken');
     });
@@ -185,7 +188,7 @@ export class PipeLinks {
         lingerMs,
         onFault,
         onClosed: (reason) => {
-          letGo?.();
+          releaseNode?.();
           this.#forget(key, listener, reason);
           logger.info({ ...key, reason }, 'pipe closed');
         },
@@ -194,7 +197,7 @@ export class PipeLinks {
         },
       });
     } catch (error) {
-      letGo?.();
+      releaseNode?.();
       throw error;
     }
     logger.info({ ...key, node: node?.mediaNodeId ?? 'this node', homeNodeId }, 'pipe opened');
@@ -227,7 +230,7 @@ export class PipeLinks {
     return pathBetween({ ...origin, datacenter }, node, await nodes.datacenterOf(node.mediaNodeId));
   }
 
-  /** What the home side of a pipe within this node calls. */
+  /** The asking side of a pipe within this node, as its home side calls it. */
   #localAsker(listener: PipeLinkListener): PipeAsker {
     return {
       isLocal: true,
@@ -249,7 +252,10 @@ export class PipeLinks {
     if (link !== undefined) this.#whenOpen(link.opening, action);
   }
 
-  /** Nothing happens where the pipe cannot be opened: the requests that wait for it get the error. */
+  /**
+   * Runs an action once the pipe is open. A pipe that cannot be opened needs none: the waiting requests get the
+   * error.
+   */
   #whenOpen(opening: Promise<PipeLink>, action: (link: PipeLink) => void): void {
     opening
       .then(action, () => undefined)
@@ -262,7 +268,7 @@ export class PipeLinks {
 }
 
 const SILENT_ADVICE =
-  'see on both nodes whether PLENARY_PIPE_ADDRESS, or else PLENARY_ANNOUNCED_ADDRESS, is the address that the other one reaches, and that UDP to the ports of the slices passes between them';
+  'check on both nodes that PLENARY_PIPE_ADDRESS, or else PLENARY_ANNOUNCED_ADDRESS, is an address that the other node reaches, and that UDP to the ports of both slices passes between them';
 
 const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
 

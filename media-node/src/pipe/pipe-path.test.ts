@@ -24,7 +24,7 @@ const ends = (own: PipeOrigin, other: PipeTarget, datacenter = gra): readonly st
   return [ownAddress, toAddress];
 };
 
-describe('between which addresses a pipe runs', () => {
+describe('the addresses of a pipe', () => {
   test.each([
     {
       title: 'both have one for pipes',
@@ -78,14 +78,14 @@ describe('between which addresses a pipe runs', () => {
     expect(ends(own, other)).toEqual(expected);
   });
 
-  test('[PI25] of the own datacenter alone, where the private networks are not joined', () => {
+  test('[PI25] pipe addresses are used only within the datacenter if private networks are not connected', () => {
     const own: PipeOrigin = { ...origin('203.0.113.1', '10.1.0.1'), pipeScope: 'datacenter' };
     const other = target('203.0.113.2', '10.1.0.2');
     expect(ends(own, other)).toEqual(['10.1.0.1', '10.1.0.2']);
     expect(ends(own, other, sbg)).toEqual(['203.0.113.1', '203.0.113.2']);
   });
 
-  test('[PI8] what is encrypted is decided by the addresses of the pipe', () => {
+  test('[PI8] the addresses of the pipe decide about encryption', () => {
     const machine = { id: 'one', hasAddress: (address: string) => address.startsWith('10.') };
     const own = { ...origin('203.0.113.1', '10.1.0.1'), machine };
     const path = (other: PipeTarget): boolean => pathBetween(own, { ...other, machineId: 'one' }, gra).srtp;

@@ -5,41 +5,41 @@ import type { RemoteNode } from './home-side.ts';
 import { staysOnMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
 
-/** Which nodes are sent the pipe address: all that have one, or those of the own datacenter. */
+/** The nodes that are offered the pipe address: all that have one themselves, or only those of the own datacenter. */
 export type PipeScope = 'cluster' | 'datacenter';
 
-/** This node, as far as pipes to others are concerned. */
+/** The facts about this node that decide its pipes. */
 export interface PipeOrigin {
   readonly addresses: AnnouncedAddresses;
-  /** By which other media nodes reach it, one of each family at most. */
+  /** Addresses for other media nodes, one per family at most. */
   readonly pipeAddresses: readonly string[];
   readonly pipeScope: PipeScope;
   readonly datacenter: DatacenterId;
   readonly machine: Machine;
 }
 
-/** How a pipe to another node runs. */
+/** The addresses and encryption of a pipe to another node. */
 export interface PipePath {
   readonly reach: 'announced';
-  /** Of this node. */
+  /** Address of this node. */
   readonly ownAddress: string;
-  /** Of the other one. */
+  /** Address of the other node. */
   readonly toAddress: string;
   readonly srtp: boolean;
 }
 
-/** The other node: what its record and its `hello` say. */
+/** The other node, from its record and its `hello`. */
 export type PipeTarget = Pick<RemoteNode, 'mediaNodeId' | 'addresses' | 'pipeAddresses' | 'machineId'>;
 
 /**
- * Between which addresses a pipe to another node runs, and whether it is encrypted (SPEC PI8, PI12, PI24, PI25, PS10).
- * @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common
+ * Chooses the addresses of a pipe to another node, and whether it is encrypted (SPEC PI8, PI12, PI24, PI25, PS10).
+ * @throws PlenaryError `media_unavailable` when the nodes share no address family
  */
 export function pathBetween(own: PipeOrigin, other: PipeTarget, otherDatacenter: DatacenterId): PipePath {
   const isInScope = own.pipeScope === 'cluster' || own.datacenter === otherDatacenter;
   const [ownAddress, toAddress] =
     (isInScope ? pipePair(own, other) : undefined) ?? announcedPair(own.addresses, other);
-  // Packets that stay on one machine cross no cable that anybody could listen on, in neither direction.
+  // Packets that stay on one machine cross no cable on which anybody could listen, in either direction.
   const { machine } = own;
   const stays =
     machine.hasAddress(ownAddress) &&
@@ -50,9 +50,9 @@ export function pathBetween(own: PipeOrigin, other: PipeTarget, otherDatacenter:
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 
 /**
- * The addresses for pipes of both; the announced one stands for that of a node that has none, where both are of one kind. A
- * private network and the internet are not joined: a node's NAT would give its packets another source than the other end
- * was told, and mediasoup drops what comes from elsewhere.
+ * The pipe addresses of both nodes. The announced address replaces a missing one, if both addresses are private or
+ * both public. A private network and the internet are not connected: a NAT would change the source of the packets,
+ * and mediasoup drops packets from an unexpected source.
  */
 function pipePair(own: PipeOrigin, other: PipeTarget): readonly [string, string] | undefined {
   for (const family of FAMILIES) {

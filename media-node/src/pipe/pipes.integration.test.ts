@@ -78,10 +78,10 @@ describe('a pipe between two nodes', () => {
     expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 0, home: 1 });
   });
 
-  test('[PI14] a home says how much it has sent into a pipe, and nothing of one that there is not', async () => {
+  test('[PI14] a home returns the bytes that it has sent into a pipe, and none for a missing pipe', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     const [link] = (await away.node.rooms.room(roomId)?.pipes.opened()) ?? [];
-    // The publisher of a test sends no media.
+    // The publisher of a test sends no RTP.
     expect(await link?.sentBytes()).toBe(0);
     link?.close('unused');
     await expect(link?.sentBytes()).rejects.toMatchObject({ code: 'media_lost' });
@@ -110,7 +110,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(home.node.metrics);
   });
 
-  test('[PI3] [PI16] [PI17] what nobody watches is paused at home, resumed when watched, and released after the linger', async () => {
+  test('[PI3] [PI16] [PI17] a track without viewers is paused at home, resumed when watched, and released after the linger', async () => {
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
     const { consumers } = await viewer.subscribe([camera]);
     expect(consumers).toMatchObject([{ paused: true }]);
@@ -120,7 +120,7 @@ describe('a pipe between two nodes', () => {
       awayEdge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
     await update(false);
     await waitFor('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
-    // At once: whoever pauses for a second, also on a machine that stands still for so long, has the home pause.
+    // Both at once: a pause of one second, also by a stall of the machine, would make the home pause.
     await Promise.all([update(true), update(false)]);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(await calls(home, 'consumer.pause')).toBe(1);
@@ -145,7 +145,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(away.node.metrics);
   });
 
-  test('[PI5] a failure is not remembered: the next ask opens anew, and nothing is left of the first', async () => {
+  test('[PI5] a failure is not stored: the next request opens the pipe again, and nothing is left of the first', async () => {
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
     const missing = { ...camera, trackId: TRACK_ID.parse('no-such-track') };
     const unknownNode = { ...camera, homeNodeId: MEDIA_NODE_ID.parse('no-such-node') };
@@ -156,7 +156,7 @@ describe('a pipe between two nodes', () => {
     await expect(viewer.subscribe([unknownNode])).resolves.toMatchObject({
       failed: [{ error: { code: 'media_unavailable' } }],
     });
-    // One that cannot be had holds up nothing else.
+    // A track that cannot be pulled delays no other.
     const mixed = await viewer.subscribe([missing, microphone, camera]);
     expect(mixed.consumers).toHaveLength(2);
     expect(mixed.failed).toHaveLength(1);
@@ -164,7 +164,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(away.node.metrics);
   });
 
-  test('[PI5] a node that was not there is found once it is', async () => {
+  test('[PI5] a node that was missing is found once it runs', async () => {
     const later = testConfig();
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
     const early = { ...camera, homeNodeId: later.mediaNodeId };
@@ -173,11 +173,11 @@ describe('a pipe between two nodes', () => {
     });
     const [late, lateEdge] = await nodeWithEdge(later);
     const lateTrack = await (await TestPeer.admit(store, late, lateEdge, roomId)).publish('microphone');
-    // The registry is looked at again after a moment at the earliest.
+    // The registry is read again after a moment at the earliest.
     await waitFor('the track', async () => (await viewer.subscribe([lateTrack])).failed.length === 0);
   });
 
-  test('[PI6] when the home node goes, its copies end and consumers hear of it', async () => {
+  test('[PI6] when the home node stops, its copies end and consumers are notified', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera]);
     await home.node.stop();
     await waitFor('the consumers to close', () => awayEdge.notices('consumer.closed').length === 2);
@@ -185,7 +185,7 @@ describe('a pipe between two nodes', () => {
     expect(homeEdge.notices('peer.lost')).toMatchObject([{ reason: 'node_lost' }]);
   });
 
-  test('[PI6] when the asking node goes, the home side of its pipes is freed', async () => {
+  test('[PI6] when the asking node stops, the home side of its pipes is freed', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     expect(await pipes(home)).toBe(1);
     await away.node.stop();
@@ -194,7 +194,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(home.node.metrics);
   });
 
-  test('[PI7] [PI22] opening a pair anew replaces its old pipe, and a close overtakes an opening', async () => {
+  test('[PI7] [PI22] opening a pair again replaces its old pipe, and a close overtakes an opening', async () => {
     const asker = await connectEdge(home, { kind: 'media-node', id: 'm', incarnation: mintIncarnation() });
     const { routerId } = await asker.call('pipe.locate', { roomId, trackId: camera.trackId });
     const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };

@@ -80,7 +80,7 @@ describe('a pulled track', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[PI3] [PI16] is paused at home only when nobody watches for a while, and resumed at once', async () => {
+  test('[PI3] [PI16] is paused at home only after nobody has watched for a while, and resumed at once', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const [one, two] = [track.hold(), track.hold()];
@@ -105,7 +105,7 @@ describe('a pulled track', () => {
     ]);
   });
 
-  test('[PI10] asks the home one thing at a time, and ends with what is wanted', async () => {
+  test('[PI10] sends the home one request at a time, and ends with the current demand', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const hold = track.hold();
@@ -128,7 +128,7 @@ describe('a pulled track', () => {
     expect(home.setWanted.mock.calls.at(-1)).toEqual([TRACK, TOP_SPATIAL_LAYER]);
   });
 
-  test('[PI18] a pause that failed is said again', async () => {
+  test('[PI18] repeats a pause that failed', async () => {
     const { timers, home, onFault, make } = pulled();
     const track = make();
     const hold = track.hold();
@@ -143,7 +143,7 @@ describe('a pulled track', () => {
     expect(home.setWanted).toHaveBeenCalledTimes(2);
   });
 
-  test('[PI19] a pull that failed is told to every holder, released at home, and rejects nowhere else', async () => {
+  test('[PI19] a failed pull is reported to every holder, released at home, and rejects nowhere else', async () => {
     const { home, onFault, onClosed, make } = pulled();
     home.consume.mockRejectedValueOnce(new PlenaryError('timed_out'));
     const track = make();
@@ -156,7 +156,7 @@ describe('a pulled track', () => {
     expect(track.closed).toBe(true);
   });
 
-  test('[PI4] follows its publisher, also when the word comes before the copy is made', async () => {
+  test('[PI4] follows its publisher, even if the notice comes before the copy exists', async () => {
     const { copy, onClosed, make } = pulled();
     const track = make();
     track.hold();
@@ -171,8 +171,8 @@ describe('a pulled track', () => {
   });
 });
 
-describe('a pulled track that should come another way', () => {
-  test('[GW6] tells who holds it, goes on until all let go, and ends then without a linger', async () => {
+describe('a pulled track that should take another path', () => {
+  test('[GW6] notifies its holders, continues until all have released it, and ends without a linger', async () => {
     const { timers, copy, onClosed, make } = pulled();
     const track = make();
     const told: string[] = [];
@@ -188,7 +188,7 @@ describe('a pulled track that should come another way', () => {
     expect(onClosed).toHaveBeenCalledOnce();
   });
 
-  test('[GW6] ends at once when nobody holds it any more, and lingers again when somebody takes it back', async () => {
+  test('[GW6] ends at once when it has no holders, and lingers again after a new hold', async () => {
     const { timers, onClosed, make } = pulled();
     const track = make();
     const first = track.hold();
@@ -203,7 +203,7 @@ describe('a pulled track that should come another way', () => {
     expect(onClosed).toHaveBeenCalledOnce();
   });
 
-  test('[PI17] behind a pipe the linger has passed already', async () => {
+  test('[PI17] does not linger after a pipe’s release, since the other end has waited already', async () => {
     const { timers, home, onClosed, make } = pulled();
     const track = make();
     const [viewer, pipe] = [track.hold('viewer'), track.hold('pipe')];
@@ -215,7 +215,7 @@ describe('a pulled track that should come another way', () => {
     expect(home.release).toHaveBeenCalledOnce();
   });
 
-  test('[PI18] tells the home again what is wanted, when it is unknown whether the home heard', async () => {
+  test('[PI18] sends the demand again when the home did not confirm it', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const hold = track.hold();

@@ -5,20 +5,20 @@ import { TrackDemand } from '../room/track-demand.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';
 
-/** Wait before what is wanted is said again where the home did not confirm it, in milliseconds. */
+/** Wait before a demand that the home did not confirm is sent again, in milliseconds. */
 export const RETRY_DEMAND_MS = 1_000;
 
 export interface PulledTrackPorts {
   readonly home: Pick<HomeSide, 'consume' | 'setWanted' | 'release'>;
-  /** The copy's own id on its router. */
+  /** The id of the copy on its router. */
   readonly producerId: string;
-  /** Makes the copy on the local router. `onClosed` is called when it is gone, whatever the cause. */
+  /** Creates the copy on the local router. `onClosed` is called when it closed, whatever the cause. */
   readonly produce: (track: PipedTrack, onClosed: () => void) => Promise<Copy>;
-  /** Whether it comes from a node that only relays it. */
+  /** Whether the sending node only relays the track. */
   readonly isRelayed: boolean;
   readonly timers: Timers;
   readonly lingerMs: number;
-  /** Told of a failed call that nobody waits for. */
+  /** Receives failed calls that no caller awaits. */
   readonly onFault: (where: string, thrown: unknown) => void;
   readonly onClosed: () => void;
 }
@@ -26,28 +26,28 @@ export interface PulledTrackPorts {
 type Copy = Pick<MediaProducer, 'setPaused' | 'close' | 'paused'>;
 
 /**
- * The copy of a track on a router that is not its home, counted by those who hold it: the home is told what they want of
- * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI17, PI4). Behind a
- * pipe that linger has passed already.
+ * The copy of a track on a router other than its home's, with a count of its holders. The home is notified of their
+ * demand and pauses the track while there is none; a linger after the last release, the copy is released (SPEC PI3,
+ * PI17, PI4). The last release of a pipe is not followed by a linger, since the other end has waited already.
  */
 export class PulledTrack {
   readonly trackId: TrackId;
   readonly homeNodeId: MediaNodeId;
-  /** Settles when the copy can be consumed. */
+  /** Resolves when the copy can be consumed. */
   readonly ready: Promise<void>;
   readonly #ports: PulledTrackPorts;
   readonly #origin: TrackOrigin;
   readonly #demand: TrackDemand;
-  /** How each holder is told that the track should come another way. */
-  readonly #tellSuperseded = new Set<() => void>();
+  /** Notifies the holders that the track should take another path. */
+  readonly #supersededListeners = new Set<() => void>();
   #lingers = true;
   #copy: Copy | undefined;
-  /** The publisher's own pause as last told, when it was told since the home began to send. */
+  /** The publisher's pause as last announced, if it was announced since the home began to send. */
   #publisherPaused: boolean | undefined;
   #cancelLinger: (() => void) | undefined;
-  /** What the home was told last and confirmed; `undefined` while it has not said whether it heard. */
-  #wantedAtHome: WantedLayer | undefined = TOP_SPATIAL_LAYER;
-  #syncing = false;
+  /** The demand that the home confirmed last; `undefined` while that is not known. */
+  #confirmedDemand: WantedLayer | undefined = TOP_SPATIAL_LAYER;
+  #isSending = false;
   #closed = false;
   #pathLost = false;
 
@@ -57,11 +57,11 @@ export class PulledTrack {
     this.#origin = origin;
     this.#ports = ports;
     this.#demand = new TrackDemand(ports.timers, () => {
-      this.#sync();
+      this.#sendDemand();
     });
     this.ready = this.#pull();
-    // Whoever holds the track waits for `ready` too; this only keeps a failure that comes after the last of them let go
-    // from ending the process. The failure itself is handed to `onFault`.
+    // Each holder waits for `ready` too; this handler only keeps a failure after the last release from ending the
+    // process. `onFault` gets the failure.
     this.ready.catch(
       entry('background', (error: unknown) => {
         ports.onFault('pipe.pull', error);
@@ -73,48 +73,51 @@ export class PulledTrack {
     return this.#closed;
   }
 
-  /** Whether the home is to send it now: somebody watches it, and its publisher has not paused it. */
+  /** Whether the home should be sending: somebody watches the track, and its publisher has not paused it. */
   get isFlowing(): boolean {
-    return this.#copy?.paused === false && this.#wantedAtHome !== null;
+    return this.#copy?.paused === false && this.#confirmedDemand !== null;
   }
 
-  get holdCount(): number {
-    return this.#demand.holdCount;
+  get holderCount(): number {
+    return this.#demand.holderCount;
   }
 
-  /** @param onSuperseded - called when the track should come another way; it goes on coming this way until all let go */
+  /**
+   * @param onSuperseded - called when the track should take another path; it continues on this one until all have
+   *   released it
+   */
   hold(holder: HolderKind = 'viewer', onSuperseded: () => void = () => undefined): TrackHold {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
-    // Somebody found no better way than this one after all.
+    // A new holder needs this path after all.
     this.#lingers = true;
-    const hold = this.#demand.hold(holder);
-    this.#tellSuperseded.add(onSuperseded);
+    const hold = this.#demand.add(holder);
+    this.#supersededListeners.add(onSuperseded);
     return {
       producerId: this.#ports.producerId,
       isPathLost: () => this.#pathLost,
       setWanted: hold.setWanted,
       release: () => {
-        this.#tellSuperseded.delete(onSuperseded);
+        this.#supersededListeners.delete(onSuperseded);
         hold.release();
         this.#closeUnused(holder === 'viewer');
       },
     };
   }
 
-  /** The track should come another way: who holds it is told, and with the last of them it ends without a linger. */
+  /** Asks the holders to use another path. The copy ends with the last release, without a linger. */
   supersede(): void {
-    for (const tell of [...this.#tellSuperseded]) tell();
+    for (const tell of [...this.#supersededListeners]) tell();
     this.endSoon();
   }
 
-  /** It ends with the last hold from now on, without a linger. */
+  /** From now on the copy ends with the last release, without a linger. */
   endSoon(): void {
     this.#lingers = false;
     this.#closeUnused(false);
   }
 
-  /** The home told of its producer. */
+  /** Applies the home's notice about its producer. */
   producerChanged(state: ProducerState): void {
     if (state === 'ended') {
       this.close('ended');
@@ -124,7 +127,10 @@ export class PulledTrack {
     this.#followPublisher();
   }
 
-  /** Ends the copy and all that consumes it. @param cause - only `unused` tells the home, which knows the others */
+  /**
+   * Ends the copy and its consumers. @param cause - the home is notified of `unused` and `failed`; it knows the
+   * others already
+   */
   close(cause: 'unused' | 'ended' | 'pipe_closed' | 'failed'): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -156,7 +162,7 @@ export class PulledTrack {
       this.#copy = copy;
       this.#followPublisher();
     } catch (error) {
-      // The home may have begun to send although its answer never came: it is told to stop.
+      // The home may have begun to send although its answer never came, so it is asked to stop.
       this.close('failed');
       throw error;
     }
@@ -173,7 +179,7 @@ export class PulledTrack {
   }
 
   #closeUnused(lingers: boolean): void {
-    if (this.#closed || this.#demand.holdCount > 0) return;
+    if (this.#closed || this.#demand.holderCount > 0) return;
     if (!lingers || !this.#lingers) this.close('unused');
     else if (this.#cancelLinger === undefined) this.#linger();
   }
@@ -184,27 +190,27 @@ export class PulledTrack {
     });
   }
 
-  /** Brings the home to what is wanted, one call at a time, so that two never overtake each other. */
-  #sync(): void {
+  /** Sends the current demand to the home, one call at a time, so that calls never overtake each other. */
+  #sendDemand(): void {
     const { wanted } = this.#demand;
-    if (this.#syncing || this.#closed || this.#wantedAtHome === wanted) return;
-    this.#syncing = true;
+    if (this.#isSending || this.#closed || this.#confirmedDemand === wanted) return;
+    this.#isSending = true;
     inBackground(() =>
       this.ready
         .then(() => this.#ports.home.setWanted(this.trackId, wanted))
         .then(
           () => {
-            this.#wantedAtHome = wanted;
-            this.#syncing = false;
-            this.#sync();
+            this.#confirmedDemand = wanted;
+            this.#isSending = false;
+            this.#sendDemand();
           },
           (error: unknown) => {
-            this.#syncing = false;
-            this.#wantedAtHome = undefined;
+            this.#isSending = false;
+            this.#confirmedDemand = undefined;
             if (this.#closed) return;
             this.#ports.onFault('pipe.demand', error);
             this.#ports.timers.after(RETRY_DEMAND_MS, () => {
-              this.#sync();
+              this.#sendDemand();
             });
           },
         ),

@@ -1,7 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
-import { LOOK_EVERY_MS, SilenceWatch } from './silence-watch.ts';
+import { CHECK_INTERVAL_MS, SilenceWatch } from './silence-watch.ts';
 
 describe('SilenceWatch', () => {
   let received: number;
@@ -29,12 +29,12 @@ describe('SilenceWatch', () => {
   async function look(times: number, sending = 0): Promise<void> {
     for (let count = 0; count < times; count += 1) {
       if (typeof sent === 'number') sent += sending;
-      timers.advance(LOOK_EVERY_MS);
+      timers.advance(CHECK_INTERVAL_MS);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  it('[PI14] says once, after ten seconds, that nothing comes of what the home sends', async () => {
+  it('[PI14] reports once, after ten seconds, that nothing arrives of what the home sends', async () => {
     await look(2, 1_000);
     expect(onSilent).not.toHaveBeenCalled();
     await look(1, 1_000);
@@ -44,14 +44,14 @@ describe('SilenceWatch', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  it('[PI27] says nothing of a pipe whose home sends nothing, and goes on looking', async () => {
+  it('[PI27] reports no pipe whose home sends nothing, and keeps checking', async () => {
     await look(100);
     expect(onSilent).not.toHaveBeenCalled();
     await look(3, 1_000);
     expect(onSilent).toHaveBeenCalledTimes(1);
   });
 
-  it('[PI27] takes what is lost before the publisher pauses for no silence, nor a track that nobody watches', async () => {
+  it('[PI27] reports neither packets lost before the publisher pauses, nor a track without viewers', async () => {
     await look(1, 100);
     await look(20);
     isFlowing = false;
@@ -59,7 +59,7 @@ describe('SilenceWatch', () => {
     expect(onSilent).not.toHaveBeenCalled();
   });
 
-  it('[PI14] is not ended by a home that does not answer', async () => {
+  it('[PI14] continues when the home does not answer', async () => {
     sent = new PlenaryError('timed_out');
     await look(3);
     expect(onFault).toHaveBeenCalledTimes(3);
@@ -76,10 +76,10 @@ describe('SilenceWatch', () => {
     watch.stop();
   });
 
-  it('[PI14] says nothing after the pipe has closed while it asked', async () => {
+  it('[PI14] reports nothing when the pipe closes during a check', async () => {
     await look(2, 1_000);
     sent = 3_000;
-    timers.advance(LOOK_EVERY_MS);
+    timers.advance(CHECK_INTERVAL_MS);
     watch.stop();
     await new Promise((resolve) => setImmediate(resolve));
     expect([onSilent.mock.calls.length, timers.pendingCount]).toEqual([0, 0]);

@@ -29,9 +29,9 @@ export interface TrackRoutesOptions {
   readonly links: PipeLinks;
   readonly logger: Logger;
   readonly timers: Timers;
-  /** How long a gateway may take to say by which router it relays, in milliseconds, before a track is pulled past it. */
+  /** How long a gateway may take to name its relay router, in milliseconds, before a track is pulled past it. */
   readonly gatewayPatienceMs: number;
-  /** The router that hosts a track of this node. */
+  /** Returns the router that hosts a track of this node. */
   readonly homeRouterOf: (trackId: TrackId) => RouterId | undefined;
   /** Holds a track of this node on its own router. @throws PlenaryError `track_not_found` */
   readonly holdHome: (trackId: TrackId, holder: HolderKind) => TrackHold;
@@ -39,13 +39,14 @@ export interface TrackRoutesOptions {
 }
 
 /**
- * How long this node waits for a gateway, in milliseconds, before it pulls a track past it. The gateway is in the same datacenter,
- * and one that was cut off is found out only after three seconds: a second copy for some seconds is a small price.
+ * How long this node waits for a gateway, in milliseconds, before it pulls a track past it. The gateway is in the
+ * same datacenter, and a disconnected one is detected only after three seconds: a second copy for some seconds is a
+ * small price.
  */
 export const GATEWAY_PATIENCE_MS = 500;
 /** How many gateways are tried for one track, this node included, before the request fails. */
 const MAX_GATEWAYS_TRIED = 3;
-/** Errors of a node that is no gateway any more. That the track is gone is not among them. */
+/** Errors of a node that is no longer a gateway. An ended track is not among them. */
 const GATEWAY_FAILURES: ReadonlySet<ErrorCode> = new Set([
   'media_unavailable',
   'media_lost',
@@ -56,21 +57,22 @@ const GATEWAY_FAILURES: ReadonlySet<ErrorCode> = new Set([
 const isGatewayFailure = (thrown: unknown): boolean => GATEWAY_FAILURES.has(toPlenaryError(thrown).code);
 
 /**
- * Decides which way the tracks of a room come to the routers of this node: straight from their home, or through the gateway of
- * this datacenter, which this node may be itself (SPEC GW). It owns this node's part in gateways: the claim, the router by which
- * tracks enter, what happens when a gateway fails, and the way back from pipes that lead past it. {@link PipeLinks} makes the pipes.
+ * Decides on which path the tracks of a room come to the routers of this node: straight from their home, or through
+ * the gateway of this datacenter, which may be this node (SPEC GW). Owns this node's part in gateways: the claim, the
+ * router on which tracks enter, the failure of a gateway, and the return from pipes that bypass it. {@link PipeLinks}
+ * opens the pipes.
  */
 export class TrackRoutes {
   readonly #options: TrackRoutesOptions;
   readonly #gateways: Gateways;
   readonly #listener: PipeLinkListener;
-  /** By which router of this node the tracks of a home elsewhere enter, while this node is the gateway to it. */
+  /** The router of this node on which the tracks of a remote home enter, while this node is the gateway to it. */
   readonly #entryRouters = new Map<MediaNodeId, RouterId>();
-  /** How many requests for tracks of each home are under way. */
+  /** Number of open requests for tracks of each home. */
   readonly #requests = new Map<MediaNodeId, number>();
-  /** Homes to which pipes lead past the gateway, while a timer runs to end that. */
+  /** Homes with pipes that bypass the gateway, while a timer runs to end that. */
   readonly #bypassed = new Set<MediaNodeId>();
-  /** Bypasses whose tracks were told already to come through the gateway. */
+  /** Bypasses whose tracks were already asked to come through the gateway. */
   readonly #endedBypasses = new WeakSet<OpenedLink>();
   #leaving = false;
 
@@ -91,14 +93,15 @@ export class TrackRoutes {
     this.#listener = {
       ended: (link, reason) => {
         const { homeNodeId, upstream } = link;
-        // The next request for a track of this home need not find out anew that its gateway is gone.
+        // The failure is noted, so that the next request for a track of this home does not try the dead gateway
+        // again.
         const isFailure = reason !== undefined && ASKING_ENDS[reason].failsGateway;
         const noted =
           isFailure && upstream.gateway !== undefined
             ? this.#gateways.failed(homeNodeId, upstream.gateway.epoch)
             : Promise.resolve();
-        this.#then('gateway.failed', noted, () => {
-          this.#tidy(homeNodeId);
+        this.#afterNoting('gateway.failed', noted, () => {
+          this.#releaseUnused(homeNodeId);
         });
       },
       moved: (pair, homeNodeId) => {
@@ -108,9 +111,9 @@ export class TrackRoutes {
   }
 
   /**
-   * Makes a track consumable on a router and holds it there; on its own home router that costs nothing. A track of another
-   * datacenter comes through this one's gateway, which this node may be itself (SPEC GW2).
-   * @param onSuperseded - called when the track should come another way: hold it anew, then release this hold (GW6)
+   * Makes a track consumable on a router and holds it there; on its own home router that costs nothing. A track of
+   * another datacenter comes through this datacenter's gateway, which may be this node (SPEC GW2).
+   * @param onSuperseded - called when the track should take another path: hold it again, then release this hold (GW6)
    * @throws PlenaryError `track_not_found`, `media_unavailable`, `media_lost`, `timed_out`
    */
   async hold(
@@ -127,8 +130,8 @@ export class TrackRoutes {
   }
 
   /**
-   * Holds a track on a router for another pipe: its own home's, or, at the gateway, straight from the home. Never through
-   * another gateway, or two nodes that each take the other for it would wait for each other.
+   * Holds a track on a router for another pipe: on its home router, or, at the gateway, straight from the home. Never
+   * through another gateway: two nodes that each take the other for the gateway would wait for each other.
    * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway
    */
   async holdForPipe(router: RoomRouter, track: TrackOrigin, onSuperseded: () => void): Promise<TrackHold> {
@@ -138,30 +141,33 @@ export class TrackRoutes {
     return this.#holdFrom(router, track, await this.#home(track), 'pipe', onSuperseded);
   }
 
-  /** By which router of this node tracks of a node elsewhere enter, while this node is the gateway to it. */
+  /** Returns the router of this node on which tracks of a remote home enter, while this node is the gateway to it. */
   async relayRouter(homeNodeId: MediaNodeId): Promise<RouterId | undefined> {
     if (this.#leaving) return undefined;
     return (await this.#gateways.isOwn(homeNodeId)) ? this.#entryRouters.get(homeNodeId) : undefined;
   }
 
-  /** This node drains or stops: it is no gateway any more, and pulls tracks that it still needs straight from their homes. */
+  /**
+   * This node drains or stops: it is no longer a gateway, and pulls tracks that it still needs straight from their
+   * homes.
+   */
   leave(): void {
     this.#leaving = true;
     this.#options.links.endSoon();
   }
 
-  /** The drain was cancelled: this node may be a gateway again, and tracks that it pulled past one meanwhile go back to it. */
+  /** The drain was cancelled: this node may be a gateway again, and tracks that it pulled past one return to it. */
   stay(): void {
     this.#leaving = false;
     for (const { homeNodeId } of this.#bypasses()) this.#endBypassLater(homeNodeId);
   }
 
-  /** The gateway at the other end of a pipe wants tracks of a home to come another way (SPEC GW6). */
+  /** The gateway at the other end of a pipe asks for another path for tracks of a home (SPEC GW6). */
   movedByGateway(pair: RouterPair, homeNodeId: MediaNodeId): void {
     const { links } = this.#options;
     const nodeId = links.get(pair)?.upstream.node?.mediaNodeId;
     const noted = nodeId === undefined ? Promise.resolve() : this.#gateways.left(homeNodeId, nodeId);
-    this.#then('gateway.left', noted, () => {
+    this.#afterNoting('gateway.left', noted, () => {
       const link = links.get(pair);
       if (link !== undefined) links.supersede([link], homeNodeId);
     });
@@ -175,7 +181,7 @@ export class TrackRoutes {
     for (let attempt = 1; ; attempt += 1) {
       const gateway = await this.#gatewayTo(track.homeNodeId);
       try {
-        const upstream = await this.#upstream(router, track, gateway);
+        const upstream = await this.#chooseUpstream(router, track, gateway);
         return await this.#holdFrom(router, track, upstream, 'viewer', onSuperseded);
       } catch (thrown) {
         const isRelayed = gateway !== undefined && gateway.mediaNodeId !== this.#options.ownNodeId;
@@ -185,7 +191,7 @@ export class TrackRoutes {
     }
   }
 
-  /** The gateway that tracks of a home come through; `undefined` where they come straight, or nobody can name one. */
+  /** Returns the gateway for tracks of a home; `undefined` when they come straight, or no gateway can be named. */
   async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
     if (this.#leaving || !(await this.#isElsewhere(homeNodeId))) return undefined;
     return this.#gateways.find(homeNodeId);
@@ -197,8 +203,15 @@ export class TrackRoutes {
     return homeNodeId !== ownNodeId && (await nodes.datacenterOf(homeNodeId)) !== datacenter;
   }
 
-  /** Where a router gets a track from. @throws PlenaryError `track_not_found`, `media_unavailable`, `media_lost`, `timed_out` */
-  async #upstream(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Upstream> {
+  /**
+   * Chooses where a router gets a track from. @throws PlenaryError `track_not_found`, `media_unavailable`,
+   * `media_lost`, `timed_out`
+   */
+  async #chooseUpstream(
+    router: RoomRouter,
+    track: TrackOrigin,
+    gateway: Gateway | undefined,
+  ): Promise<Upstream> {
     const { ownNodeId } = this.#options;
     if (gateway === undefined) {
       const isBypass = await this.#isElsewhere(track.homeNodeId);
@@ -209,16 +222,16 @@ export class TrackRoutes {
       this.#entryRouters.set(track.homeNodeId, entryRouter);
       return entryRouter === router.id ? this.#home(track) : { routerId: entryRouter };
     }
-    return this.#throughOrPast(track, gateway);
+    return this.#throughGatewayOrPast(track, gateway);
   }
 
-  /** Through the gateway, or past it where it does not answer in time. */
-  async #throughOrPast(track: TrackOrigin, gateway: Gateway): Promise<Upstream> {
+  /** Uses the gateway, or bypasses it when it does not answer in time. */
+  async #throughGatewayOrPast(track: TrackOrigin, gateway: Gateway): Promise<Upstream> {
     const { timers, gatewayPatienceMs } = this.#options;
     const relay = this.#relay(track.homeNodeId, gateway);
     const upstream = await atMost(timers, gatewayPatienceMs, relay);
     if (upstream !== undefined) return upstream;
-    // The question goes on, and its late answer says whether the gateway has failed.
+    // The request continues, and its late answer shows whether the gateway has failed.
     relay.catch(
       entry('background', (thrown: unknown) => {
         if (!isGatewayFailure(thrown)) return;
@@ -232,16 +245,20 @@ export class TrackRoutes {
     return { ...(await this.#home(track)), isBypass: true };
   }
 
-  /** The router by which a gateway relays tracks of a home. @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` */
+  /**
+   * Returns the router on which a gateway relays tracks of a home. @throws PlenaryError `media_unavailable`,
+   * `timed_out`, `media_lost`
+   */
   async #relay(homeNodeId: MediaNodeId, gateway: Gateway): Promise<Upstream> {
     const { nodes, roomId } = this.#options;
     const node = await nodes.find(gateway.mediaNodeId);
     const routerId = await node.relay(roomId, homeNodeId);
-    if (routerId === null) throw new PlenaryError('media_lost', `${node.mediaNodeId} is no gateway.`);
+    if (routerId === null)
+      throw new PlenaryError('media_lost', `${node.mediaNodeId} is not the gateway to this home.`);
     return { node, routerId, gateway };
   }
 
-  /** The home's router. @throws PlenaryError `track_not_found`, `media_unavailable`, `timed_out` */
+  /** Returns the home's router. @throws PlenaryError `track_not_found`, `media_unavailable`, `timed_out` */
   async #home(track: TrackOrigin): Promise<Upstream> {
     const { ownNodeId, homeRouterOf, nodes, roomId } = this.#options;
     if (track.homeNodeId === ownNodeId) {
@@ -267,14 +284,14 @@ export class TrackRoutes {
     return (await opening).hold(track, holder, onSuperseded);
   }
 
-  /** Pipes that lead past the gateway and are to go back to it. */
+  /** Pipes that bypass the gateway and should return to it. */
   #bypasses(): readonly OpenedLink[] {
     return this.#options.links
       .all()
       .filter((link) => link.upstream.isBypass === true && !this.#endedBypasses.has(link));
   }
 
-  /** Ends the pipes past the gateway as soon as a node can be the gateway again (SPEC GW16). */
+  /** Ends bypasses as soon as a node can be the gateway again (SPEC GW16). */
   #endBypassLater(homeNodeId: MediaNodeId): void {
     if (this.#bypassed.has(homeNodeId)) return;
     this.#bypassed.add(homeNodeId);
@@ -288,17 +305,18 @@ export class TrackRoutes {
     });
   }
 
-  /** Has tracks that come past the gateway come through it, make-before-break. */
+  /** Moves tracks that bypass the gateway onto it, make-before-break. */
   async #endBypass(homeNodeId: MediaNodeId): Promise<void> {
-    const ofHome = (): OpenedLink[] => this.#bypasses().filter((link) => link.homeNodeId === homeNodeId);
-    if (this.#leaving || ofHome().length === 0) return;
+    const bypassesOfHome = (): OpenedLink[] =>
+      this.#bypasses().filter((link) => link.homeNodeId === homeNodeId);
+    if (this.#leaving || bypassesOfHome().length === 0) return;
     const endRequest = this.#beginRequest(homeNodeId);
     try {
       if ((await this.#gateways.find(homeNodeId)) === undefined) {
         this.#endBypassLater(homeNodeId);
         return;
       }
-      const links = ofHome();
+      const links = bypassesOfHome();
       for (const link of links) this.#endedBypasses.add(link);
       this.#options.links.supersede(links, homeNodeId);
     } finally {
@@ -306,19 +324,22 @@ export class TrackRoutes {
     }
   }
 
-  /** Counts a request for tracks of a home: this node keeps its claim as the gateway to it meanwhile. @returns ends that */
+  /**
+   * Counts a request for tracks of a home: this node keeps its claim as their gateway meanwhile. @returns a function
+   * that ends it
+   */
   #beginRequest(homeNodeId: MediaNodeId): () => void {
     this.#requests.set(homeNodeId, (this.#requests.get(homeNodeId) ?? 0) + 1);
     return () => {
       const left = (this.#requests.get(homeNodeId) ?? 1) - 1;
       if (left > 0) this.#requests.set(homeNodeId, left);
       else this.#requests.delete(homeNodeId);
-      this.#tidy(homeNodeId);
+      this.#releaseUnused(homeNodeId);
     };
   }
 
-  /** With the last pipe to a home, this node's part as the gateway to it ends. */
-  #tidy(homeNodeId: MediaNodeId): void {
+  /** Releases this node's part as the gateway to a home after the last pipe to it. */
+  #releaseUnused(homeNodeId: MediaNodeId): void {
     if (this.#requests.has(homeNodeId)) return;
     if (this.#options.links.all().some((link) => link.homeNodeId === homeNodeId)) return;
     this.#entryRouters.delete(homeNodeId);
@@ -329,7 +350,7 @@ export class TrackRoutes {
     );
   }
 
-  /** Another node is the gateway to a home now: tracks that come straight from there are to come through it (SPEC GW6). */
+  /** Moves tracks that come straight from a home onto the new gateway to it, which is another node now (SPEC GW6). */
   #superseded(homeNodeId: MediaNodeId): void {
     const { roomId, logger, links } = this.#options;
     logger.info({ roomId, homeNodeId }, 'another node is the gateway now');
@@ -337,7 +358,7 @@ export class TrackRoutes {
     links.supersede(links.all(), homeNodeId);
   }
 
-  #then(where: string, noted: Promise<void>, action: () => void): void {
+  #afterNoting(where: string, noted: Promise<void>, action: () => void): void {
     inBackground(() =>
       noted.then(action, (error: unknown) => {
         this.#options.onFault(where, error);

@@ -39,8 +39,8 @@ function prove(reach: AddressReachability, pass: (ms: number) => void): void {
   pass(30_000);
 }
 
-describe('whether anybody reaches a node', () => {
-  it('[HL7] two people without a path show it, and it is told once', () => {
+describe('whether clients reach a node', () => {
+  it('[HL7] two people without a path suffice, and the change is reported once', () => {
     const { reach, miss, told } = reachOf();
     miss();
     expect(reach.isUnreached).toBe(false);
@@ -50,14 +50,14 @@ describe('whether anybody reaches a node', () => {
     expect(told).toEqual([true]);
   });
 
-  it('[HL26] one person decides nothing, however often they come', () => {
+  it('[HL26] one person does not suffice, however often they come', () => {
     const { reach } = reachOf();
     const peerId = mintPeerId();
     for (let time = 0; time < 20; time += 1) reach.missed({ peerId, network: `network ${time}` });
     expect(reach.isUnreached).toBe(false);
   });
 
-  it('[HL27] nobody decides anything while somebody is connected, or was lately', () => {
+  it('[HL27] failures do not count while a client is connected, or was recently', () => {
     const { reach, miss, pass } = reachOf();
     const somebody = {};
     reach.found(somebody);
@@ -70,7 +70,7 @@ describe('whether anybody reaches a node', () => {
     expect(reach.isUnreached).toBe(false);
   });
 
-  it('[HL28] an address that has proved good is doubted when people of two networks find no path', () => {
+  it('[HL28] an address that was reached before is doubted when people of two networks find no path', () => {
     const { reach, miss, pass } = reachOf();
     const somebody = {};
     reach.found(somebody);
@@ -82,7 +82,7 @@ describe('whether anybody reaches a node', () => {
     expect(reach.isUnreached).toBe(true);
   });
 
-  it('[HL29] a network that no edge named is none where the address has proved good', () => {
+  it('[HL29] unnamed networks do not count against an address that was reached before', () => {
     const { reach, miss, missUnnamed, pass } = reachOf();
     prove(reach, pass);
     missUnnamed();
@@ -91,7 +91,7 @@ describe('whether anybody reaches a node', () => {
     expect(reach.isUnreached).toBe(false);
   });
 
-  it('[HL31] it is sure of an address that has proved good by four networks only, and of one that never has by anybody', () => {
+  it('[HL31] is sure after four networks for an address that was reached before, and after any two people for one that never was', () => {
     const { reach, miss, pass } = reachOf();
     miss();
     miss();
@@ -105,7 +105,7 @@ describe('whether anybody reaches a node', () => {
     expect([reach.isUnreached, reach.isSurelyUnreached]).toEqual([false, false]);
   });
 
-  it('[HL35] many people of one network hide no others', () => {
+  it('[HL35] many people of one network do not crowd out others', () => {
     const { reach, miss, pass } = reachOf();
     prove(reach, pass);
     for (let count = 0; count < 1_000; count += 1) miss('a');
@@ -113,7 +113,7 @@ describe('whether anybody reaches a node', () => {
     expect(reach.isSurelyUnreached).toBe(true);
   });
 
-  it('[HL33] two networks that come again and again get thirty seconds each time, and never make it sure', () => {
+  it('[HL33] two networks that return again and again cause thirty seconds each time, and never certainty', () => {
     const { reach, miss, pass, told } = reachOf();
     prove(reach, pass);
     for (let time = 0; time < 20; time += 1) {
@@ -130,7 +130,7 @@ describe('whether anybody reaches a node', () => {
     expect(told).toHaveLength(40);
   });
 
-  it('[HL33] it is used again after a rest, a longer one where two other networks find no path either', () => {
+  it('[HL33] the node is tried again after a rest, which grows if two other networks fail too', () => {
     const { reach, miss, pass } = reachOf();
     const rests = [1, 2, 4, 8, 10, 10].map((times, index) => {
       miss(`network ${2 * index}`);
@@ -144,7 +144,7 @@ describe('whether anybody reaches a node', () => {
     expect(rests).toEqual(rests.map(() => [true, false]));
   });
 
-  it('[HL34] somebody who gets through all the same ends the rest', () => {
+  it('[HL34] a client that connects ends the rest', () => {
     const { reach, miss, pass, told } = reachOf();
     miss();
     miss();

@@ -1,24 +1,24 @@
 import { TokenBucket } from '@plenary/cluster';
 import type { BucketSettings, Clock } from '@plenary/cluster';
 
-/** Budgets that are full again are forgotten when there are so many. */
-const FORGET_ABOVE = 1_000;
+/** Above this number of budgets, full ones are deleted. */
+const PRUNE_ABOVE = 1_000;
 
-/** One budget for each that spends, by a name of its own. */
+/** One budget per spender, by the spender's key. */
 export class CallBudgets {
   readonly #settings: BucketSettings;
   readonly #clock: Clock;
   readonly #buckets = new Map<string, TokenBucket>();
-  #forgetAt = FORGET_ABOVE;
+  #pruneAt = PRUNE_ABOVE;
 
   constructor(settings: BucketSettings, clock: Clock) {
     this.#settings = settings;
     this.#clock = clock;
   }
 
-  /** @returns whether so many calls were left */
-  spend(who: string, calls: number): boolean {
-    const bucket = this.#bucketOf(who);
+  /** @returns whether the budget covered the calls */
+  spend(key: string, calls: number): boolean {
+    const bucket = this.#bucketFor(key);
     if (!bucket.affords(calls)) return false;
     bucket.spend(calls);
     return true;
@@ -28,20 +28,20 @@ export class CallBudgets {
     return this.#buckets.size;
   }
 
-  #bucketOf(who: string): TokenBucket {
-    const known = this.#buckets.get(who);
+  #bucketFor(key: string): TokenBucket {
+    const known = this.#buckets.get(key);
     if (known !== undefined) return known;
-    if (this.#buckets.size >= this.#forgetAt) this.#forgetFull();
+    if (this.#buckets.size >= this.#pruneAt) this.#pruneFull();
     const bucket = new TokenBucket(this.#settings, this.#clock);
-    this.#buckets.set(who, bucket);
+    this.#buckets.set(key, bucket);
     return bucket;
   }
 
-  /** Looks at all of them each time that there are twice as many as were left. */
-  #forgetFull(): void {
-    for (const [who, bucket] of this.#buckets) {
-      if (bucket.isFull()) this.#buckets.delete(who);
+  /** Runs whenever the number of budgets has doubled since the last time. */
+  #pruneFull(): void {
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.isFull()) this.#buckets.delete(key);
     }
-    this.#forgetAt = Math.max(FORGET_ABOVE, 2 * this.#buckets.size);
+    this.#pruneAt = Math.max(PRUNE_ABOVE, 2 * this.#buckets.size);
   }
 }

@@ -45,17 +45,17 @@ async function watch(publisher: TestPeer, viewer: TestPeer, requestId: string) {
   return { track, consumerId: consumer.consumerId };
 }
 
-describe('a track that ends while somebody asks something of it', () => {
+describe('a track that ends during a request about it', () => {
   test.each<{ readonly asked: string; readonly what: Change }>([
     { asked: 'a pause', what: { paused: true } },
     { asked: 'layers', what: { preferredLayers: { spatialLayer: 0 } } },
     { asked: 'a priority', what: { priority: 7 } },
-  ])('[MS7] costs a viewer who asks for $asked that track alone', async ({ what }) => {
+  ])('[MS7] costs a viewer who requests $asked only that track', async ({ what }) => {
     const roomId = testRoom('asked');
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const viewer = await TestPeer.admit(store, home, homeEdge, roomId);
     const { track, consumerId } = await watch(publisher, viewer, 'camera');
-    // In one turn: the worker ends the consumer before it reads what is asked of it.
+    // Both are sent in one turn: the worker ends the consumer before it reads the request.
     const answers = await Promise.allSettled([
       homeEdge.call('track.end', { ...publisher.placed, trackId: track.trackId }),
       change(viewer, consumerId, what),
@@ -64,7 +64,7 @@ describe('a track that ends while somebody asks something of it', () => {
     await allLeave(publisher, viewer);
   });
 
-  test('[MS7] costs a viewer on another node that track alone, whenever the viewer asks', async () => {
+  test('[MS7] costs a viewer on another node only that track, whenever the request comes', async () => {
     const roomId = testRoom('away');
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
@@ -74,7 +74,7 @@ describe('a track that ends while somebody asks something of it', () => {
       let ended = false;
       const isEnded = ending.then(() => (ended = true));
       const outcomes: string[] = [];
-      // The end reaches the viewer's node while one of these is on its way to the worker.
+      // The end reaches the viewer's node while one of these requests is on its way to the worker.
       for (let paused = true; !ended || outcomes.length < 40; paused = !paused) {
         const asking = [
           change(viewer, consumerId, { paused }),

@@ -18,7 +18,7 @@ function fenceWith(hosted: (name: string) => boolean = () => false): {
 }
 
 describe('the epoch fence', () => {
-  test('[EP2] refuses what is older than the newest it has seen, for each peer by itself', () => {
+  test('[EP2] refuses epochs older than the newest one of each peer', () => {
     const { fence } = fenceWith();
     fence.admit(peer(5));
     fence.admit(peer(5));
@@ -32,7 +32,7 @@ describe('the epoch fence', () => {
     fence.admit(peer(1, 'other'));
   });
 
-  test('[EP9] does not let a dropped epoch come back, but a newer one', () => {
+  test('[EP9] refuses a dropped epoch, but not a newer one', () => {
     const { fence } = fenceWith();
     fence.admit(peer(5));
     fence.drop(peer(5));
@@ -61,7 +61,7 @@ describe('the epoch fence', () => {
     }).toThrow(/dropped/);
   });
 
-  test('[EP9] forgets the gone after a while, the hosted never, and stays bounded', () => {
+  test('[EP9] forgets peers that left after a while and hosted ones never, and stays bounded', () => {
     const { fence, clock } = fenceWith((name) => name === 'hosted');
     fence.admit(peer(9, 'hosted'));
     fence.admit(peer(9, 'gone'));

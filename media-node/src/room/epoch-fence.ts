@@ -1,9 +1,9 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { Clock, Epoch, PlacedPeer } from '@plenary/cluster';
 
-/** How long the epoch of a peer that is gone is remembered, in milliseconds: longer than any request may be late. */
+/** How long the epoch of a peer that left is remembered, in milliseconds: longer than any request may be late. */
 export const REMEMBER_MS = 600_000;
-/** Peers that are remembered at most. */
+/** Maximum number of remembered peers. */
 export const MAX_REMEMBERED = 50_000;
 
 interface Remembered {
@@ -14,15 +14,15 @@ interface Remembered {
 }
 
 /**
- * The highest epoch seen of each peer: a command that was issued under an older placement is refused, however late it
- * comes (SPEC EP2, EP9). Entries are kept in the order of their last use, so that forgetting is cheap.
+ * Remembers the highest epoch seen of each peer, and refuses commands under an older one, however late they arrive
+ * (SPEC EP2, EP9). Entries are kept in the order of their last use, so that the oldest are found without a search.
  */
 export class EpochFence {
   readonly #clock: Clock;
   readonly #isHosted: (peer: PlacedPeer) => boolean;
   readonly #remembered = new Map<string, Remembered & { readonly peer: PlacedPeer }>();
 
-  /** @param isHosted - whether the peer lives here now: its epoch is never forgotten */
+  /** @param isHosted - whether this node hosts the peer now: such an epoch is never forgotten */
   constructor(clock: Clock, isHosted: (peer: PlacedPeer) => boolean) {
     this.#clock = clock;
     this.#isHosted = isHosted;
@@ -39,7 +39,10 @@ export class EpochFence {
     this.#remember(peer, known?.droppedEpoch ?? 0);
   }
 
-  /** As {@link see}, for a placement to be hosted. @throws PlenaryError `stale_epoch`, also when this epoch was dropped */
+  /**
+   * Notes the epoch of a placement to be hosted, as {@link see} does. @throws PlenaryError `stale_epoch`, also when
+   * this epoch was dropped
+   */
   admit(peer: PlacedPeer): void {
     const known = this.#remembered.get(keyOf(peer));
     if (known !== undefined && peer.epoch <= known.droppedEpoch) {
@@ -48,7 +51,7 @@ export class EpochFence {
     this.see(peer);
   }
 
-  /** Notes that everything up to this epoch is dropped. An older epoch than the newest changes nothing for that one. */
+  /** Notes that every epoch up to this one is dropped. A newer epoch that was seen stays valid. */
   drop(peer: PlacedPeer): void {
     const known = this.#remembered.get(keyOf(peer));
     const droppedEpoch = Math.max(peer.epoch, known?.droppedEpoch ?? 0);

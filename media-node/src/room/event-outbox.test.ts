@@ -30,7 +30,7 @@ describe('[OU3] the outbox', () => {
     expect(await metricSum(metrics, 'plenary_media_outbox')).toBe(0);
   });
 
-  test('keeps one change of each thing while the store is away, and makes it when it returns', async () => {
+  test('keeps one change per key while the store is unreachable, and makes it when the store returns', async () => {
     const { outbox, apply, change, metrics } = outboxWith();
     apply.mockRejectedValue(new PlenaryError('store_unavailable'));
     for (const key of ['a', 'b', 'a', 'a']) outbox.submit(change(key));
@@ -44,7 +44,7 @@ describe('[OU3] the outbox', () => {
     expect(await metricSum(metrics, 'plenary_media_outbox')).toBe(0);
   });
 
-  test('gives up a change that the store refuses, and counts it', async () => {
+  test('drops a change that the store refuses, and counts it', async () => {
     const { outbox, apply, change, metrics } = outboxWith();
     apply.mockRejectedValue(new PlenaryError('stale_epoch'));
     outbox.submit(change('a'));

@@ -2,24 +2,24 @@ import { toPlenaryError, after } from '@plenary/cluster';
 import type { LoggedEvent, Logger, RoomId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
-/** How often waiting changes are tried again, in milliseconds, beside the moment the store returns. */
+/** Interval between retries of waiting changes, in milliseconds. The return of the store retries them at once. */
 const RETRY_MS = 2_000;
-/** Changes that wait at most; beyond it the oldest is given up and counted. */
+/** Maximum number of waiting changes; beyond it the oldest is dropped and counted. */
 const MAX_WAITING = 20_000;
 
-/** A change of the store that the node makes by itself, safe to make twice. */
+/** A change of the store that the node itself makes. Making it twice is safe. */
 export interface Change {
-  /** Of two waiting changes with one key, the later replaces the earlier. */
+  /** A later waiting change replaces an earlier one with the same key. */
   readonly key: string;
   readonly roomId: RoomId;
   readonly apply: () => Promise<readonly LoggedEvent[]>;
-  /** Takes the events that the change made. */
+  /** Receives the events that the change caused. */
   readonly deliver: (events: readonly LoggedEvent[]) => void;
 }
 
 /**
- * What this node has to tell the store although nobody waits for it, such as that tracks ended. While the store is away
- * the changes wait here: losing the store is not losing the truth.
+ * Changes of the store that no caller awaits, such as the end of a track. They wait here while the store is
+ * unreachable, so that an outage loses none of them.
  */
 export class EventOutbox {
   readonly #metrics: NodeMetrics;
@@ -34,14 +34,14 @@ export class EventOutbox {
     this.#logger = logger;
   }
 
-  /** Makes a change now if the store answers, else when it does. */
+  /** Makes a change now, or when the store answers again. */
   submit(change: Change): void {
     this.#waiting.delete(change.key);
     const running = this.#attempt(change).finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
 
-  /** Tries what waits: the store is back. */
+  /** Retries all waiting changes, because the store answers again. */
   flush(): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
@@ -51,7 +51,7 @@ export class EventOutbox {
     this.#note();
   }
 
-  /** Ends once every change that is being made has been made, or has to wait. */
+  /** Resolves once no change is being made: each one was made or waits. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
@@ -74,13 +74,13 @@ export class EventOutbox {
       else
         this.#logger.warn(
           { err: error, change: change.key, roomId: change.roomId },
-          'change of a room not written to the store; given up',
+          'change of a room not written to the store; the change is dropped',
         );
     }
   }
 
   #wait(change: Change): void {
-    // A newer change of the same thing may have begun to wait meanwhile.
+    // A newer change with the same key may have begun to wait meanwhile.
     if (!this.#waiting.has(change.key)) this.#waiting.set(change.key, change);
     const oldest = this.#waiting.keys().next();
     if (this.#waiting.size > MAX_WAITING && oldest.done !== true) {

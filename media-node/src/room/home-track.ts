@@ -14,13 +14,13 @@ import type { MediaProducer } from '../engine/engine.ts';
 import { TrackDemand } from './track-demand.ts';
 import type { HolderKind, TrackHold } from './track-demand.ts';
 
-/** A track whose producer lives on this node. */
+/** A track whose producer is on this node. */
 export class HomeTrack {
   readonly trackId: TrackId;
   readonly kind: MediaKind;
   readonly routerId: RouterId;
   readonly producer: MediaProducer;
-  /** What all who watch want of it, on this node and behind its pipes. */
+  /** The highest layer that viewers on this node and behind its pipes demand. */
   readonly demand: TrackDemand;
   readonly #record: Omit<StoredTrack, 'paused'>;
 
@@ -43,14 +43,14 @@ export class HomeTrack {
     this.demand = new TrackDemand(options.timers, () => {
       options.onDemand(this);
     });
-    // Nobody watches yet: unless somebody comes soon, the publisher is told so.
+    // A new track has no viewers: unless one comes within the delay, the publisher is notified that nobody watches.
     this.demand.update();
     const { kind } = producer;
     this.#record = { trackId: this.trackId, peerId, epoch, kind, source, replaces, homeNodeId };
   }
 
   hold(holder: HolderKind): TrackHold {
-    return { ...this.demand.hold(holder), producerId: this.producer.id, isPathLost: () => false };
+    return { ...this.demand.add(holder), producerId: this.producer.id, isPathLost: () => false };
   }
 
   get source(): TrackSource {
@@ -61,7 +61,7 @@ export class HomeTrack {
     return this.#record.peerId;
   }
 
-  /** The record as it should be in the store now. */
+  /** The record that the store should have now. */
   get stored(): StoredTrack {
     return { ...this.#record, paused: this.producer.paused };
   }

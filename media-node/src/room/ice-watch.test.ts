@@ -3,7 +3,7 @@ import { ManualTimers } from '../testing/manual-timers.ts';
 import { ICE_LOST_GRACE_MS, IceWatch } from './ice-watch.ts';
 
 describe('[EP6] a peer whose network changes', () => {
-  test('is kept when ICE comes back within the grace, on each transport by itself', () => {
+  test('is kept when ICE reconnects within the grace, for each transport separately', () => {
     const timers = new ManualTimers();
     const onLost = vi.fn();
     const watch = new IceWatch<string>(timers, onLost);

@@ -1,18 +1,19 @@
 import type { Timers } from '@plenary/cluster';
 
 /**
- * How long ICE may stay without consent before the peer counts as lost, in milliseconds. mediasoup says `disconnected`
- * 30 s after the last sign of life, or when the last TCP connection closed, which a short change of network does too.
+ * How long ICE may stay without consent before the peer counts as lost, in milliseconds. mediasoup reports
+ * `disconnected` 30 s after the last sign of life, or when the last TCP connection closed, which a short change of
+ * network does too.
  */
 export const ICE_LOST_GRACE_MS = 20_000;
 
-/** Judges by the ICE states of a peer's transports whether the peer is still there. */
+/** Decides by the ICE states of a peer's transports whether the peer is lost. */
 export class IceWatch<Key> {
   readonly #timers: Timers;
   readonly #onLost: () => void;
   readonly #graces = new Map<Key, () => void>();
 
-  /** @param onLost - called when a transport stayed disconnected for the grace */
+  /** @param onLost - called when a transport stayed disconnected for the whole grace */
   constructor(timers: Timers, onLost: () => void) {
     this.#timers = timers;
     this.#onLost = onLost;

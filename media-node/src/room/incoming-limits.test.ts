@@ -6,10 +6,10 @@ import {
   NO_EXCESS,
   SLACK_BITRATE,
 } from './incoming-limits.ts';
-import { watchIncoming, LOOKS_AT_ONCE } from './incoming-watch.ts';
+import { watchIncoming, PEERS_PER_ROUND } from './incoming-watch.ts';
 import type { WatchedPeer } from './incoming-watch.ts';
 
-/** Looks once a second, above the limit or not. */
+/** Measures once a second, above the limit or not. */
 function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001): (string | undefined)[] {
   let excess = NO_EXCESS;
   return looks.map((isAbove) => {
@@ -20,8 +20,8 @@ function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001
 }
 const times = (count: number, isAbove: boolean): boolean[] => Array.from({ length: count }, () => isAbove);
 
-describe('what a peer may send', () => {
-  test('[MS5] is the sum of what its tracks may have, and bounded', () => {
+describe('the limit of a peer', () => {
+  test('[MS5] is the sum of its tracks’ limits, and bounded', () => {
     const { camera, microphone } = DEFAULT_INCOMING_LIMITS.sourceBitrates;
     expect(allowedBitrate([], DEFAULT_INCOMING_LIMITS)).toBe(SLACK_BITRATE);
     expect(allowedBitrate(['camera', 'microphone'], DEFAULT_INCOMING_LIMITS)).toBe(
@@ -32,7 +32,7 @@ describe('what a peer may send', () => {
   });
 });
 
-describe('who goes on sending more', () => {
+describe('a peer that keeps exceeding its limit', () => {
   test('[MS5] is warned, paused, ended and dropped, each once', () => {
     const steps = stepsOf(times(40, true));
     expect(steps.map((step, index) => step && [index + 1, step]).filter(Boolean)).toEqual([
@@ -43,7 +43,7 @@ describe('who goes on sending more', () => {
     ]);
   });
 
-  test('[MS29] is stopped the sooner, the more it is, yet never at one look', () => {
+  test('[MS29] is stopped sooner the more it sends, but never after one measurement', () => {
     const lookOf = (step: string, timesLimit: number): number =>
       1 + stepsOf(times(40, true), 1_000, timesLimit).indexOf(step);
     expect(lookOf('paused', 1.7)).toBe(5);
@@ -55,7 +55,7 @@ describe('who goes on sending more', () => {
     ]).toEqual([1, 2, 4, 6]);
   });
 
-  test('[MS30] is forgiven as slowly as it came about, and then warned anew', () => {
+  test('[MS30] recovers as slowly as it exceeded, and is then warned again', () => {
     expect(stepsOf([...times(2, true), ...times(2, false), ...times(2, true)])).not.toContain('warned');
     const again = stepsOf([...times(4, true), ...times(4, false), ...times(3, true)]);
     expect(again.filter((step) => step === 'warned')).toHaveLength(2);
@@ -63,7 +63,7 @@ describe('who goes on sending more', () => {
     expect(flapping).toContain('ended');
   });
 
-  test('[MS32] is not punished for time in which nobody looked', () => {
+  test('[MS32] is not charged for time without measurements', () => {
     expect(stepsOf([true, true], 60_000)).toEqual([undefined, 'warned']);
   });
 });
@@ -92,7 +92,7 @@ describe('the watch', () => {
     }
   }
 
-  test('[MS33] makes a bounded number of calls a turn, looks at everybody, and at who is above the limit each time', async () => {
+  test('[MS33] makes a bounded number of calls per round, measures every peer, and those above the limit each time', async () => {
     let nowMs = 0;
     const flooder = new Sender(10_000_000);
     const others = Array.from({ length: 200 }, () => new Sender(100));
@@ -115,8 +115,8 @@ describe('the watch', () => {
     for (let turn = 0; turn < 60; turn += 1) {
       const before = looksOf();
       nowMs += 1_000;
-      await watch.lookAround();
-      expect(looksOf() - before).toBe(LOOKS_AT_ONCE);
+      await watch.runRound();
+      expect(looksOf() - before).toBe(PEERS_PER_ROUND);
     }
     expect(Math.min(...others.map(({ looks }) => looks))).toBeGreaterThan(3);
     expect(others.every(({ steps }) => steps.length === 0)).toBe(true);

@@ -4,15 +4,15 @@ import type { Excess, IncomingLimits, LimitStep } from './incoming-limits.ts';
 import { PeerRounds } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
 
-/** Peers that are looked at in one turn: half a per cent of the node's thread, however many people publish. */
-export const LOOKS_AT_ONCE = 20;
+/** Peers measured in one round: half a per cent of the node's thread, however many people publish. */
+export const PEERS_PER_ROUND = 20;
 
-/** A peer as the watch needs it. */
+/** The part of a peer that the watch uses. */
 export interface WatchedPeer {
   readonly closed: boolean;
-  /** Of its tracks that live. */
+  /** The sources of the peer's open tracks. */
   sources(): readonly TrackSource[];
-  /** Bytes that came by its sending transport so far; `undefined` where it has none. */
+  /** Bytes received on the peer's send transport so far; `undefined` when it has none. */
   receivedBytes(): Promise<number> | undefined;
   limit(step: LimitStep, bitrates: { readonly bitrate: number; readonly limit: number }): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface IncomingWatchPorts<Peer extends WatchedPeer> {
   readonly onFault: FaultSink;
 }
 
-/** Looks at what peers send, in turns, and limits those that go on sending more than they may. */
+/** Measures in rounds how much peers send, and limits those that keep exceeding their limit. */
 export function watchIncoming<Peer extends WatchedPeer>(
   ports: IncomingWatchPorts<Peer>,
 ): PeerRounds<Peer, number> {
@@ -34,7 +34,7 @@ export function watchIncoming<Peer extends WatchedPeer>(
   return new PeerRounds({
     ...ports,
     where: 'incoming',
-    atOnce: () => LOOKS_AT_ONCE,
+    peersPerRound: () => PEERS_PER_ROUND,
     count: (peer) => peer.receivedBytes(),
     urgencyOf: (peer) => excesses.get(peer)?.aboveMs ?? 0,
     judge: async (peer, before, now) => {

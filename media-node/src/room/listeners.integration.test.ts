@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { untilFreed } from '../testing/metric-values.ts';
 import { TestPeer, TestNodeStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 
-/** How many listeners each object of mediasoup has, by its kind and the event, the most of any object of the kind. */
+/** The largest number of listeners on any mediasoup object, by its kind and the event. */
 function watchListeners(): () => Record<string, number> {
   const watched: { readonly kind: string; readonly emitter: EventEmitter }[] = [];
   const watch = (kind: string, object: EventEmitter & { readonly observer: EventEmitter }): void => {
@@ -34,7 +34,7 @@ function watchListeners(): () => Record<string, number> {
   };
 }
 
-test('[PI11] no listener is added for each further viewer, be it behind a pipe or not', async () => {
+test('[PI11] further viewers add no event listeners, behind a pipe or not', async () => {
   const listeners = watchListeners();
   const store = new TestNodeStore();
   const roomId = testRoom('crowded');

@@ -2,11 +2,11 @@ import { PATH_WITHIN_MS } from './address-reachability.ts';
 import type { Timers } from '@plenary/cluster';
 
 export interface PathEvents {
-  /** The client has a path to this node, by one of its transports. */
+  /** The client has a path to this node, over one of its transports. */
   readonly found: () => void;
-  /** It has none any more. */
+  /** The client has no path any more. */
   readonly left: () => void;
-  /** It found none in its time; called once. */
+  /** The client found no path in time; called once. */
   readonly missed: () => void;
 }
 
@@ -24,12 +24,12 @@ export class PathWatch<Key> {
     this.#events = events;
   }
 
-  /** Whether the client found no path in its time, and has not since. */
+  /** Whether the client found no path in time, and has found none since. */
   get hasMissed(): boolean {
     return this.#hasMissed;
   }
 
-  /** The client has said what it needs to connect: from now on it tries. */
+  /** The client sent the parameters that it needs to connect: the time for finding a path begins. */
   expect(): void {
     if (this.#wasFound || this.#hasMissed) return;
     this.#cancel ??= this.#timers.after(PATH_WITHIN_MS, () => {

@@ -17,7 +17,7 @@ function budgetsOf() {
 }
 
 describe('PeerBudgets', () => {
-  it('[BU10] refuse one peer that asks for too much, and no other; who slows down is forgiven', () => {
+  it('[BU10] refuse a peer that requests too much, and no other; a peer that slows down is served again', () => {
     const { clock, lines, spend } = budgetsOf();
     spend('ann', PEER_CALLS.capacity);
     for (let index = 0; index < 3; index += 1) expect(() => spend('ann', 1)).toThrow('Too many changes');
@@ -28,7 +28,7 @@ describe('PeerBudgets', () => {
     expect(() => spend('ann', 1)).toThrow('Too many changes');
   });
 
-  it('[BU34] forget peers that spent nothing lately', () => {
+  it('[BU34] forget peers that spent nothing recently', () => {
     const { clock, budgets, spend } = budgetsOf();
     for (let index = 0; index < 1_000; index += 1) spend(`peer-${index}`, 1);
     clock.advance(1_000);

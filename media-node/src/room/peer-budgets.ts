@@ -4,11 +4,11 @@ import type { NodeMetrics } from '../metrics.ts';
 import { CallBudgets } from './call-budgets.ts';
 
 /**
- * Calls of mediasoup that the requests of one peer may make: some more than what an edge lets through, so that a peer of an edge
- * that keeps to its limits never meets this one.
+ * Mediasoup calls that the requests of one peer may make: somewhat more than an edge lets through, so that a peer of
+ * an edge that keeps to its limits never exceeds this budget.
  */
 export const PEER_CALLS: BucketSettings = { capacity: 3_000, refillPerSecond: 200 };
-/** Calls of a publication: the producer, what observes its volume, and the look at its first packets. */
+/** Calls of a publication: the producer, its volume observer, and the check of its first packets. */
 export const CALLS_PER_PUBLICATION = 3;
 
 export interface PeerBudgetsSettings {
@@ -17,7 +17,10 @@ export interface PeerBudgetsSettings {
   readonly logger: Pick<Logger, 'warn'>;
 }
 
-/** What peers may cost this node, whichever edge asks, and however often they are admitted anew (SPEC BU10). */
+/**
+ * Limits the mediasoup calls of each peer, whichever edge sends its requests and however often it is admitted again
+ * (SPEC BU10).
+ */
 export class PeerBudgets {
   readonly #settings: PeerBudgetsSettings;
   readonly #budgets: CallBudgets;
@@ -38,10 +41,10 @@ export class PeerBudgets {
       const line = { scope: 'peer', resource: 'mediasoup', roomId, peerId, unsaid };
       logger.warn(line, 'request refused: its budget is spent');
     });
-    throw new PlenaryError('rate_limited', 'Too many changes of media.');
+    throw new PlenaryError('rate_limited', 'Too many changes of transports, producers and consumers.');
   }
 
-  /** Says what its log left out so far. */
+  /** Logs how many lines were left out so far. */
   close(): void {
     this.#lines.close();
   }

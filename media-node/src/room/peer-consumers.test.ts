@@ -79,7 +79,7 @@ function subscribed() {
   return { subscriptions, timers, supersede, holds, closed, superseded, add, calls, failing };
 }
 
-describe('subscriptions that are asked for together', () => {
+describe('subscriptions that are requested together', () => {
   const DEADLINE_MS = 3_000;
 
   async function ask(tracks: readonly TrackHome[]) {
@@ -87,7 +87,7 @@ describe('subscriptions that are asked for together', () => {
     const answered = vi.fn();
     const answer = subscriptions.add(tracks, () => false, DEADLINE_MS);
     answer.then(answered, answered);
-    /** Lets time pass, and what follows from it happen. */
+    /** Advances time, and lets pending promises resolve. */
     const advance = async (byMs: number): Promise<void> => {
       timers.advance(byMs);
       await new Promise((resolve) => setImmediate(resolve));
@@ -96,7 +96,7 @@ describe('subscriptions that are asked for together', () => {
     return { answer, answered, advance, timers };
   }
 
-  test('[PI20] are answered soon after the first is there, whatever becomes of the others', async () => {
+  test('[PI20] are answered soon after the first one opens, whatever happens to the others', async () => {
     const { answer, answered, advance, timers } = await ask([OF_DEAD_NODE, CAMERA]);
     await advance(STRAGGLERS_MS - 1);
     expect(answered).not.toHaveBeenCalled();
@@ -108,7 +108,7 @@ describe('subscriptions that are asked for together', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[PI21] are waited for as long as the deadline lets them, while none is there', async () => {
+  test('[PI21] are waited for until the deadline while none is open', async () => {
     const { answered, advance } = await ask([OF_DEAD_NODE]);
     await advance(DEADLINE_MS - 1);
     expect(answered).not.toHaveBeenCalled();
@@ -117,8 +117,8 @@ describe('subscriptions that are asked for together', () => {
   });
 });
 
-describe('a subscription whose track comes another way', () => {
-  test('[GW20] is told once, and a repeat gives another consumer beside it', async () => {
+describe('a subscription whose track takes another path', () => {
+  test('[GW20] is announced once, and a repeat gives another consumer beside it', async () => {
     const { subscriptions, supersede, holds, superseded, add } = subscribed();
     expect(await add()).toEqual(['consumer-1']);
     expect(await add()).toEqual(['consumer-1']);
@@ -133,7 +133,7 @@ describe('a subscription whose track comes another way', () => {
     expect(await add()).toEqual(['consumer-2']);
   });
 
-  test('[GW18] of a client that does nothing ends after a while, and it hears of that', async () => {
+  test('[GW18] ends after a while if its client does nothing, and the client is notified', async () => {
     const { timers, supersede, holds, closed, add } = subscribed();
     await add();
     supersede[0]?.();
@@ -145,23 +145,23 @@ describe('a subscription whose track comes another way', () => {
     expect(await add()).toEqual(['consumer-2']);
   });
 
-  test('[GW20] is told again to another edge, until it is let go', async () => {
+  test('[GW20] is announced again to another edge, until it is closed', async () => {
     const { subscriptions, timers, supersede, superseded, closed, add } = subscribed();
     await add();
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     expect(superseded).not.toHaveBeenCalled();
     supersede[0]?.();
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     expect(superseded).toHaveBeenCalledTimes(2);
     subscriptions.remove([CONSUMER_ID.parse('consumer-1')]);
-    subscriptions.tellSuperseded();
+    subscriptions.notifySuperseded();
     timers.advance(SUPERSEDED_FOR_MS);
     expect(superseded).toHaveBeenCalledTimes(2);
     expect(closed).not.toHaveBeenCalled();
   });
 });
 
-test('[MS6] a peer has a bounded number of consumers; one more is refused and the others go on', async () => {
+test('[MS6] a peer has a limited number of consumers; one more is refused and the others continue', async () => {
   const { subscriptions } = subscribed();
   const tracks = Array.from({ length: MAX_CONSUMERS_PER_PEER + 1 }, (_, index) => ({
     ...CAMERA,
@@ -179,7 +179,7 @@ describe('a change of a consumer', () => {
   const consumerId = CONSUMER_ID.parse('consumer-1');
   const changes = { consumerId, paused: true, priority: 5, preferredLayers: { spatialLayer: 1 } };
 
-  test('[BU44] that is so already takes no call', async () => {
+  test('[BU44] takes no call if nothing changes', async () => {
     const { subscriptions, add, calls } = subscribed();
     await add();
     expect(subscriptions.countChanges([changes])).toBe(3);
@@ -198,7 +198,7 @@ describe('a change of a consumer', () => {
     expect(subscriptions.countChanges([{ ...changes, consumerId: CONSUMER_ID.parse('gone') }])).toBe(0);
   });
 
-  test('[BU45] that failed is made again when it is asked for again', async () => {
+  test('[BU45] is made again after a failure when it is requested again', async () => {
     const { subscriptions, add, calls, failing } = subscribed();
     await add();
     failing.add('layers');
@@ -208,7 +208,7 @@ describe('a change of a consumer', () => {
     expect(calls).toEqual(['layers', 'priority', 'paused', 'layers']);
   });
 
-  test('[BU44] tracks that are consumed already are no new ones', async () => {
+  test('[BU44] does not count consumed tracks as new', async () => {
     const { subscriptions, add } = subscribed();
     expect(subscriptions.countNew([CAMERA, CAMERA])).toBe(1);
     await add();

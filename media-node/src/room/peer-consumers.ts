@@ -14,22 +14,28 @@ import type { ClientTransport, MediaConsumer } from '../engine/engine.ts';
 import { SharedDeadline } from './shared-deadline.ts';
 import type { TrackHold } from './track-demand.ts';
 
-/** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */
+/**
+ * How long a subscription waits for a track of another node, in milliseconds; shorter than the requester's own
+ * deadline.
+ */
 export const PULL_DEADLINE_MS = 3_000;
 /**
- * As {@link PULL_DEADLINE_MS}, in an admission: the client needs longer than this to connect its transports, and begins to
- * publish only when it has them. What takes longer goes on being pulled meanwhile, and the client asks for it then.
+ * The same wait during an admission. The client needs longer than this to connect its transports, and publishes only
+ * after that. Tracks that take longer are still pulled, and the client subscribes to them afterwards.
  */
 export const ADMIT_PULL_DEADLINE_MS = 50;
 /**
- * How long tracks are waited for beside one that is there, in milliseconds: a pipe stands within half of it. Those of a node
- * that has just died would hold up all others until it is known to be dead.
+ * How long other tracks are waited for once one is open, in milliseconds: a pipe opens in less than half of it.
+ * Without this limit, tracks of a node that has just died would delay all others until the node is known to be dead.
  */
 export const STRAGGLERS_MS = 300;
-/** How long a consumer goes on after its client was told to replace it, in milliseconds. */
+/** How long a consumer continues after its client was asked to replace it, in milliseconds. */
 export const SUPERSEDED_FOR_MS = 10_000;
 
-/** Consumers that one peer may have: more than any screen and its voices need. Beyond them a track is `limit_reached`. */
+/**
+ * Maximum number of consumers of one peer: more than any screen and its voices need. A further track is refused with
+ * `limit_reached`.
+ */
 export const MAX_CONSUMERS_PER_PEER = MAX_CONSUMERS;
 
 export type FailedTrack = ControlReply<'subscribe'>['failed'][number];
@@ -41,9 +47,9 @@ export interface SubscriptionPorts {
   /** Makes a track consumable on the peer's router. */
   readonly reach: (track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly timers: Timers;
-  /** A consumer ended although the peer did not ask. @param isPathLost - see {@link TrackHold.isPathLost} */
+  /** A consumer ended although the peer did not request it. @param isPathLost - see {@link TrackHold.isPathLost} */
   readonly onConsumerClosed: (consumerId: ConsumerId, trackId: TrackId, isPathLost: boolean) => void;
-  /** The client should subscribe anew, and let the consumer go when the new one plays (SPEC GW6). */
+  /** The client should subscribe again, and close this consumer when the new one plays (SPEC GW6). */
   readonly onSuperseded: (consumerId: ConsumerId, trackId: TrackId) => void;
 }
 
@@ -51,20 +57,23 @@ interface Subscription {
   readonly track: TrackHome;
   readonly consumer: MediaConsumer;
   readonly hold: TrackHold;
-  /** The highest layer that the peer asked for; the consumer sends none above it. */
+  /** The highest layer that the peer requested; the consumer sends none above it. */
   spatialLayer: number;
   paused: boolean;
-  /** What was asked for last; `undefined` while nothing was, or it failed. */
+  /** The layers requested last; `undefined` before the first request and after one that failed. */
   layers: PreferredLayers | undefined;
   priority: number | undefined;
-  /** Set while the client is to replace it: ends the time that it has for that. */
+  /** Set while the client should replace the consumer: cancels the timer that closes it. */
   cancelEnd: (() => void) | undefined;
 }
 
-/** What one peer consumes: one consumer of a track, and beside it those that are being replaced. */
+/** The consumers of one peer: one per track, and beside it those that are being replaced. */
 export class PeerConsumers {
   readonly #ports: SubscriptionPorts;
-  /** One being opened is stored as its promise, so that a repeated `subscribe` cannot make a second consumer. */
+  /**
+   * A consumer that is being opened is stored as its promise, so that a repeated `subscribe` cannot make a second
+   * one.
+   */
   readonly #byTrack = new Map<TrackId, Promise<Subscription>>();
   readonly #byConsumer = new Map<ConsumerId, Subscription>();
   #closed = false;
@@ -74,9 +83,10 @@ export class PeerConsumers {
   }
 
   /**
-   * Consumes tracks, all at once; what cannot be had, or not soon, is listed and holds up nothing (SPEC PI20). Never rejects.
-   * @param paused - which of the new consumers start paused
-   * @param deadlineMs - how long a track of another node is waited for, while none is there
+   * Consumes tracks in parallel. A track that cannot be consumed in time is listed as failed and delays no other
+   * (SPEC PI20). Never rejects.
+   * @param paused - decides which of the new consumers start paused
+   * @param deadlineMs - how long tracks of other nodes are waited for while none is open
    */
   async add(
     tracks: readonly TrackHome[],
@@ -87,7 +97,7 @@ export class PeerConsumers {
     const failed: FailedTrack[] = [];
     const patience = new SharedDeadline(this.#ports.timers, deadlineMs, STRAGGLERS_MS);
     const results = await Promise.allSettled(
-      tracks.map((track) => this.#one(track, paused(track), patience)),
+      tracks.map((track) => this.#openOrReuse(track, paused(track), patience)),
     );
     patience.stop();
     results.forEach((result, index) => {
@@ -101,12 +111,12 @@ export class PeerConsumers {
     return { consumers, failed };
   }
 
-  /** Ids that are gone are no error. */
+  /** Unknown ids are no error. */
   remove(consumerIds: readonly ConsumerId[]): void {
     for (const consumerId of consumerIds) this.#byConsumer.get(consumerId)?.consumer.close();
   }
 
-  /** Ids that are gone are no error. @throws PlenaryError `invalid_media_parameters`, `media_lost` */
+  /** Unknown ids are no error. @throws PlenaryError `invalid_media_parameters`, `media_lost` */
   async update(updates: readonly ConsumerUpdate[]): Promise<void> {
     const results = await Promise.allSettled(updates.map((update) => this.#update(update)));
     for (const result of results) {
@@ -114,18 +124,18 @@ export class PeerConsumers {
     }
   }
 
-  /** How many of the tracks are not consumed yet. */
+  /** Counts the tracks that are not consumed yet. */
   countNew(tracks: readonly TrackHome[]): number {
     return new Set(tracks.map(({ trackId }) => trackId).filter((trackId) => !this.#byTrack.has(trackId)))
       .size;
   }
 
-  /** How many of the consumers are there to be closed. */
+  /** Counts the consumers that are open, so that they can be closed. */
   countOpen(consumerIds: readonly ConsumerId[]): number {
     return consumerIds.filter((consumerId) => this.#byConsumer.has(consumerId)).length;
   }
 
-  /** How many calls of mediasoup the changes take: what is so already takes none. */
+  /** Counts the mediasoup calls that the changes take; unchanged values take none. */
   countChanges(updates: readonly ConsumerUpdate[]): number {
     return updates.reduce((sum, update) => {
       const subscription = this.#byConsumer.get(update.consumerId);
@@ -133,13 +143,16 @@ export class PeerConsumers {
     }, 0);
   }
 
-  /** What is consumed now, for the answer to a repeated admission. */
+  /** The current consumers, for the answer to a repeated admission. */
   offers(): ConsumerOffer[] {
     return [...this.#byConsumer.values()].filter(({ cancelEnd }) => cancelEnd === undefined).map(offerOf);
   }
 
-  /** Says again which consumers are to be replaced: another edge listens now, and the client may not have heard. */
-  tellSuperseded(): void {
+  /**
+   * Announces again which consumers should be replaced: another edge is attached now, and the client may have missed
+   * it.
+   */
+  notifySuperseded(): void {
     for (const { consumer, track, cancelEnd } of this.#byConsumer.values()) {
       if (cancelEnd !== undefined) this.#ports.onSuperseded(consumer.id, track.trackId);
     }
@@ -156,7 +169,7 @@ export class PeerConsumers {
     this.#byTrack.clear();
   }
 
-  #one(track: TrackHome, paused: boolean, patience: SharedDeadline): Promise<Subscription> {
+  #openOrReuse(track: TrackHome, paused: boolean, patience: SharedDeadline): Promise<Subscription> {
     const known = this.#byTrack.get(track.trackId);
     if (known !== undefined) return patience.within(known, () => undefined);
     if (this.#byTrack.size >= MAX_CONSUMERS_PER_PEER || this.#byConsumer.size >= 2 * MAX_CONSUMERS_PER_PEER) {
@@ -168,7 +181,7 @@ export class PeerConsumers {
     this.#byTrack.set(track.trackId, opening);
     opening.catch(
       entry('background', () => {
-        // Answered in `failed`; here it is only forgotten, so that the next ask tries anew.
+        // The caller gets the error in `failed`; the entry is removed so that the next request tries again.
         if (this.#byTrack.get(track.trackId) === opening) this.#byTrack.delete(track.trackId);
       }),
     );
@@ -233,7 +246,7 @@ export class PeerConsumers {
       this.#ports.onConsumerClosed(consumer.id, track.trackId, hold.isPathLost());
   }
 
-  /** The next `subscribe` makes another consumer of the track, by the other way; this one goes on meanwhile. */
+  /** The next `subscribe` makes another consumer of the track, over the new path; this one continues meanwhile. */
   #superseded(subscription: Subscription): void {
     const { consumer, track } = subscription;
     if (subscription.cancelEnd !== undefined || !this.#byConsumer.has(consumer.id)) return;
@@ -282,7 +295,7 @@ export class PeerConsumers {
   }
 }
 
-/** Of what a client asks for, what is not so already (SPEC BU44). */
+/** Returns the requested values that differ from the current ones (SPEC BU44). */
 function changesOf(
   { layers, priority, paused }: Subscription,
   update: ConsumerUpdate,
@@ -306,7 +319,7 @@ async function forgetOnFailure(change: Promise<void>, forget: () => void): Promi
   }
 }
 
-/** Tells the track's hold what this peer wants of it now. */
+/** Updates this peer's demand for the track. */
 function applyDemand({ hold, paused, spatialLayer }: Subscription): void {
   hold.setWanted(paused ? null : spatialLayer);
 }

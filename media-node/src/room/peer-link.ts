@@ -1,8 +1,8 @@
 import type { ControlCaller, ControlNoticeInput, ControlNoticeName } from '@plenary/cluster';
 
-/** A control link as a room sees it: whom to tell. */
+/** The part of a control link that a room uses. */
 export interface PeerLink {
   readonly caller: ControlCaller;
-  /** Sends a notice; on a link that is closed it is lost, which its closing makes up for. */
+  /** Sends a notice. A closed link drops it; the edge learns of the change when it attaches again. */
   notify<Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void;
 }

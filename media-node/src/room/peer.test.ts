@@ -23,7 +23,7 @@ const unexpected = (): never => {
   throw new Error('Nobody asks for this.');
 };
 
-/** A store that takes as long to write a track as a test says. */
+/** A store that writes a track only when the test lets it. */
 class SlowLog extends MemoryRoomLog {
   written = Promise.resolve();
 
@@ -61,7 +61,7 @@ function transportOf(): ClientTransport {
     connect: () => Promise.resolve(),
     traffic: () => Promise.resolve({ sentBytes: 7, receivedBytes: 7 }),
     receivedBytes: () => Promise.resolve(0),
-    receiverBytes: () => Promise.resolve({ media: 0, again: 0 }),
+    receiverBytes: () => Promise.resolve({ sent: 0, retransmitted: 0 }),
     restartIce: unexpected,
     produce: () => Promise.resolve(producer),
     consume: unexpected,
@@ -84,7 +84,7 @@ const linkOf = (name: string): PeerLink => ({
   notify: () => undefined,
 });
 
-/** A peer that was admitted, and publishes a camera when it is told to. */
+/** An admitted peer that publishes a camera on request. */
 async function admitted() {
   const stores = new MemoryRoomStores();
   const roomLog = new SlowLog(stores.rooms);
@@ -103,8 +103,8 @@ async function admitted() {
     {
       placed,
       workerIndex: 0,
-      asker: { ...placed, person: undefined },
-      isSentAgain: true,
+      requester: { ...placed, person: undefined },
+      getsRetransmissions: true,
       spend: () => {
         if (budget.isSpent) throw new PlenaryError('rate_limited');
       },
@@ -155,13 +155,13 @@ async function admitted() {
 }
 
 describe('Peer', () => {
-  it('[EP11] tells the room once of a publication that was answered in time', async () => {
+  it('[EP11] sends the room one event for a publication that was answered in time', async () => {
     const { publish } = await admitted();
     expect(await publish()).toBe(1);
     expect(await publish()).toBe(0);
   });
 
-  it('[EP11] tells the room by the repeat of a publication that was answered after the edge gave up', async () => {
+  it('[EP11] sends the event with the repeat of a publication that was answered after the edge’s deadline', async () => {
     const { publish, roomLog, timers } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);
@@ -173,7 +173,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(0);
   });
 
-  it('[EP11] tells the room by the repeat over a link that took the peer up before the answer', async () => {
+  it('[EP11] sends the event with the repeat over a link that resumed the peer before the answer', async () => {
     const { ann, publish, roomLog } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);
@@ -184,7 +184,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(1);
   });
 
-  it('[BU46] says that it is there, and no traffic, while its budget is spent', async () => {
+  it('[BU46] answers that it is alive, without traffic, while its budget is spent', async () => {
     const { ann, budget, timers } = await admitted();
     budget.isSpent = true;
     expect(await ann.traffic()).toEqual({});

@@ -29,7 +29,7 @@ import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import { withoutResends } from './no-resends.ts';
-import type { Asker } from './no-resends.ts';
+import type { Requester } from './no-resends.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
 import type { LimitStep } from './incoming-limits.ts';
 import { CALLS_PER_PUBLICATION } from './peer-budgets.ts';
@@ -44,17 +44,23 @@ import type { ConsumerUpdate, FailedTrack } from './peer-consumers.ts';
 import type { FaultSink } from './room-context.ts';
 import type { TrackHold } from './track-demand.ts';
 
-/** Ended consumers that are remembered at most. */
+/** Maximum number of ended consumers that are remembered. */
 const MAX_ENDED = 64;
-/** A publication that is answered within this is answered while the edge waits, with a second for the way there and back. */
-const HEARD_WITHIN_MS = CONTROL_TIMEOUT_MS - 1_000;
-/** How long the worker has to say what it counts, in milliseconds: the client's question has a deadline of its own. */
+/**
+ * A publication answered within this time reaches the edge before its own deadline; one second is left for both
+ * directions.
+ */
+const ANSWER_WITHIN_MS = CONTROL_TIMEOUT_MS - 1_000;
+/**
+ * How long the worker may take to count a transport's bytes, in milliseconds; the client's request has its own
+ * deadline.
+ */
 const COUNT_WITHIN_MS = 200;
 /**
- * For how long an answer to that is given again, in milliseconds: below the 300 between two questions of a client, which compares
- * the answers.
+ * How long a traffic count is reused, in milliseconds. Must stay below the 300 ms between two requests of a client,
+ * which compares the answers.
  */
-const COUNTED_FOR_MS = 200;
+const COUNT_REUSED_MS = 200;
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -73,19 +79,19 @@ export type PeerCloseReason =
 export interface PeerPorts {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
-  /** As whom it is known again that asks for too much. */
-  readonly asker: Asker;
-  /** Whether packets that the client says it missed are sent again (SPEC MS10). */
-  readonly isSentAgain: boolean;
+  /** Identifies a peer or person that requested too many retransmissions when it comes back. */
+  readonly requester: Requester;
+  /** Whether the client gets retransmissions of packets that it reports as lost (SPEC MS10). */
+  readonly getsRetransmissions: boolean;
   /** Charges calls of mediasoup. @throws PlenaryError `rate_limited` */
   readonly spend: (calls: number) => void;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
   readonly reach: (router: RoomRouter, track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly publications: Omit<PublicationPorts, 'placed'>;
   readonly timers: Timers;
-  /** Told how its client finds this node. */
+  /** Notified when the client finds or loses its path to this node. */
   readonly path: PathEvents;
-  /** Tells the room of changes that nobody asked for. */
+  /** Announces to the room the changes that no request caused. */
   readonly deliver: (events: readonly LoggedEvent[]) => void;
   readonly onFault: FaultSink;
   /** Called once. @param trackIds - tracks whose records are to be ended */
@@ -96,26 +102,26 @@ export interface PeerPorts {
 export class Peer {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
-  /** The control link that hears of this peer; absent while its edge is gone. */
+  /** The control link that gets this peer's notices; absent while its edge is disconnected. */
   link: PeerLink | undefined;
   /** The edge that holds, or last held, the session. */
   lastEdge: ControlCaller;
   readonly #ports: PeerPorts;
   readonly #publications: Publications;
   readonly #transports = new Map<TransportId, ClientTransport>();
-  /** Consumers that ended although nobody asked, the last ones: told again to whoever takes the peer up. */
+  /** The last consumers that ended without a request; announced again to the next edge that attaches. */
   readonly #ended = new Map<ConsumerId, TrackId>();
   readonly #iceWatch: IceWatch<TransportId>;
   readonly #pathWatch: PathWatch<TransportId>;
-  /** Publications of which the edge that listens was told: the last ones. */
-  readonly #toldOf = new Set<RequestId>();
+  /** The last publications whose answer reached the attached edge. */
+  readonly #answeredRequests = new Set<RequestId>();
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
   #subscriptions: PeerConsumers | undefined;
   #send: ClientTransport | undefined;
   #receive: ClientTransport | undefined;
   #closed = false;
-  #isToMove = false;
+  #isMoveRequested = false;
   #counting: Promise<Partial<MediaTraffic>> | undefined;
   #publishedAgainAtMs = Number.NEGATIVE_INFINITY;
 
@@ -134,7 +140,7 @@ export class Peer {
       left,
       missed: () => {
         missed();
-        this.#tellUnreached();
+        this.#notifyUnreached();
       },
     });
     this.#publications = new Publications({ ...ports.publications, placed: ports.placed });
@@ -144,8 +150,8 @@ export class Peer {
     return this.#closed;
   }
 
-  get asker(): Asker {
-    return this.#ports.asker;
+  get requester(): Requester {
+    return this.#ports.requester;
   }
 
   tracks(): readonly HomeTrack[] {
@@ -155,40 +161,43 @@ export class Peer {
   attach(link: PeerLink): void {
     this.link = link;
     this.lastEdge = link.caller;
-    this.#toldOf.clear();
-    // What changed while no edge listened, or another one did, the client may not have heard.
-    for (const track of this.tracks()) this.tellDemand(track);
-    for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
-    this.#subscriptions?.tellSuperseded();
-    if (this.#isToMove) this.askToMove();
-    if (this.#pathWatch.hasMissed) this.#tellUnreached();
+    this.#answeredRequests.clear();
+    // The client may have missed changes that came while no edge, or another one, was attached.
+    for (const track of this.tracks()) this.notifyDemand(track);
+    for (const [consumerId, trackId] of this.#ended) this.#notifyEnded(consumerId, trackId);
+    this.#subscriptions?.notifySuperseded();
+    if (this.#isMoveRequested) this.requestMove();
+    if (this.#pathWatch.hasMissed) this.#notifyUnreached();
   }
 
-  /** Whether its tracks were not published again for an edge that took it up lately; then they are now. */
-  isDueAgain(nowMs: number): boolean {
+  /**
+   * Whether the peer's tracks are due to be published again for an edge that resumed it; if so, notes that they are
+   * now.
+   */
+  claimRepublication(nowMs: number): boolean {
     if (nowMs - this.#publishedAgainAtMs < REPUBLISH_INTERVAL_MS) return false;
     this.#publishedAgainAtMs = nowMs;
     return true;
   }
 
-  /** The node drains: asks the client to open media elsewhere, on this link and on each that comes after it. */
-  askToMove(): void {
-    this.#isToMove = true;
+  /** The node drains: asks the client to open a media session elsewhere, over this link and each later one. */
+  requestMove(): void {
+    this.#isMoveRequested = true;
     this.link?.notify('peer.move', this.placed);
   }
 
   /** The node serves again: the client may stay. */
-  mayStay(): void {
-    this.#isToMove = false;
+  cancelMove(): void {
+    this.#isMoveRequested = false;
   }
 
-  /** Tells the publisher what is wanted of a track. */
-  tellDemand({ trackId, demand }: HomeTrack): void {
+  /** Notifies the publisher of the demand for a track. */
+  notifyDemand({ trackId, demand }: HomeTrack): void {
     this.link?.notify('track.demand', { ...this.placed, trackId, wanted: demand.wanted });
   }
 
   /**
-   * Opens transports and first consumers; a repeat gets the same ones. On failure the peer is closed.
+   * Opens the transports and the first consumers; a repeat returns the same ones. A failure closes the peer.
    * @throws PlenaryError `invalid_media_parameters`, `media_lost`
    */
   async admit(request: AdmitRequest): Promise<AdmitReply> {
@@ -206,7 +215,7 @@ export class Peer {
   }
 
   /**
-   * @returns how many calls of mediasoup it took
+   * @returns the number of mediasoup calls
    * @throws PlenaryError `transport_not_found`, `invalid_media_parameters`, `media_lost`
    */
   async connect(transportId: TransportId, dtlsParameters: DtlsParameters): Promise<number> {
@@ -225,14 +234,15 @@ export class Peer {
   }
 
   /**
-   * Bytes of media sent to the client and got from it so far; without what the worker does not say at once. Who asks wants to
-   * know whether the node is there: neither a worker that hangs nor a spent budget may make it look dead.
+   * Bytes sent to and received from the client so far, without counts that the worker does not give in time. The
+   * client checks with this whether the node is alive: a hanging worker or a spent budget must not make the node look
+   * dead.
    */
   async traffic(): Promise<Partial<MediaTraffic>> {
     if (this.#counting !== undefined) return this.#counting;
     const counting = this.#count();
     this.#counting = counting;
-    this.#ports.timers.after(COUNTED_FOR_MS, () => {
+    this.#ports.timers.after(COUNT_REUSED_MS, () => {
       if (this.#counting === counting) this.#counting = undefined;
     });
     return counting;
@@ -258,7 +268,7 @@ export class Peer {
     const calls = this.#spend(this.#publications.knows(request.requestId) ? 0 : CALLS_PER_PUBLICATION);
     const { link } = this;
     let isInTime = true;
-    const cancel = this.#ports.timers.after(HEARD_WITHIN_MS, () => {
+    const cancel = this.#ports.timers.after(ANSWER_WITHIN_MS, () => {
       isInTime = false;
     });
     let reply;
@@ -267,36 +277,38 @@ export class Peer {
     } finally {
       cancel();
     }
-    // The first answer tells the room; a repeat is told which track it is, unless the answer came too late or to another edge.
-    const isTold = calls === 0 && this.#toldOf.has(request.requestId);
-    if (isInTime && this.link === link) this.#toldOf.add(request.requestId);
-    forgetOldest(this.#toldOf, MAX_ENDED);
-    return { ...reply, events: isTold ? [] : reply.events, calls };
+    // The first answer carries the events for the room. A repeat carries none, unless that answer came too late or
+    // went to another edge.
+    const isAnswered = calls === 0 && this.#answeredRequests.has(request.requestId);
+    if (isInTime && this.link === link) this.#answeredRequests.add(request.requestId);
+    forgetOldest(this.#answeredRequests, MAX_ENDED);
+    return { ...reply, events: isAnswered ? [] : reply.events, calls };
   }
 
   async pauseTrack(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
-    if (this.#publications.isOther(trackId, paused)) this.#ports.spend(1);
+    if (this.#publications.changesPause(trackId, paused)) this.#ports.spend(1);
     return this.#publications.setPaused(trackId, paused);
   }
 
-  /** Of its tracks that live. */
+  /** The sources of the peer's open tracks. */
   sources(): readonly TrackSource[] {
     return this.tracks().map(({ source }) => source);
   }
 
-  /** Bytes that came from the client so far; `undefined` where it has no transport to send by. */
+  /** Bytes received from the client so far; `undefined` when it has no send transport. */
   receivedBytes(): Promise<number> | undefined {
     return this.#send?.receivedBytes();
   }
 
-  /** What went over the transport that the client receives by; `undefined` before it is there. */
+  /** Bytes sent on the client's receive transport; `undefined` before that transport is open. */
   receiverBytes(): Promise<ReceiverBytes> | undefined {
     return this.#receive?.receiverBytes();
   }
 
   /**
-   * The client sends more than it may (SPEC MS5). What is paused is so as by its publisher, who may resume it.
-   * @throws PlenaryError what {@link Publications} throws
+   * Applies a limit step to a client that sends too much (SPEC MS5). Paused tracks look as if their publisher had
+   * paused them, so that the publisher may resume them.
+   * @throws PlenaryError as {@link Publications} does
    */
   async limit(step: LimitStep, { bitrate, limit }: Omit<PublishingLimit, 'step'>): Promise<void> {
     if (step === 'dropped') {
@@ -316,9 +328,9 @@ export class Peer {
     return { events: [...(await this.#publications.end(trackId))], calls };
   }
 
-  /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
+  /** Video starts paused: the client's receiver is not ready yet, so the key frame would be lost. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
-    const subscriptions = this.#subscribed();
+    const subscriptions = this.#openSubscriptions();
     const calls = this.#spend(subscriptions.countNew(tracks));
     const reply = await subscriptions.add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
     this.#reportFailed(reply.failed);
@@ -329,24 +341,24 @@ export class Peer {
     for (const { error } of failed) this.#ports.onFault('consume', PlenaryError.fromWire(error));
   }
 
-  /** @returns how many calls of mediasoup it took */
+  /** @returns the number of mediasoup calls */
   unsubscribe(consumerIds: Parameters<PeerConsumers['remove']>[0]): number {
-    const subscriptions = this.#subscribed();
+    const subscriptions = this.#openSubscriptions();
     const ids = [...new Set(consumerIds)];
     const calls = this.#spend(subscriptions.countOpen(ids));
     subscriptions.remove(ids);
     return calls;
   }
 
-  /** @returns how many calls of mediasoup it took: what is so already takes none */
+  /** @returns the number of mediasoup calls; unchanged values take none */
   async updateConsumers(updates: readonly ConsumerUpdate[]): Promise<number> {
-    const subscriptions = this.#subscribed();
+    const subscriptions = this.#openSubscriptions();
     const calls = this.#spend(subscriptions.countChanges(updates));
     await subscriptions.update(updates);
     return calls;
   }
 
-  /** Frees everything; may be called again without effect. */
+  /** Frees everything. Repeated calls have no effect. */
   close(reason: PeerCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -369,18 +381,18 @@ export class Peer {
       throw new PlenaryError('media_lost');
     }
     this.#lease = lease;
-    // All of it goes on side by side: the transports, their DTLS, and the pipes of what is consumed at once.
+    // The transports, their DTLS and the pipes of the first consumers are opened in parallel.
     const receive = this.#openTransport(lease.router);
     const send = media.publish ? this.#openTransport(lease.router) : Promise.resolve(undefined);
     const subscriptions = new PeerConsumers({
-      rtpCapabilities: this.#ports.isSentAgain ? capabilities : withoutResends(capabilities),
+      rtpCapabilities: this.#ports.getsRetransmissions ? capabilities : withoutResends(capabilities),
       receive,
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,
       onConsumerClosed: (consumerId, trackId, isPathLost) => {
         this.#ended.set(consumerId, trackId);
         forgetOldest(this.#ended, MAX_ENDED);
-        this.#tellEnded(consumerId, trackId, isPathLost);
+        this.#notifyEnded(consumerId, trackId, isPathLost);
       },
       onSuperseded: (consumerId, trackId) => {
         this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
@@ -444,11 +456,11 @@ export class Peer {
     }
   }
 
-  #tellUnreached(): void {
+  #notifyUnreached(): void {
     this.link?.notify('peer.unreached', this.placed);
   }
 
-  #tellEnded(consumerId: ConsumerId, trackId: TrackId, isPathLost = false): void {
+  #notifyEnded(consumerId: ConsumerId, trackId: TrackId, isPathLost = false): void {
     const news = { ...this.placed, consumerId, trackId };
     this.link?.notify('consumer.closed', isPathLost ? { ...news, isPathLost } : news);
   }
@@ -459,7 +471,7 @@ export class Peer {
     return transport;
   }
 
-  #subscribed(): PeerConsumers {
+  #openSubscriptions(): PeerConsumers {
     if (this.#subscriptions === undefined || this.#closed) throw new PlenaryError('media_lost');
     return this.#subscriptions;
   }

@@ -23,10 +23,10 @@ import { HomeTrack } from './home-track.ts';
 import type { NodeStore } from './node-store.ts';
 import type { FaultSink } from './room-context.ts';
 
-/** Tracks that one peer may publish at once. */
+/** Maximum number of tracks that one peer may publish at a time. */
 export const MAX_TRACKS_PER_PEER = 8;
 
-/** Requests of ended tracks that are remembered: a copy of one that is still under way is among the latest. */
+/** Maximum number of remembered requests of ended tracks: a copy that is still in flight is among the latest. */
 const MAX_ENDED_REMEMBERED = 64;
 
 type PublishRequest = ControlRequest<'track.publish'>;
@@ -36,16 +36,16 @@ export interface PublicationPorts {
   readonly placed: PlacedPeer;
   readonly homeNodeId: MediaNodeId;
   readonly store: NodeStore;
-  /** From here on the room knows the track as its own. */
+  /** Called when the track becomes known to the room. */
   readonly onTrack: (track: HomeTrack) => void;
   readonly onTrackGone: (track: HomeTrack) => void;
-  /** Other than before is wanted of a track. */
+  /** The demand for a track changed. */
   readonly onDemand: (track: HomeTrack) => void;
   readonly timers: Timers;
   readonly onVolumes: (router: RoomRouter, volumes: readonly TrackVolume[]) => void;
-  /** Ends records that nobody waits for, now or when the store is back. */
+  /** Ends records that no caller awaits, now or when the store answers again. */
   readonly endRecords: (trackIds: readonly TrackId[], reason: TrackEndReason) => void;
-  /** Writes a track's record as it then is, when the store is back. */
+  /** Writes the current record of a track when the store answers again. */
   readonly republishLater: (track: HomeTrack) => void;
   readonly onFault: FaultSink;
 }
@@ -55,16 +55,21 @@ interface Publication {
   readonly done: Promise<PublishReply>;
   track: HomeTrack | undefined;
   wantedPaused: boolean | undefined;
-  /** What is known to be in its record of the publisher's mute; `undefined` while a change is under way or failed. */
+  /**
+   * The pause state that is known to be in the track's record; `undefined` while a change is being made or after it
+   * failed.
+   */
   recordedPaused: boolean | undefined;
 }
 
-/** What one peer publishes. */
+/** The tracks that one peer publishes. */
 export class Publications {
   readonly #ports: PublicationPorts;
-  /** One being made is stored as its promise: a repeat of the request gives the same track. */
+  /** A publication in progress is stored as its promise, so that a repeated request returns the same track. */
   readonly #byRequest = new Map<RequestId, Publication>();
-  /** Whose tracks the client ended: a copy of such a request that comes by a slower edge makes no track again. */
+  /**
+   * Requests whose tracks the client ended: a copy that arrives over a slower edge must not create the track again.
+   */
   readonly #ended = new Set<RequestId>();
   readonly #tracks = new Map<TrackId, Publication>();
   #closed = false;
@@ -73,18 +78,18 @@ export class Publications {
     this.#ports = ports;
   }
 
-  /** Whether a request was made before, so that its repeat takes nothing. */
+  /** Whether this request was made before; a repeat costs no mediasoup calls. */
   knows(requestId: RequestId): boolean {
     return this.#byRequest.has(requestId) || this.#ended.has(requestId);
   }
 
-  /** Whether a track is there to be ended. */
+  /** Whether the track exists, so that it can be ended. */
   has(trackId: TrackId): boolean {
     return this.#tracks.get(trackId)?.track !== undefined;
   }
 
-  /** Whether to mute, or to unmute, would change a track. */
-  isOther(trackId: TrackId, paused: boolean): boolean {
+  /** Whether this pause state would change the track. */
+  changesPause(trackId: TrackId, paused: boolean): boolean {
     return this.#tracks.get(trackId)?.recordedPaused !== paused;
   }
 
@@ -93,10 +98,10 @@ export class Publications {
   }
 
   /**
-   * Creates a producer and its record. Without a record nobody would find the track, so a store that does not answer
-   * fails the whole.
-   * @throws PlenaryError `limit_reached`, `transport_not_found`, `invalid_media_parameters`,
-   *   `store_unavailable`, `stale_epoch`, `peer_not_found`, `media_lost`; `track_not_found` for a repeat after the end
+   * Creates a producer and its record. Without a record no client would find the track, so the publication fails when
+   * the store does not answer.
+   * @throws PlenaryError `limit_reached`, `transport_not_found`, `invalid_media_parameters`, `store_unavailable`,
+   *   `stale_epoch`, `peer_not_found`, `media_lost`; `track_not_found` for a repeat after the end
    */
   publish(
     request: PublishRequest,
@@ -125,14 +130,14 @@ export class Publications {
   }
 
   /**
-   * Mutes or unmutes. That works without the store: the record follows when it is back.
+   * Pauses or resumes a track. Works without the store: the record is written when the store answers again.
    * @throws PlenaryError `track_not_found`, `media_lost`
    */
   async setPaused(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
     const track = this.#track(trackId);
     const publication = this.#tracks.get(trackId);
     if (publication === undefined) throw new PlenaryError('track_not_found');
-    // Muting who is muted does nothing, costs nothing, and nobody is told.
+    // Pausing a paused track does nothing, costs nothing and notifies nobody.
     if (publication.recordedPaused === paused) return [];
     publication.recordedPaused = undefined;
     publication.wantedPaused = paused;
@@ -143,7 +148,7 @@ export class Publications {
         trackId,
         paused,
       );
-      // Of several changes at once the record has the last one.
+      // The record holds the last of several simultaneous changes.
       if (publication.wantedPaused === paused) publication.recordedPaused = paused;
       return events;
     } catch (thrown) {
@@ -155,7 +160,7 @@ export class Publications {
     }
   }
 
-  /** Ends a track; one that is gone already changes nothing. Works without the store, as {@link setPaused} does. */
+  /** Ends a track; an ended one is left unchanged. Works without the store, as {@link setPaused} does. */
   async end(
     trackId: TrackId,
     reason: 'unpublished' | 'over_limit' = 'unpublished',
@@ -177,7 +182,7 @@ export class Publications {
     }
   }
 
-  /** The transport is closing and takes the producers with it. @returns the tracks whose records are to be ended */
+  /** The transport is closing and takes the producers with it. @returns the tracks whose records must be ended */
   close(): readonly TrackId[] {
     this.#closed = true;
     const tracks = this.tracks();
@@ -214,12 +219,13 @@ export class Publications {
       });
       publication.track = track;
       this.#tracks.set(track.trackId, publication);
-      // Known to the room before it is known to the world: whoever reads the record may ask for the track at once.
+      // The room learns of the track before its record is written: a reader of the record may request the track at
+      // once.
       onTrack(track);
       if (source === 'microphone') this.#observe(track, router);
       try {
         const events = await store.roomLog.publishTrack(placed.roomId, track.stored);
-        // Where the peer closed meanwhile, its closing ended the record, perhaps before this wrote it.
+        // If the peer closed meanwhile, its close ended the record, perhaps before this call wrote it.
         if (this.#closed) {
           endRecords([track.trackId], 'transport_closed');
           throw new PlenaryError('media_lost');
@@ -228,7 +234,7 @@ export class Publications {
         return { trackId: track.trackId, events: [...events] };
       } catch (error) {
         producer.close();
-        // An unanswered write may have been carried out.
+        // The store may have carried out a write that it did not answer.
         if (toPlenaryError(error).code === 'store_unavailable')
           endRecords([track.trackId], 'transport_closed');
         throw error;
@@ -247,7 +253,7 @@ export class Publications {
       })
       .catch(
         entry('background', (error: unknown) => {
-          // Without it the speaker is not marked, but is heard all the same.
+          // Without the observer the speaker is heard but not marked.
           if (!track.producer.closed) onFault('speakers', error);
         }),
       );

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RecentJoins } from './recent-joins.ts';
 
 describe('RecentJoins', () => {
-  it('[PL7] counts who came within the interval', () => {
+  it('[PL7] counts the joins within the interval', () => {
     const joins = new RecentJoins();
     joins.note(1_000);
     joins.note(2_000);

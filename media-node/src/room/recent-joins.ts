@@ -1,13 +1,16 @@
 import { JOIN_INTERVAL_MS } from '@plenary/cluster';
 
-/** How many peers came within the last {@link JOIN_INTERVAL_MS}; told to all edges, which see only their own. */
+/**
+ * Counts joins within the last {@link JOIN_INTERVAL_MS}. The node announces the count to all edges, since each knows
+ * only its own joins.
+ */
 export class RecentJoins {
   readonly #atMs: number[] = [];
 
   /** @param nowMs - of a clock that never jumps */
   note(nowMs: number): void {
     this.#atMs.push(nowMs);
-    // Nobody may ask for long, while the store is away.
+    // Nothing reads the count while the store is unreachable, so the list is pruned here too.
     if (this.#atMs.length % 1_000 === 0) this.count(nowMs);
   }
 

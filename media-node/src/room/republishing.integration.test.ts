@@ -23,7 +23,7 @@ afterEach(async () => {
   await testNode.node.stop();
 });
 
-/** What the peer's edge knows of it. */
+/** The peer's data at its edge. */
 const heldOf = (peer: TestPeer, changes: Partial<HeldPeer> = {}): HeldPeer => ({
   peerId: peer.placed.peerId,
   epoch: peer.placed.epoch,
@@ -44,8 +44,8 @@ const republishPeer = async (peer: TestPeer): Promise<unknown> =>
 const storedTracks = async (): Promise<string[]> =>
   (await store.memory.placements.view(ROOM)).tracks.map(({ trackId }) => trackId);
 
-describe('a media node and a store that forgot', () => {
-  test('[RC1] its tracks are there again once their peers are, and nothing of the media changes', async () => {
+describe('a media node and a store that lost data', () => {
+  test('[RC1] its tracks are published again once their peers are, and transports do not change', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     const track = await peer.publish('camera');
     await edge.call('track.pause', { ...peer.placed, trackId: track.trackId, paused: true });
@@ -61,20 +61,20 @@ describe('a media node and a store that forgot', () => {
     await untilFreed(testNode.node.metrics);
   });
 
-  test('[RC22] [SE45] the record of a track that it does not host is ended; one that somebody ended by mistake is seen again', async () => {
+  test('[RC22] [SE45] the record of a track that it does not host is ended; one that was ended by mistake is published again', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     const [ghost, camera] = [await peer.publish('microphone'), await peer.publish('camera')];
     const [record] = await store.memory.roomLog.tracks(ROOM, [ghost.trackId]);
     if (record === undefined) throw new Error('it was published');
     await edge.call('track.end', { ...peer.placed, trackId: ghost.trackId });
-    // As a failover has it that lost the end; and another edge took the node for dead.
+    // As after a failover that lost the end, and after another edge took the node for dead.
     await store.memory.roomLog.publishTrack(ROOM, record);
     await store.memory.roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
     await waitFor('the truth', async () => (await storedTracks()).join() === camera.trackId);
     await peer.leave(store);
   });
 
-  test('[RC18] a peer that lives elsewhere by now is not published, and is closed after the grace', async () => {
+  test('[RC18] a peer that is placed elsewhere is not published, and is closed after the grace', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     await peer.publish('camera');
     const { roomId, peerId, epoch } = peer.placed;

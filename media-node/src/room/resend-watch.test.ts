@@ -2,22 +2,22 @@ import { peer, room } from '@plenary/cluster/testing/samples';
 import { ManualClock, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { NoResends, withoutResends } from './no-resends.ts';
-import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, timesLimit, watchResends } from './resend-watch.ts';
+import { addExcess, MIN_RESEND_BITRATE, PEERS_PER_ROUND, timesLimit, watchResends } from './resend-watch.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
 
 const MEGABIT = 125_000;
 
-describe('what is sent again', () => {
+describe('retransmissions', () => {
   const times = (media: number, again: number): number =>
-    timesLimit({ media: 7, again: 9 }, { media: 7 + media, again: 9 + again }, 1_000);
+    timesLimit({ sent: 7, retransmitted: 9 }, { sent: 7 + media, retransmitted: 9 + again }, 1_000);
 
-  test('[MS10] may be twice the media, and a little in any case', () => {
+  test('[MS10] may be twice the other bytes, and a small bitrate in any case', () => {
     expect(times(10 * MEGABIT, 20 * MEGABIT)).toBe(1);
     expect(times(10 * MEGABIT, 80 * MEGABIT)).toBe(4);
-    expect(times(0, RESENDS_IN_ANY_CASE / 8)).toBe(1);
+    expect(times(0, MIN_RESEND_BITRATE / 8)).toBe(1);
   });
 
-  test('[MS37] counts back, and time in which nobody looked counts little', () => {
+  test('[MS37] below the limit count back, and time without measurements counts little', () => {
     expect(addExcess(1_000, 1.5, 1_000)).toBe(2_500);
     expect(addExcess(1_000, 200, 60_000)).toBe(5_000);
     expect(addExcess(1_500, 1, 1_000)).toBe(500);
@@ -28,11 +28,11 @@ describe('what is sent again', () => {
 class Receiver {
   closed = false;
   looks = 0;
-  #bytes: ReceiverBytes = { media: 0, again: 0 };
+  #bytes: ReceiverBytes = { sent: 0, retransmitted: 0 };
   readonly #perSecond: ReceiverBytes;
 
   constructor(media: number, again: number) {
-    this.#perSecond = { media, again };
+    this.#perSecond = { sent: media, retransmitted: again };
   }
 
   receiverBytes(): Promise<ReceiverBytes> {
@@ -40,16 +40,16 @@ class Receiver {
     return Promise.resolve(this.#bytes);
   }
 
-  /** Asks for so many bytes at once. */
+  /** Requests this many bytes at once. */
   asksFor(again: number): void {
-    this.#bytes = { ...this.#bytes, again: this.#bytes.again + again };
+    this.#bytes = { ...this.#bytes, retransmitted: this.#bytes.retransmitted + again };
   }
 
   passSecond(): void {
-    const { media, again } = this.#perSecond;
+    const { sent: media, retransmitted: again } = this.#perSecond;
     this.#bytes = {
-      media: this.#bytes.media + media,
-      again: this.#bytes.again + again,
+      sent: this.#bytes.sent + media,
+      retransmitted: this.#bytes.retransmitted + again,
     };
   }
 }
@@ -73,14 +73,14 @@ function watching(receivers: readonly Receiver[], workerCpu: () => number) {
     const before = receivers.reduce((sum, { looks }) => sum + looks, 0);
     nowMs += 1_000;
     for (const one of receivers) one.passSecond();
-    await watch.lookAround();
+    await watch.runRound();
     return receivers.reduce((sum, { looks }) => sum + looks, 0) - before;
   };
   return { turn, found, faults };
 }
 
 describe('the watch', () => {
-  test('[MS36] finds who asks again and again within three seconds, and nobody who loses half of all packets', async () => {
+  test('[MS36] finds a peer that keeps requesting packets again within three seconds, and no peer that loses half of all packets', async () => {
     const stormer = new Receiver(MEGABIT, 160 * MEGABIT);
     const lossy = new Receiver(2 * MEGABIT, 4 * MEGABIT);
     const { turn, found, faults } = watching([lossy, stormer], () => 0);
@@ -91,24 +91,25 @@ describe('the watch', () => {
     expect(faults).toEqual([]);
   });
 
-  test('[MS42] lets go by that a network stood still and all of it is asked for at once, however rarely it looks', async () => {
-    // Ten are looked at in a turn: everybody each three seconds.
+  test('[MS42] tolerates that a stalled network makes a client request everything at once, however rarely it measures', async () => {
+    // Ten peers are measured per round: each peer every three seconds.
     const others = Array.from({ length: 29 }, () => new Receiver(MEGABIT, 0));
     const stalled = new Receiver(MEGABIT / 4, 0);
     const { turn, found } = watching([stalled, ...others], () => 0);
     for (let count = 0; count < 4; count += 1) await turn();
-    // Two seconds of several cameras, and once more what was lost on the way again.
+    // Two seconds of several cameras, and the part that was lost again.
     stalled.asksFor(16 * MEGABIT);
     for (let count = 0; count < 30; count += 1) await turn();
     expect(found).toEqual([]);
   });
 
-  test('[MS43] finds who floods although many keep just below what ends their media', async () => {
-    const hoverers = Array.from({ length: 2 * RESEND_LOOKS.calm }, () => new Receiver(0, 0));
+  test('[MS43] finds a peer that floods although many others stay just below the limit', async () => {
+    const hoverers = Array.from({ length: 2 * PEERS_PER_ROUND.calm }, () => new Receiver(0, 0));
     const stormer = new Receiver(MEGABIT, 0);
     const { turn, found } = watching([...hoverers, stormer], () => 0);
     for (let count = 0; count < 60; count += 1) {
-      // Above the limit until they are looked at each time; then a little above it in every other turn, and below it in between.
+      // Above the limit until they are measured in each round; then slightly above it in every other round, and below
+      // it in between.
       const isBeginning = count < 4;
       if (isBeginning || count % 2 === 0)
         for (const one of hoverers) one.asksFor((isBeginning ? 1.05 : 1.02) * MEGABIT);
@@ -118,20 +119,20 @@ describe('the watch', () => {
     expect(found).toEqual([stormer]);
   });
 
-  test('[MS44] makes a bounded number of calls a turn, more while a worker is busy, and looks at everybody', async () => {
+  test('[MS44] makes a bounded number of calls per round, more while a worker is busy, and measures every peer', async () => {
     let cpu = 0.5;
     const receivers = Array.from({ length: 150 }, () => new Receiver(MEGABIT, 0));
     const { turn } = watching(receivers, () => cpu);
-    expect(await turn()).toBe(RESEND_LOOKS.calm);
+    expect(await turn()).toBe(PEERS_PER_ROUND.calm);
     cpu = 0.9;
-    expect(await turn()).toBe(RESEND_LOOKS.busy);
-    expect(await turn()).toBe(RESEND_LOOKS.busy);
+    expect(await turn()).toBe(PEERS_PER_ROUND.busy);
+    expect(await turn()).toBe(PEERS_PER_ROUND.busy);
     expect(Math.min(...receivers.map(({ looks }) => looks))).toBe(1);
   });
 });
 
-describe('a peer to whom nothing is sent again', () => {
-  test('[MS38] is known in whatever media it opens, and is offered codecs that ask for nothing again', () => {
+describe('a peer without retransmissions', () => {
+  test('[MS38] is known in each media session that it opens, and is offered codecs without NACK', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: undefined };
     const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
@@ -144,7 +145,7 @@ describe('a peer to whom nothing is sent again', () => {
     expect(feedback.filter(({ type, parameter = '' }) => type === 'nack' && parameter === '')).toEqual([]);
   });
 
-  test('[MS39] is the same person in another room and as another peer; guests are nobody in particular', () => {
+  test('[MS39] is the same person in another room and as another peer; guests are not recognised', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: '0123456789abcdef' };
     const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
@@ -164,7 +165,7 @@ describe('a peer to whom nothing is sent again', () => {
       for (let index = from; index < to; index += 1) noResends.add(asker(index));
     };
 
-    test('[MS41] of too many those are forgotten that were found first, each as a peer and as a person', () => {
+    test('[MS41] beyond the maximum, those found first are forgotten, each as a peer and as a person', () => {
       const noResends = new NoResends(new ManualClock());
       addAll(noResends, 0, 15_000);
       expect(noResends.has(asker(14_999))).toBe(true);
@@ -172,7 +173,7 @@ describe('a peer to whom nothing is sent again', () => {
       expect(noResends.has(asker(4_999))).toBe(false);
     });
 
-    test('[MS41] who was found again is forgotten after those that were found before that', () => {
+    test('[MS41] a peer found again is forgotten after those found before that', () => {
       const noResends = new NoResends(new ManualClock());
       addAll(noResends, 0, 9_000);
       noResends.add(asker(0));
@@ -182,7 +183,7 @@ describe('a peer to whom nothing is sent again', () => {
     });
   });
 
-  test('[MS40] gets packets again an hour after it was found last', () => {
+  test('[MS40] gets retransmissions again an hour after it was last found', () => {
     const clock = new ManualClock();
     const noResends = new NoResends(clock);
     const ann = { roomId: room('standup'), peerId: peer('ann'), person: '0123456789abcdef' };

@@ -3,66 +3,70 @@ import { PeerRounds } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
 
 /**
- * What may be sent to a peer once more, as many times as the media itself, and in any case, in bits a second. A worker sends again
- * whatever its client says that it missed, as often as it says so and at the cost of a packet each: without a limit somebody
- * with an upload of 1 Mbit/s can fill a worker. Where half of all packets are lost, each that is lost is sent again once on average.
- * What comes from the client is not counted: anybody can send in their name, and whoever publishes decides how much they report.
+ * Limit on retransmissions to a peer: a multiple of the media bitrate, and a minimum in bits per second. A worker
+ * retransmits every packet that a client reports as lost, as often as the client asks, and each request costs only
+ * one packet: without a limit, a client with an upload of 1 Mbit/s can saturate a worker. When half of all packets
+ * are lost, each lost packet is retransmitted once on average. Packets from the client are not counted: anybody can
+ * send in its name, and a publisher decides how many reports it sends.
  */
-const TIMES_MEDIA = 2;
-export const RESENDS_IN_ANY_CASE = 1_000_000;
-/** How much above that is too much, in milliseconds: each counts as many times as the limit is exceeded, up to this. */
-const PATIENCE_MS = 5_000;
-const MOST_TIMES = 4;
+const MAX_RESEND_RATIO = 2;
+export const MIN_RESEND_BITRATE = 1_000_000;
 /**
- * Two looks further apart count as no further: nobody looked between them. One look alone, after a standstill of the network, must
- * not close anything, however much was asked for then.
+ * How long a peer may be above the limit, in milliseconds. Time counts as many times as the limit is exceeded, up to
+ * this factor.
  */
-const MOST_BETWEEN_LOOKS_MS = 1_000;
-/** Peers that are looked at in one turn, and while a worker is so busy that others suffer. */
-export const RESEND_LOOKS = { calm: 10, busy: 100 } as const;
-/** CPU of a worker, over one core. */
+const PATIENCE_MS = 5_000;
+const MAX_FACTOR = 4;
+/**
+ * Longest interval that counts between two measurements: nothing is known about the time beyond it. A single
+ * measurement, after a standstill of the network, must not close anything, however many retransmissions it counts.
+ */
+const MAX_INTERVAL_MS = 1_000;
+/** Peers measured in one round, normally and while a worker is so busy that other peers suffer. */
+export const PEERS_PER_ROUND = { calm: 10, busy: 100 } as const;
+/** CPU share of one core above which a worker counts as busy. */
 const BUSY_SHARE = 0.8;
 
-/** Bytes that went over the transport by which a client receives, so far. */
+/** Bytes sent so far on the transport that a client receives on. */
 export interface ReceiverBytes {
-  /** Sent to it. */
-  readonly media: number;
-  /** Sent to it again, since it asked for that. */
-  readonly again: number;
+  /** Sent for the first time. */
+  readonly sent: number;
+  /** Retransmitted at the client's request. */
+  readonly retransmitted: number;
 }
 
-/** How many times the limit was sent again between two looks. */
+/** Retransmissions between two measurements, as a multiple of the limit. */
 export function timesLimit(before: ReceiverBytes, now: ReceiverBytes, elapsedMs: number): number {
   const bytesAt = (bitrate: number): number => (bitrate * elapsedMs) / 8_000;
-  const allowed = Math.max(TIMES_MEDIA * (now.media - before.media), bytesAt(RESENDS_IN_ANY_CASE));
-  return (now.again - before.again) / allowed;
+  const allowed = Math.max(MAX_RESEND_RATIO * (now.sent - before.sent), bytesAt(MIN_RESEND_BITRATE));
+  return (now.retransmitted - before.retransmitted) / allowed;
 }
 
-/** For how long a peer has been above its limit, in milliseconds; time below it counts back. */
+/** How long a peer has been above its limit, in milliseconds; time below the limit counts back. */
 export function addExcess(aboveMs: number, times: number, elapsedMs: number): number {
-  const counted = Math.min(elapsedMs, MOST_BETWEEN_LOOKS_MS);
-  return times > 1 ? aboveMs + counted * Math.min(times, MOST_TIMES) : Math.max(0, aboveMs - counted);
+  const counted = Math.min(elapsedMs, MAX_INTERVAL_MS);
+  return times > 1 ? aboveMs + counted * Math.min(times, MAX_FACTOR) : Math.max(0, aboveMs - counted);
 }
 
-/** A peer as the watch needs it. */
+/** The part of a peer that the watch uses. */
 export interface ReceivingPeer {
   readonly closed: boolean;
-  /** `undefined` where it has no transport to receive by yet. */
+  /** `undefined` before the peer has a receive transport. */
   receiverBytes(): Promise<ReceiverBytes> | undefined;
 }
 
 export interface ResendWatchPorts<Peer extends ReceivingPeer> {
   readonly peers: () => Iterable<Peer>;
-  /** CPU over one core of the busiest worker. */
+  /** CPU share of one core that the busiest worker uses. */
   readonly workerCpu: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** The peer asks for more than anybody needs. */
+  /** The peer requests more retransmissions than any client needs. */
   readonly onExcess: (peer: Peer) => void;
   readonly onFault: FaultSink;
 }
 
-/** Looks at what is sent again to peers in turns, and finds those that ask without need (SPEC MS36). */
+/** Measures the retransmissions to peers in rounds, and finds the peers that request too many (SPEC MS36). */
 export function watchResends<Peer extends ReceivingPeer>(
   ports: ResendWatchPorts<Peer>,
 ): PeerRounds<Peer, ReceiverBytes> {
@@ -71,7 +75,7 @@ export function watchResends<Peer extends ReceivingPeer>(
   return new PeerRounds({
     ...ports,
     where: 'resends',
-    atOnce: () => (ports.workerCpu() > BUSY_SHARE ? RESEND_LOOKS.busy : RESEND_LOOKS.calm),
+    peersPerRound: () => (ports.workerCpu() > BUSY_SHARE ? PEERS_PER_ROUND.busy : PEERS_PER_ROUND.calm),
     count: (peer) => peer.receiverBytes(),
     urgencyOf: aboveMsOf,
     judge: (peer, before, now) => {

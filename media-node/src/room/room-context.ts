@@ -9,11 +9,11 @@ import type { EventOutbox } from './event-outbox.ts';
 import type { AddressReachability } from './address-reachability.ts';
 import type { PeerLink } from './peer-link.ts';
 
-/** What every room of the node works with. */
+/** The services that every room of the node uses. */
 export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  /** Where it is, as far as pipes to other nodes are concerned. */
+  /** The position of this node for pipes to other nodes. */
   readonly origin: Omit<PipeOrigin, 'datacenter'>;
   readonly pool: Workers;
   readonly store: NodeStore;
@@ -21,7 +21,7 @@ export interface RoomContext {
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** For lines about other nodes, which are many at once where one network is at fault. */
+  /** Limits repeated log lines about other nodes: one network fault causes many at once. */
   readonly lines: Pick<RareLines, 'say'>;
   readonly clock: Clock;
   readonly reach: Pick<AddressReachability, 'found' | 'left' | 'missed'>;
@@ -31,13 +31,13 @@ export interface RoomContext {
   readonly pipeLingerMs: number;
   readonly gatewayPatienceMs: number;
   readonly orphanGraceMs: number;
-  /** Peers of one room on one worker before it spreads. */
+  /** Peers of one room that one worker takes before the room spreads to another. */
   readonly workerPackingLimit: number;
-  /** Why no new peer may come, or `undefined` when they may. */
+  /** The reason why the node admits no new peers, or `undefined` when it does. */
   readonly refusal: () => string | undefined;
-  /** Any edge whose link is open, for what no edge in particular must hear. */
+  /** Any edge whose link is open, for notices that are not meant for one edge in particular. */
   readonly anyEdge: () => PeerLink | undefined;
 }
 
-/** Counts and logs a fault that nobody waits for. */
+/** Counts and logs a fault of work that no caller awaits. */
 export type FaultSink = (where: string, thrown: unknown) => void;

@@ -2,10 +2,10 @@ import { PlenaryError } from '@plenary/cluster';
 import type { RouterId } from '@plenary/cluster';
 import type { RoomRouter, Workers } from '../engine/engine.ts';
 
-/** A router for as long as its holder needs it. */
+/** Keeps a router open until it is released. */
 export interface RouterLease {
   readonly router: RoomRouter;
-  /** May be called again without effect. */
+  /** Repeated calls have no effect. */
   release(): void;
 }
 
@@ -16,27 +16,27 @@ interface Entry {
   holders: number;
 }
 
-/** The routers of one room: made when first needed, one per worker, and freed with their last holder. */
+/** The routers of one room: one per worker, opened at first use and closed with the last lease. */
 export class RoomRouters {
   readonly #pool: Workers;
   readonly #onEmpty: () => void;
-  readonly #onRouterGone: (routerId: RouterId) => void;
+  readonly #onRouterClosed: (routerId: RouterId) => void;
   readonly #entries = new Map<number, Entry>();
 
   /** @param onEmpty - called when the last router is freed */
   constructor(pool: Workers, onEmpty: () => void, onRouterGone: (routerId: RouterId) => void) {
     this.#pool = pool;
     this.#onEmpty = onEmpty;
-    this.#onRouterGone = onRouterGone;
+    this.#onRouterClosed = onRouterGone;
   }
 
   get isEmpty(): boolean {
     return this.#entries.size === 0;
   }
 
-  /** The room's router on a worker, made if it has none there. @throws PlenaryError `media_lost` */
+  /** Returns the room's router on a worker, and opens it if there is none. @throws PlenaryError `media_lost` */
   async acquire(workerIndex: number): Promise<RouterLease> {
-    // A creation in flight is stored as its promise, so that two joins at once make one router.
+    // A router that is opening is stored as its promise, so that two simultaneous joins open one router.
     const entry = this.#entries.get(workerIndex) ?? this.#open(workerIndex);
     entry.holders += 1;
     try {
@@ -47,15 +47,15 @@ export class RoomRouters {
     }
   }
 
-  /** A router that exists already. @throws PlenaryError `track_not_found` when the room has no such router */
+  /** Returns a router that is open. @throws PlenaryError `track_not_found` when the room has no such router */
   async acquireExisting(routerId: RouterId): Promise<RouterLease> {
     for (const entry of this.#entries.values()) {
       if (entry.router?.id === routerId) return this.acquire(entry.workerIndex);
     }
-    throw new PlenaryError('track_not_found', 'Its router is gone.');
+    throw new PlenaryError('track_not_found', 'The router of the track is closed.');
   }
 
-  /** Forgets the router of a worker that died; leases on it are released without effect. */
+  /** Removes the router of a worker that died; releasing a lease on it has no effect. */
   workerDied(workerIndex: number): void {
     const entry = this.#entries.get(workerIndex);
     if (entry !== undefined) this.#remove(entry);
@@ -99,7 +99,7 @@ export class RoomRouters {
     this.#entries.delete(entry.workerIndex);
     if (entry.router !== undefined) {
       entry.router.close();
-      this.#onRouterGone(entry.router.id);
+      this.#onRouterClosed(entry.router.id);
     }
     if (this.#entries.size === 0) this.#onEmpty();
   }

@@ -24,18 +24,17 @@ import { RoomSpeakers } from './speakers.ts';
 import { WorkerTally } from './worker-tally.ts';
 
 export interface RoomPorts {
-  /** Peers of all rooms on a worker. */
-  /** Peers of all rooms that came to a worker lately. */
+  /** Peers that joined on a worker lately, over all rooms. */
   readonly recentPeersOn: (workerIndex: number) => number;
   readonly onPeerAdded: (workerIndex: number) => void;
   readonly onPeerClosed: (workerIndex: number) => void;
   /** Charges calls of mediasoup to a peer. @throws PlenaryError `rate_limited` */
   readonly spend: (placed: PlacedPeer, calls: number) => void;
-  /** Called whenever the room may hold nothing any more. */
+  /** Called whenever the room may have become empty. */
   readonly onMaybeEmpty: (room: Room) => void;
 }
 
-/** What this node hosts of one room: its peers here, their routers, and the pipes to where else the room lives. */
+/** The part of a room that this node hosts: its peers, their routers, and pipes to the room's other media nodes. */
 export class Room {
   readonly id: RoomId;
   readonly pipes: PipeLinks;
@@ -48,7 +47,7 @@ export class Room {
   readonly #tracks = new Map<TrackId, HomeTrack>();
   readonly #routers: RoomRouters;
   readonly #speakers: RoomSpeakers;
-  /** Since when the store has known peers of this node elsewhere. */
+  /** When the store first named another media node for a peer that is still hosted here, in milliseconds. */
   readonly #staleSince = new Map<Peer, number>();
 
   constructor(id: RoomId, context: RoomContext, ports: RoomPorts) {
@@ -67,7 +66,7 @@ export class Room {
         ports.onMaybeEmpty(this);
       },
       (routerId) => {
-        this.#speakers.routerGone(routerId);
+        this.#speakers.routerClosed(routerId);
       },
     );
     this.pipeHomes = new PipeHomes(
@@ -119,7 +118,7 @@ export class Room {
     return this.#peers.values();
   }
 
-  /** The peer, whatever its epoch. */
+  /** Finds the peer, whatever its epoch. */
   find(peerId: PeerId): Peer | undefined {
     return this.#peers.get(peerId);
   }
@@ -134,20 +133,20 @@ export class Room {
       existing.attach(link);
       return existing.admit(request);
     }
-    // The new one comes first: were the old one the last thing here, the room would be given up between the two.
+    // The new peer is added first: closing the last peer before that would remove the room.
     const admission = this.#addPeer(request, link).admit(request);
     existing?.close('replaced');
     return admission;
   }
 
-  /** Which router hosts a track of this node. @throws PlenaryError `track_not_found` */
+  /** Returns the router that hosts a track of this node. @throws PlenaryError `track_not_found` */
   locate(trackId: TrackId): RouterId {
     const track = this.#tracks.get(trackId);
     if (track === undefined || track.producer.closed) throw new PlenaryError('track_not_found');
     return track.routerId;
   }
 
-  /** A worker died, and its routers with it: its peers are lost, and hear of it. */
+  /** Closes the peers of a worker that died, because their routers died with it; their edges are notified. */
   workerDied(workerIndex: number): void {
     for (const peer of [...this.#peers.values()]) {
       if (peer.workerIndex === workerIndex) peer.close('worker_died');
@@ -155,17 +154,19 @@ export class Room {
     this.#routers.workerDied(workerIndex);
   }
 
-  /** Writes the records of tracks again, as they are now; of all, when the store was away and may have forgotten them. */
+  /**
+   * Writes the current records of tracks again; of all tracks after the store was unreachable and may have lost them.
+   */
   republish(tracks: Iterable<HomeTrack> = this.#tracks.values()): void {
     for (const track of tracks) this.#republish(track);
   }
 
   /**
-   * Writes the records of all tracks again that the store lacks, and ends those of tracks that are gone (SPEC RC1, RC22).
+   * Writes the track records that the store lacks, and ends the records of tracks that have ended (SPEC RC1, RC22).
    * @throws PlenaryError `store_unavailable`
    */
-  async publishAgain(): Promise<void> {
-    // What is only pulled here is published by its home.
+  async reconcileRecords(): Promise<void> {
+    // A room without peers here only pulls tracks, and their home nodes publish those.
     if (this.#peers.size === 0) return;
     const { store, mediaNodeId, metrics } = this.#context;
     const named = [...this.#tracks.values()].filter(({ producer }) => !producer.closed);
@@ -185,8 +186,8 @@ export class Room {
   }
 
   /**
-   * Somebody took this node for dead. Whose edge is connected goes on here, and is to be seen again; but not before the node
-   * is announced, else it would be taken for dead again.
+   * Publishes tracks again that the store ended because somebody took this node for dead. Only peers with a connected
+   * edge get this, and only while the node is announced: otherwise it would be taken for dead again.
    */
   #reviveEnded(ended: readonly HomeTrack[]): void {
     if (this.#context.refusal() !== undefined) return;
@@ -196,7 +197,10 @@ export class Room {
     }
   }
 
-  /** Peers that live elsewhere by now, though nobody could tell this node, are closed after a while (SPEC RC18). */
+  /**
+   * Closes peers that the store has placed elsewhere for longer than the grace, in case no edge could tell this node
+   * (SPEC RC18).
+   */
   #closeStale(stale: readonly HomeTrack[]): void {
     const { clock, orphanGraceMs } = this.#context;
     const nowMs = clock.monotonicMs();
@@ -213,28 +217,29 @@ export class Room {
     }
   }
 
-  /** Passes on what the node wrote by itself: to one edge only, which tells the whole room. */
+  /** Passes on events that the node itself caused: to one edge only, which forwards them to the whole room. */
   deliver(events: readonly LoggedEvent[], preferred: PeerLink | undefined): void {
     if (events.length === 0) return;
     const link = preferred ?? this.#anyLink();
     if (link === undefined) {
-      // Nobody hears it live; clients find the gap in the log's order and ask for what they missed (LG2).
+      // No client gets these events live; clients find the gap in the log's order and request the missed events
+      // (LG2).
       this.#context.metrics.errors.inc({ where: 'room.events', code: 'media_unavailable' });
       return;
     }
     link.notify('room.events', { roomId: this.id, events: [...events] });
   }
 
-  /** The node is going: whoever gets tracks of other nodes through it is to take another way. */
+  /** The node drains: nodes that pull tracks through it are asked to take another path. */
   leave(): void {
     this.routes.leave();
-    this.pipeHomes.askToMove();
+    this.pipeHomes.requestMoves();
   }
 
-  /** The node stays after all. */
+  /** The drain was cancelled: the node stays. */
   stay(): void {
     this.routes.stay();
-    for (const peer of this.#peers.values()) peer.mayStay();
+    for (const peer of this.#peers.values()) peer.cancelMove();
   }
 
   closePeers(reason: PeerCloseReason): void {
@@ -258,14 +263,14 @@ export class Room {
     );
     if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
     const { roomId, peerId, epoch, network, person } = request;
-    const asker = { roomId, peerId, person };
+    const requester = { roomId, peerId, person };
     const { mediaNodeId, store, timers, metrics, reach, noResends } = this.#context;
     const peer = new Peer(
       {
         placed: { roomId, peerId, epoch },
         workerIndex: choice.index,
-        asker,
-        isSentAgain: !noResends.has(asker),
+        requester,
+        getsRetransmissions: !noResends.has(requester),
         spend: (calls) => {
           this.#ports.spend(peer.placed, calls);
         },
@@ -277,11 +282,11 @@ export class Room {
           onTrack: (track) => this.#tracks.set(track.trackId, track),
           onTrackGone: (track) => this.#tracks.delete(track.trackId),
           onDemand: (track) => {
-            peer.tellDemand(track);
+            peer.notifyDemand(track);
           },
           timers,
           onVolumes: (router, volumes) => {
-            this.#speakers.heard(router.id, volumes);
+            this.#speakers.volumesChanged(router.id, volumes);
           },
           endRecords: (trackIds, reason) => {
             this.#endRecords(trackIds, reason, peer.link);
@@ -334,20 +339,20 @@ export class Room {
       case 'worker_died':
       case 'transport_failed':
       case 'asks_too_much':
-        this.#tellLost(peer, reason === 'worker_died' ? reason : 'transport_failed');
+        this.#notifyLost(peer, reason === 'worker_died' ? reason : 'transport_failed');
         this.#endRecords(trackIds, reason === 'worker_died' ? 'worker_died' : 'transport_closed', link);
         break;
       case 'node_stopping':
-        this.#tellLost(peer, 'node_lost');
+        this.#notifyLost(peer, 'node_lost');
         this.#endRecords(trackIds, 'node_lost', link);
         break;
       case 'over_limit':
-        this.#tellLost(peer, 'transport_failed');
+        this.#notifyLost(peer, 'transport_failed');
         this.#endRecords(trackIds, 'over_limit', link);
         break;
       case 'orphaned':
         metrics.lost.inc({ reason });
-        // It leaves the roster too; but where it lives elsewhere by now, only these tracks are gone.
+        // The orphaned peer leaves the roster too; if it is placed elsewhere by now, only these tracks end.
         this.#endRecords(trackIds, 'peer_left', link);
         break;
       case 'dropped':
@@ -359,7 +364,7 @@ export class Room {
     this.#ports.onMaybeEmpty(this);
   }
 
-  #tellLost(peer: Peer, reason: 'worker_died' | 'transport_failed' | 'node_lost'): void {
+  #notifyLost(peer: Peer, reason: 'worker_died' | 'transport_failed' | 'node_lost'): void {
     this.#context.metrics.lost.inc({ reason });
     peer.link?.notify('peer.lost', { ...peer.placed, reason });
   }
@@ -384,12 +389,12 @@ export class Room {
       key: `publish ${track.trackId}`,
       roomId: this.id,
       apply: async () => {
-        // It may have ended while this waited.
+        // The track may have ended while this change waited.
         if (this.#tracks.get(track.trackId) !== track || track.producer.closed) return [];
         try {
           return await store.roomLog.publishTrack(this.id, track.stored);
         } catch (thrown) {
-          // The store names a newer placement: the peer lives elsewhere now.
+          // The store knows a newer placement, so the peer is on another media node now.
           if (toPlenaryError(thrown).code === 'stale_epoch') this.#peers.get(track.peerId)?.close('replaced');
           throw thrown;
         }
@@ -400,7 +405,7 @@ export class Room {
     });
   }
 
-  /** The same edge for as long as it has a peer here, so that a notice for the whole room is told once. */
+  /** Chooses the same edge for as long as it has a peer here, so that the room gets each notice once. */
   #anyLink(): PeerLink | undefined {
     for (const peer of this.#peers.values()) {
       if (peer.link !== undefined) return peer.link;

@@ -29,7 +29,7 @@ import { RecentJoins } from './recent-joins.ts';
 import type { RoomContext } from './room-context.ts';
 import { WorkerTally } from './worker-tally.ts';
 
-/** All rooms of which anything lives here, and who may speak for their peers. */
+/** All rooms that have peers or pulled tracks on this node, and the control links that may speak for their peers. */
 export class Rooms {
   readonly #context: RoomContext;
   readonly #rooms = new Map<RoomId, Room>();
@@ -38,7 +38,7 @@ export class Rooms {
   readonly #recentByWorker = new Map<number, RecentJoins>();
   readonly #tally = new WorkerTally();
   readonly #budgets: PeerBudgets;
-  /** What ends the grace of each peer whose control link is gone. */
+  /** Cancels the grace of each peer whose control link closed. */
   readonly #orphans = new Map<Peer, () => void>();
   #endRepublishing: () => void = () => undefined;
   #isRepublishing = false;
@@ -54,7 +54,7 @@ export class Rooms {
     return this.#tally.total;
   }
 
-  /** Peers that came within the last `JOIN_INTERVAL_MS`. */
+  /** Counts the peers that joined within the last `JOIN_INTERVAL_MS`. */
   get recentJoins(): number {
     return this.#recentJoins.count(this.#context.clock.monotonicMs());
   }
@@ -65,12 +65,12 @@ export class Rooms {
 
   /**
    * Hosts a peer under an epoch (SPEC EP2, EP3).
-   * @throws PlenaryError `stale_epoch`; `rate_limited`; `no_media_node` when this node takes nobody new now; `shutting_down`;
-   *   `invalid_media_parameters`, `media_lost`
+   * @throws PlenaryError `stale_epoch`; `rate_limited`; `no_media_node` while this node admits no new peers;
+   *   `shutting_down`; `invalid_media_parameters`, `media_lost`
    */
   async admit(request: ControlRequest<'peer.admit'>, link: PeerLink): Promise<ControlReply<'peer.admit'>> {
     const hosted = this.#find(request);
-    // First: what is refused must not end the placement before it.
+    // The budget is charged first: a refused admission must not end the placement before it.
     if (hosted?.placed.epoch !== request.epoch) this.#budgets.spend(request, CALLS_PER_ADMISSION);
     this.#fence.admit(request);
     if (hosted === undefined) {
@@ -85,32 +85,37 @@ export class Rooms {
     }
   }
 
-  /** Makes a link the one that hears of a peer. @throws PlenaryError `stale_epoch` */
+  /** Sends the notices of a peer to this link from now on. @throws PlenaryError `stale_epoch` */
   attach(placed: PlacedPeer, link: PeerLink): { alive: boolean } {
     const peer = this.#current(placed);
     if (peer === undefined) return { alive: false };
     this.#endGrace(peer);
     peer.attach(link);
-    // Edges that took this node for lost may have ended its records; all are published again soon anyway (RC1).
-    if (peer.isDueAgain(this.#context.clock.monotonicMs()))
+    // An edge that took this node for dead may have ended the peer's records; all are published again soon anyway
+    // (RC1).
+    if (peer.claimRepublication(this.#context.clock.monotonicMs()))
       this.#rooms.get(placed.roomId)?.republish(peer.tracks());
     return { alive: true };
   }
 
-  /** The same, and the peer's traffic, as far as it is known. @throws PlenaryError `stale_epoch` */
+  /**
+   * Attaches as {@link attach} does, and returns the peer's traffic as far as it is known. @throws PlenaryError
+   * `stale_epoch`
+   */
   async attachAndCount(placed: PlacedPeer, link: PeerLink): Promise<ControlReply<'peer.attach'>> {
     const peer = this.#current(placed);
-    // Who only asks again for its traffic has heard everything, and nothing is to be published again for it.
+    // A link that is attached already has had every notice, so a repeat only reads the traffic and publishes nothing
+    // again.
     const reply = peer?.link === link ? { alive: true } : this.attach(placed, link);
     return { ...reply, ...(await peer?.traffic()) };
   }
 
-  /** Whether a peer lives here under exactly this epoch. */
+  /** Whether this node hosts a peer under exactly this epoch. */
   hosts(placed: PlacedPeer): boolean {
     return this.#find(placed)?.placed.epoch === placed.epoch;
   }
 
-  /** Frees everything of a peer up to an epoch; a newer placement stays. */
+  /** Frees a peer up to an epoch; a newer placement stays. */
   drop(placed: PlacedPeer): void {
     this.#fence.drop(placed);
     const peer = this.#find(placed);
@@ -118,8 +123,8 @@ export class Rooms {
   }
 
   /**
-   * The peer that a request is about.
-   * @throws PlenaryError `stale_epoch` when a newer placement was seen; `media_lost` when it is not hosted here
+   * Returns the peer that a request names.
+   * @throws PlenaryError `stale_epoch` when a newer placement was seen; `media_lost` when the peer is not hosted here
    */
   peer(placed: PlacedPeer): Peer {
     const peer = this.#current(placed);
@@ -127,43 +132,46 @@ export class Rooms {
     return peer;
   }
 
-  /** The home sides of a room's pipes. @throws PlenaryError `track_not_found` when nothing of the room lives here */
+  /**
+   * Returns the home sides of a room's pipes. @throws PlenaryError `track_not_found` when this node hosts nothing of
+   * the room
+   */
   pipeHomes(key: Pick<PipeKey, 'roomId'>): PipeHomes {
     const room = this.#rooms.get(key.roomId);
     if (room === undefined) throw new PlenaryError('track_not_found');
     return room.pipeHomes;
   }
 
-  /** A home node told of a track that this node pulls. */
+  /** Applies a home node's notice about a track that this node pulls. */
   producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void {
     this.#rooms.get(key.roomId)?.pipes.producerChanged(key, trackId, state);
   }
 
-  /** A gateway asks this node to get tracks of a home another way. */
+  /** Moves tracks of a home to another path, as their gateway requests. */
   pipeMoved(key: PipeKey, homeNodeId: MediaNodeId): void {
     this.#rooms.get(key.roomId)?.routes.movedByGateway(key, homeNodeId);
   }
 
-  /** A home node closed its side of a pipe. */
+  /** Closes this node's side of a pipe after the home node closed its own. */
   pipeClosed(key: PipeKey): void {
     this.#rooms.get(key.roomId)?.pipes.closedByHome(key);
   }
 
   /**
-   * A control link opened: peers whose link of the same life of the edge broke are heard of on this one. Whom the edge does
-   * not ask for within the grace it has forgotten (SPEC CL22).
+   * Attaches peers to a new control link of their edge, if their link to the same incarnation of that edge broke.
+   * Peers that the edge does not claim within the grace are ones that it has forgotten (SPEC CL22).
    */
   linkOpened(link: PeerLink): void {
     if (link.caller.kind !== 'edge') return;
     for (const peer of this.peers()) {
       const { id, incarnation } = peer.lastEdge;
       if (id !== link.caller.id || incarnation !== link.caller.incarnation) continue;
-      // A link that the edge gave up before it stood may come late, and is closed at once: it takes nobody from a live one.
+      // An abandoned link may open late and close at once, so it never replaces a live one.
       if (peer.link === undefined) peer.attach(link);
     }
   }
 
-  /** A control link closed: its peers stay for the grace, so that another edge can take them up (SPEC CL5). */
+  /** Starts the grace of a closed link's peers, within which another edge can resume them (SPEC CL5). */
   linkClosed(link: PeerLink, asker: PipeAsker): void {
     for (const room of this.#rooms.values()) room.pipeHomes.askerGone(asker);
     for (const peer of this.peers()) {
@@ -177,7 +185,7 @@ export class Rooms {
     for (const room of [...this.#rooms.values()]) room.workerDied(workerIndex);
   }
 
-  /** From now on what this node owns is published again and again (SPEC RC1). */
+  /** Starts publishing the records of this node at intervals (SPEC RC1). */
   startRepublishing(): void {
     this.#endRepublishing = this.#context.timers.after(REPUBLISH_INTERVAL_MS, () => {
       inBackground(() =>
@@ -188,23 +196,26 @@ export class Rooms {
     });
   }
 
-  /** The store answers again: what waited is done, and what this node owns is published again. */
+  /** The store answers again: the outbox is flushed, and this node's records are published again. */
   storeReturned(): void {
     this.#context.outbox.flush();
     inBackground(() => this.republish());
   }
 
-  /** Publishes what this node owns, many rooms side by side. Never rejects. */
+  /** Publishes the records of this node again, several rooms at a time. Never rejects. */
   async republish(): Promise<void> {
     const { store, metrics, logger } = this.#context;
     if (this.#isRepublishing || !store.isAvailable()) return;
     this.#isRepublishing = true;
     try {
       await sideBySide(this.#rooms.values(), ROOMS_REPUBLISHED_AT_ONCE, (room) =>
-        // A part of a Redis Cluster may be away: the other rooms are not held up by it.
-        room.publishAgain().catch((thrown: unknown) => {
+        // A part of a Redis Cluster may be unreachable; its rooms must not hold up the others.
+        room.reconcileRecords().catch((thrown: unknown) => {
           metrics.errors.inc({ where: 'republish', code: toPlenaryError(thrown).code });
-          logger.debug({ err: thrown, roomId: room.id }, 'a room could not be published again');
+          logger.debug(
+            { err: thrown, roomId: room.id },
+            'track records of a room not published again; the next interval retries',
+          );
         }),
       );
     } finally {
@@ -212,27 +223,29 @@ export class Rooms {
     }
   }
 
-  /** Whether tracks of other nodes go on through this one to yet other nodes. */
+  /** Whether this node still relays tracks of other nodes to further nodes. */
   get isRelaying(): boolean {
     return [...this.#rooms.values()].some((room) => room.pipeHomes.isRelaying);
   }
 
-  /** The node is going: it is nobody's gateway any more, and those behind it are asked to take another way. */
+  /** The node drains: it stops being a gateway, and the nodes behind it are asked to take another path. */
   leave(): void {
     for (const room of this.#rooms.values()) room.leave();
   }
 
-  /** The node stays after all. */
+  /** The drain was cancelled: the node stays. */
   stay(): void {
     for (const room of this.#rooms.values()) room.stay();
   }
 
-  /** Frees all peers; their edges hear that the node is lost. What goes through it to other nodes goes on. */
+  /**
+   * Frees all peers and notifies their edges that the node is lost. Tracks that are relayed to other nodes continue.
+   */
   closePeers(): void {
     for (const room of [...this.#rooms.values()]) room.closePeers('node_stopping');
   }
 
-  /** Frees everything; the peers' edges hear that the node is lost. */
+  /** Frees everything and notifies the edges of all peers that the node is lost. */
   close(): void {
     this.#isClosed = true;
     this.#endRepublishing();
@@ -242,7 +255,7 @@ export class Rooms {
     this.#budgets.close();
   }
 
-  /** Everybody who is hosted here. */
+  /** Lists all peers that are hosted here. */
   peers(): readonly Peer[] {
     return [...this.#rooms.values()].flatMap((room) => [...room.peers()]);
   }
@@ -251,7 +264,10 @@ export class Rooms {
     return this.#rooms.get(peer.roomId)?.find(peer.peerId);
   }
 
-  /** The hosted peer of exactly this epoch; an older one that is still here is closed: it lives elsewhere now. */
+  /**
+   * Returns the hosted peer of exactly this epoch, and closes one of an older epoch: that peer is placed elsewhere
+   * now.
+   */
   #current(placed: PlacedPeer): Peer | undefined {
     this.#fence.see(placed);
     const peer = this.#find(placed);
@@ -265,19 +281,19 @@ export class Rooms {
     peer.close(reason);
   }
 
-  /** No edge took the peer up: it is freed and leaves the roster, unless an edge holds its session after all. */
+  /** Frees a peer that no edge resumed; it leaves the roster unless another edge holds its session. */
   #orphaned(peer: Peer): void {
     const { roomId, peerId, epoch } = peer.placed;
     const { outbox, store, logger, orphanGraceMs, anyEdge } = this.#context;
     logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge resumed the peer within its grace; closing it');
     this.#close(peer, 'orphaned');
-    const heldBy = EDGE_ID.parse(peer.lastEdge.id);
+    const lastEdgeId = EDGE_ID.parse(peer.lastEdge.id);
     outbox.submit({
       key: `remove ${roomId} ${peerId}`,
       roomId,
       apply: async () => {
         const live = await store.placements.placementOf(roomId, peerId);
-        if (live?.edgeId !== heldBy) return [];
+        if (live?.edgeId !== lastEdgeId) return [];
         return store.roomLog.removePeer(roomId, peerId, epoch, 'connection_lost', live.holdEpoch);
       },
       deliver: (events) => {
@@ -288,7 +304,7 @@ export class Rooms {
     });
   }
 
-  /** One that runs already goes on: the link that closed heard of the peer without having asked for it. */
+  /** A grace that is running continues: the link that closed was attached without a request of its edge. */
   #startGrace(peer: Peer): void {
     if (this.#orphans.has(peer)) return;
     this.#context.metrics.orphans.inc();
@@ -311,7 +327,8 @@ export class Rooms {
   #refuseNew(): void {
     const refusal = this.#context.refusal();
     if (refusal !== undefined) throw new PlenaryError('no_media_node', refusal);
-    if (this.peerCount >= this.#context.maxPeers) throw new PlenaryError('no_media_node', 'It is full.');
+    if (this.peerCount >= this.#context.maxPeers)
+      throw new PlenaryError('no_media_node', 'The media node is full.');
   }
 
   #addRoom(roomId: RoomId): Room {

@@ -20,25 +20,25 @@ describe('speakers', () => {
     expect(rankSpeakers(many, peerOf)).toHaveLength(MAX_SPEAKERS);
   });
 
-  test('[SP3] are told only when they change, over all routers, with an empty list for silence', () => {
+  test('[SP3] are announced only when they change, over all routers, with an empty list for silence', () => {
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(peerOf, (now) => told.push(now));
     const [one, two] = [ROUTER_ID.parse('one'), ROUTER_ID.parse('two')];
-    speakers.heard(one, []);
+    speakers.volumesChanged(one, []);
     expect(told).toHaveLength(0);
-    speakers.heard(one, [volume('a1', -40)]);
-    speakers.heard(one, [volume('a1', -44)]);
+    speakers.volumesChanged(one, [volume('a1', -40)]);
+    speakers.volumesChanged(one, [volume('a1', -44)]);
     expect(told).toHaveLength(1);
-    speakers.heard(one, [volume('a1', -20)]);
-    speakers.heard(two, [volume('b1', -30)]);
+    speakers.volumesChanged(one, [volume('a1', -20)]);
+    speakers.volumesChanged(two, [volume('b1', -30)]);
     expect(told.at(-1)?.map(({ peerId }) => peerId)).toEqual(['a', 'b']);
-    speakers.heard(one, []);
-    speakers.routerGone(two);
+    speakers.volumesChanged(one, []);
+    speakers.routerClosed(two);
     expect(told.at(-1)).toEqual([]);
     expect(told).toHaveLength(5);
   });
 
-  test('[SP4] are told again while they go on, since a notice may be lost; silence is not', () => {
+  test('[SP4] are announced again while they continue, since a notice may be lost; silence is not', () => {
     let nowMs = 0;
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(
@@ -47,16 +47,16 @@ describe('speakers', () => {
       () => nowMs,
     );
     const router = ROUTER_ID.parse('one');
-    speakers.heard(router, [volume('a1', -40)]);
+    speakers.volumesChanged(router, [volume('a1', -40)]);
     nowMs = SPEAKERS_REPEAT_MS - 1;
-    speakers.heard(router, [volume('a1', -40)]);
+    speakers.volumesChanged(router, [volume('a1', -40)]);
     expect(told).toHaveLength(1);
     nowMs = SPEAKERS_REPEAT_MS;
-    speakers.heard(router, [volume('a1', -40)]);
+    speakers.volumesChanged(router, [volume('a1', -40)]);
     expect(told).toHaveLength(2);
-    speakers.heard(router, []);
+    speakers.volumesChanged(router, []);
     nowMs *= 3;
-    speakers.heard(router, []);
+    speakers.volumesChanged(router, []);
     expect(told).toHaveLength(3);
   });
 });

@@ -3,7 +3,7 @@ import { room } from '@plenary/cluster/testing/samples';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
 import { TestPeer, TestNodeStore, connectEdge, startTestNode } from '../testing/test-node.ts';
 
-test('[TN1] two tenants’ rooms of one name have routers of their own, and no track of one reaches the other', async () => {
+test('[TN1] rooms of one name of two tenants have separate routers, and no track of one reaches the other', async () => {
   const store = new TestNodeStore();
   const [home, away] = [await startTestNode(store), await startTestNode(store)];
   const [edge, awayEdge] = [await connectEdge(home), await connectEdge(away)];

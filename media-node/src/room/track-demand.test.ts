@@ -10,10 +10,10 @@ function demand() {
   return { timers, told, demand: new TrackDemand(timers, (wanted) => told.push(wanted)) };
 }
 
-describe('what is wanted of a track', () => {
-  test('[DM1] [DM6] is the highest wish; it rises at once and falls after a while', () => {
+describe('the demand for a track', () => {
+  test('[DM1] [DM6] is the highest of its holders’ demands; it rises at once and falls after a delay', () => {
     const { timers, told, demand: track } = demand();
-    const [one, two] = [track.hold(), track.hold()];
+    const [one, two] = [track.add(), track.add()];
     one.setWanted(0);
     two.setWanted(1);
     expect(told).toEqual([]);
@@ -27,9 +27,9 @@ describe('what is wanted of a track', () => {
     expect(told).toEqual([1, 2, null]);
   });
 
-  test('[DM6] does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
+  test('[DM6] does not fall when it rises again meanwhile, and falls to the demand at that time', () => {
     const { timers, told, demand: track } = demand();
-    const hold = track.hold();
+    const hold = track.add();
     hold.setWanted(0);
     timers.advance(LOWER_DELAY_MS - 1);
     hold.setWanted(TOP_SPATIAL_LAYER);
@@ -42,16 +42,16 @@ describe('what is wanted of a track', () => {
     expect(told).toEqual([1]);
   });
 
-  test('[DM6] falls at once for who has waited already, and without anybody to nothing', () => {
+  test('[DM6] falls at once for a pipe, which has waited already, and to null without holders', () => {
     const { timers, told, demand: track } = demand();
-    const hold = track.hold('pipe');
+    const hold = track.add('pipe');
     hold.setWanted(1);
     expect(told).toEqual([1]);
     hold.release();
     hold.release();
     expect(told).toEqual([1, null]);
-    expect(track.holdCount).toBe(0);
-    track.hold().release();
+    expect(track.holderCount).toBe(0);
+    track.add().release();
     track.close();
     timers.advance(LOWER_DELAY_MS);
     expect(told).toEqual([1, null, TOP_SPATIAL_LAYER]);

@@ -2,61 +2,61 @@ import { TOP_SPATIAL_LAYER } from '@plenary/cluster';
 import type { Timers, WantedLayer } from '@plenary/cluster';
 
 /**
- * How long what is wanted no more is still sent, in milliseconds: tiles are resized and scrolled in steps, and each rise
- * costs a key frame. Bytes stop within two seconds.
+ * How long a layer is still sent after the last demand for it ended, in milliseconds: tiles are resized and scrolled
+ * in steps, and each rise costs a key frame. Bytes stop within two seconds.
  */
 export const LOWER_DELAY_MS = 1_000;
 
 /**
- * Who holds a track: somebody who watches, or a pipe that others watch through. Behind a pipe whatever changes has waited
- * already, so that it takes effect at once here: else each pipe on the way would add its own wait.
+ * A holder is a viewer, or a pipe that carries the track to viewers elsewhere. Changes behind a pipe have waited at
+ * its other end already and take effect at once here; otherwise each pipe of a path would add its own wait.
  */
 export type HolderKind = 'viewer' | 'pipe';
 
-/** One holder's wish among those of all who want a track. */
-export interface TrackWish {
-  /** What it wants of the track now; a hold begins by wanting everything. */
+/** One holder's demand for a track. */
+export interface HolderDemand {
+  /** Sets the highest layer that the holder demands now; at first it demands the top layer. */
   setWanted(wanted: WantedLayer): void;
-  /** Ends the interest; may be called again without effect. */
+  /** Ends the demand. Repeated calls have no effect. */
   release(): void;
 }
 
-/** One holder's interest in a track on a router. */
-export interface TrackHold extends TrackWish {
-  /** Whether it ended since the node that it came through is gone, while the track goes on elsewhere. */
+/** Keeps a track on a router for one holder, and carries the holder's demand for it. */
+export interface TrackHold extends HolderDemand {
+  /** Whether the track ended here because a relaying node died, while it continues elsewhere. */
   isPathLost(): boolean;
-  /** What is consumed there. Two copies of one track may be on a router while it changes the way that it comes. */
+  /** The producer to consume. Two copies of one track may be on a router while the track changes its path. */
   readonly producerId: string;
 }
 
-/** What all who hold a track want of it together: the highest of their wishes. It rises at once and falls after a while. */
+/** A track's demand: the highest of its holders' demands. It rises at once and falls after a delay. */
 export class TrackDemand {
   readonly #timers: Timers;
   readonly #onChange: (wanted: WantedLayer) => void;
-  /** How many want each layer, so that no change looks at every holder. */
+  /** Number of holders by demanded layer, so that a change need not visit every holder. */
   readonly #byRank = new Array<number>(RANKS).fill(0);
-  #holdCount = 0;
+  #holderCount = 0;
   #wanted: WantedLayer = TOP_SPATIAL_LAYER;
   #cancelFall: (() => void) | undefined;
 
-  /** @param onChange - told of each change; what is sent at first is everything */
+  /** @param onChange - called on each change; at first the demand is the top layer */
   constructor(timers: Timers, onChange: (wanted: WantedLayer) => void) {
     this.#timers = timers;
     this.#onChange = onChange;
   }
 
-  get holdCount(): number {
-    return this.#holdCount;
+  get holderCount(): number {
+    return this.#holderCount;
   }
 
   get wanted(): WantedLayer {
     return this.#wanted;
   }
 
-  hold(holder: HolderKind = 'viewer'): TrackWish {
+  add(holder: HolderKind = 'viewer'): HolderDemand {
     const lowerDelayMs = holder === 'viewer' ? LOWER_DELAY_MS : 0;
     let held: WantedLayer | 'released' = TOP_SPATIAL_LAYER;
-    this.#holdCount += 1;
+    this.#holderCount += 1;
     this.#count(held, 1);
     this.update(lowerDelayMs);
     return {
@@ -70,14 +70,14 @@ export class TrackDemand {
       release: () => {
         if (held === 'released') return;
         this.#count(held, -1);
-        this.#holdCount -= 1;
+        this.#holderCount -= 1;
         held = 'released';
         this.update(lowerDelayMs);
       },
     };
   }
 
-  /** Brings the demand to what the holders want now. */
+  /** Recomputes the demand from the holders' demands. */
   update(lowerDelayMs = LOWER_DELAY_MS): void {
     const highest = this.#highest();
     if (rank(highest) >= rank(this.#wanted) || lowerDelayMs === 0) {
@@ -91,7 +91,7 @@ export class TrackDemand {
     });
   }
 
-  /** Lets no fall happen any more. */
+  /** Cancels a fall that is due. */
   close(): void {
     this.#cancelFall?.();
     this.#cancelFall = undefined;
@@ -102,7 +102,7 @@ export class TrackDemand {
     this.#byRank[at] = (this.#byRank[at] ?? 0) + by;
   }
 
-  /** The highest that anybody wants; nothing where nobody watches. */
+  /** The highest demand of all holders; `null` when there is no holder. */
   #highest(): WantedLayer {
     const at = this.#byRank.findLastIndex((count, index) => index > 0 && count > 0);
     return at === -1 ? null : at - 1;
@@ -116,5 +116,5 @@ export class TrackDemand {
 }
 
 const rank = (wanted: WantedLayer): number => wanted ?? -1;
-/** Nothing, and each layer. */
+/** One rank for no layer, and one for each layer. */
 const RANKS = TOP_SPATIAL_LAYER + 2;

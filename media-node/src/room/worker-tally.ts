@@ -1,4 +1,4 @@
-/** Counts peers by the worker that hosts them, so that nobody counts them anew for each one that comes. */
+/** Counts peers by worker, so that a join does not count all peers again. */
 export class WorkerTally {
   readonly #peers = new Map<number, number>();
   #total = 0;

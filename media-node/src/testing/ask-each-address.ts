@@ -1,6 +1,7 @@
 /**
- * A program for tests: a router that listens on every interface and tells clients the addresses of its arguments. It asks each UDP
- * candidate that this machine has an address for, from the address that the first argument names, and prints those that answered.
+ * A program for tests: a router that listens on every interface and announces the addresses in its arguments. It
+ * checks each UDP candidate that this machine has an address for, from the address in the first argument, and prints
+ * the candidates that answered.
  */
 import { networkInterfaces } from 'node:os';
 import { silentLogger } from '@plenary/cluster';

@@ -1,8 +1,8 @@
 import { freePort } from '@plenary/cluster/testing/ports';
 
 /**
- * Where a transport of a test listens: on a port that no other test has. Without one mediasoup takes any from 10000 on, which may be of
- * the slice of somebody's node.
+ * The address that a transport of a test listens on, with a port that no other test has. Without one mediasoup takes
+ * any port from 10000 on, which may belong to the slice of another node.
  */
 export async function onLoopback<Protocol extends 'udp' | 'tcp'>(
   protocol: Protocol,

@@ -1,6 +1,6 @@
 import type { Timers } from '@plenary/cluster';
 
-/** Timers that fire only when told that time has passed. */
+/** Timers that fire only when the test advances time. */
 export class ManualTimers implements Timers {
   #nowMs = 0;
   readonly #pending = new Set<{ readonly atMs: number; readonly action: () => void }>();
@@ -17,7 +17,7 @@ export class ManualTimers implements Timers {
     return this.#pending.size;
   }
 
-  /** Lets time pass and fires what is due, in order. */
+  /** Advances time and fires due timers in order. */
   advance(byMs: number): void {
     this.#nowMs += byMs;
     const due = [...this.#pending].filter((timer) => timer.atMs <= this.#nowMs);

@@ -25,7 +25,7 @@ export async function metricBy(
   );
 }
 
-/** Everything that must count back to zero when nobody is in any room. */
+/** Every gauge that must return to zero when all rooms are empty. */
 export const HELD_GAUGES = [
   'plenary_media_routers',
   'plenary_media_transports',
@@ -41,7 +41,7 @@ export const HELD_GAUGES = [
   'plenary_media_outbox',
 ] as const;
 
-/** What is still held, by gauge; empty when everything was freed. */
+/** The gauges that are not zero yet; empty when everything was freed. */
 export async function stillHeld(metrics: NodeMetrics): Promise<Record<string, number>> {
   const held: Record<string, number> = {};
   for (const name of HELD_GAUGES) {
@@ -51,7 +51,7 @@ export async function stillHeld(metrics: NodeMetrics): Promise<Record<string, nu
   return held;
 }
 
-/** Waits until everything was freed. @throws Error that lists what is still held */
+/** Waits until everything was freed. @throws Error that lists the gauges that are not zero */
 export async function untilFreed(metrics: NodeMetrics, timeoutMs = 100_000): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {

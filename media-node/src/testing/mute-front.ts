@@ -19,20 +19,20 @@ import { io } from 'socket.io-client';
 const ANSWER_WITHIN_MS = 60_000;
 
 export interface MuteFrontOptions {
-  /** Where the node itself listens. */
+  /** The address that the node itself listens on. */
   readonly nodeUrl: string;
   readonly mediaNodeId: MediaNodeId;
   readonly clusterSecret: string;
 }
 
 /**
- * Stands before a media node's control port and can make the node seem mute: requests are taken and nobody answers them, while
- * the node's notices, beats among them, go on.
+ * Stands before a media node's control port and can make the node seem mute: it accepts requests and withholds their
+ * answers, while the node's notices, including beats, pass.
  */
 export class MuteFront {
-  /** What the node is to announce. */
+  /** The control URL that the node must announce. */
   readonly controlUrl: string;
-  /** The requests that are not answered. */
+  /** The requests whose answers are withheld. */
   unanswered: (name: string) => boolean = () => false;
   readonly #options: MuteFrontOptions;
   readonly #server: Server;
@@ -68,7 +68,7 @@ export class MuteFront {
     await this.#server.close();
   }
 
-  /** Opens the same caller's link to the node itself, and hands on what either side says. */
+  /** Opens a link of the same caller to the node itself, and forwards the messages of both sides. */
   #serve(near: Socket, link: ServedLink): void {
     const { nodeUrl, mediaNodeId, clusterSecret } = this.#options;
     const { caller } = link;

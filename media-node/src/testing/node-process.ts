@@ -10,7 +10,7 @@ import type { TestConfig } from './test-node.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 
-/** A media node in a process of its own. */
+/** A media node in its own process. */
 export interface NodeProcess {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly exited: Promise<{ code: number | null; signal: string | null }>;
@@ -19,8 +19,8 @@ export interface NodeProcess {
 }
 
 /**
- * @param overrides - of the environment; an undefined one takes a variable away
- * @param outputPath - a file that standard output and standard error go to
+ * @param overrides - environment variables; `undefined` removes a variable
+ * @param outputPath - a file for standard output and standard error
  */
 export function startNodeProcess(
   redisUrl: string,
@@ -46,7 +46,7 @@ export function startNodeProcess(
       PLENARY_ANNOUNCED_ADDRESS: config.announcedAddress,
       PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
       PLENARY_WORKERS: '1',
-      // As long as by default: a machine that stands still for a moment ends no lease.
+      // As long as the default, so that a stall of the machine ends no lease.
       PLENARY_LEASE_MS: '5000',
       PLENARY_CLUSTER_SECRET: TEST_SECRET,
       REDIS_URL: redisUrl,
@@ -60,7 +60,7 @@ export function startNodeProcess(
   child.stderr.on('data', (chunk: Buffer) => {
     output.errors += chunk.toString();
   });
-  // Whoever waits for its end looks at its last lines: with `exit` they may not have been read yet.
+  // Tests read its last lines after its end: with `exit` they may not have been read yet.
   const exited = once(child, 'close').then(([code, signal]: (number | string | null)[]) => ({
     code: typeof code === 'number' ? code : null,
     signal: typeof signal === 'string' ? signal : null,
@@ -68,12 +68,12 @@ export function startNodeProcess(
   return { child, exited, output, config };
 }
 
-/** Waits until a node has logged a text. @returns all that it logged */
+/** Waits until a node has logged a text. @returns its whole log */
 export async function loggedBy({ config, output }: NodeProcess, text: string): Promise<string> {
   return waitForLog(config.mediaNodeId, () => output.text, text);
 }
 
-/** What a node answers to `/ready`, or `undefined` while it does not. */
+/** The node's answer to `/ready`, or `undefined` while it does not answer. */
 export async function readinessOf({ config }: NodeProcess): Promise<string | undefined> {
   try {
     return await (await fetch(`${config.operatorUrl}/ready`)).text();

@@ -2,7 +2,7 @@ import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-hea
 import type { RtpHeader } from '@plenary/cluster/testing/rtp-header';
 import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 
-/** A stream as its sender agreed on it. */
+/** A stream as its sender negotiated it. */
 export interface OddStream {
   readonly payloadType: number;
   readonly ssrc: number;
@@ -39,7 +39,7 @@ function extension(profile: number, used: Buffer, words: number): Buffer {
   return whole;
 }
 
-/** Makes packets that a sender may send on streams that it has: mostly well-formed, at the edge of it, or a little beyond. */
+/** Creates packets that a sender may send on its streams: mostly well-formed, at the limit, or slightly beyond it. */
 export class OddPackets {
   readonly #random: RandomSource;
   readonly #sequences = new Map<number, number>();
@@ -109,7 +109,7 @@ export class OddPackets {
     return extension(isLong ? 0x1000 | this.#below(16) : 0xbede, used, words);
   }
 
-  /** The descriptor of a codec's payload is the first thing that a worker reads of it. */
+  /** The payload descriptor of a codec is the first part that a worker reads. */
   #payload({ codec }: OddStream): Buffer {
     if (this.#chance(20)) return this.#bytes(this.#below(4));
     const rest = this.#bytes(this.#below(120));

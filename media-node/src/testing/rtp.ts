@@ -4,7 +4,7 @@ import type { DtlsParameters, MediaRequest, RtpParameters } from '@plenary/clust
 
 let nextSsrc = 1_000;
 
-/** RTP parameters as a browser would send them, with an SSRC that no other call gives. */
+/** RTP parameters as a browser would send them, with an SSRC that is unique per call. */
 export function opusParameters(): RtpParameters {
   nextSsrc += 10;
   return {
@@ -45,7 +45,7 @@ export const TEST_DTLS: DtlsParameters = {
   fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }],
 };
 
-/** What a client that publishes asks for, with its certificate made beforehand. */
+/** The media request of a publishing client, with a certificate made beforehand. */
 export function mediaRequest(publish = true): MediaRequest {
   return {
     rtpCapabilities: ROUTER_RTP_CAPABILITIES,

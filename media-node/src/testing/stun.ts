@@ -10,9 +10,10 @@ const BINDING_REQUEST = 0x0001;
 const BINDING_SUCCESS = 0x0101;
 
 /**
- * Asks a transport's UDP candidate as an ICE agent does (RFC 8489, RFC 8445): only the worker that made the transport, on the
- * port of the candidate, answers it. As in a browser, an answer counts only if it comes from the address that was asked.
- * @param from - the address of this machine that asks; the system's choice by default
+ * Checks a transport's UDP candidate as an ICE agent does (RFC 8489, RFC 8445): only the worker that created the
+ * transport, on the port of the candidate, answers it. As in a browser, an answer counts only if it comes from the
+ * address that was checked.
+ * @param from - the source address on this machine; the system's choice by default
  * @throws Error when no answer comes
  */
 export async function checkCandidate(
@@ -43,9 +44,9 @@ export async function checkCandidate(
         resolve();
       });
       socket.bind({ ...(from === undefined ? {} : { address: from }) }, () => {
-        // Connected: the system drops what comes from another address.
+        // On a connected socket the system drops packets from other addresses.
         socket.connect(candidate.port, ip, () => {
-          // UDP may lose a packet also on loopback, when nobody reads fast enough.
+          // UDP may lose packets even on loopback, when the receiver is too slow.
           repeat = setInterval(send, 200);
           send();
         });
@@ -56,7 +57,7 @@ export async function checkCandidate(
   }
 }
 
-/** A request that the transport with this password takes (RFC 8445, 7.1). */
+/** A request that the transport with this password accepts (RFC 8445, 7.1). */
 export function bindingRequest(transaction: Buffer, username: string, password: string): Buffer {
   const attributes = Buffer.concat([
     attribute(0x0006, Buffer.from(username)),
@@ -64,7 +65,7 @@ export function bindingRequest(transaction: Buffer, username: string, password: 
     attribute(0x802a, randomBytes(8)), // ICE-CONTROLLING
     attribute(0x0025, Buffer.alloc(0)), // USE-CANDIDATE
   ]);
-  // Each of the last two attributes covers what stands before it, with the length as if it were the last one.
+  // Each of the last two attributes covers the bytes before it, with the length as if it were the last one.
   const signed = Buffer.concat([header(transaction, attributes.length + 24), attributes]);
   const integrity = attribute(0x0008, createHmac('sha1', password).update(signed).digest());
   const whole = Buffer.concat([header(transaction, attributes.length + 32), attributes, integrity]);

@@ -20,15 +20,15 @@ import type {
 import { CONTROL_NOTICES } from '@plenary/cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
-/** Beyond any time that an answer takes, in milliseconds: a machine that stands still for a moment fails no test. */
+/** Longer than any answer takes, in milliseconds, so that a stall of the machine fails no test. */
 const ANSWER_WITHIN_MS = 60_000;
 
-/** A caller on a real control link, as an edge is one: asks, and keeps every notice it hears. */
+/** A caller on a real control link, as an edge is: sends requests, and keeps every notice. */
 export class TestEdge {
   readonly caller: ControlCaller;
   readonly socket: Socket;
   readonly #link: LinkCaller;
-  /** Why the link is not there, or not any more. */
+  /** Why the link was refused or closed. */
   refusal: PlenaryError | undefined;
   readonly #notices: { readonly name: string; readonly payload: unknown }[] = [];
 
@@ -59,13 +59,13 @@ export class TestEdge {
     this.#link.attach(this.socket);
   }
 
-  /** Opens a link. @throws PlenaryError what the node refused it with */
+  /** Opens a link. @throws PlenaryError the node's refusal */
   static async connect(options: {
     readonly url: string;
     readonly mediaNodeId: MediaNodeId;
     readonly clusterSecret: string;
     readonly caller?: ControlCaller;
-    /** Whose certificate is believed. */
+    /** The authority whose certificates are accepted. */
     readonly ca?: string;
   }): Promise<TestEdge> {
     const caller = options.caller ?? { kind: 'edge', id: 'edge-test', incarnation: mintIncarnation() };
@@ -90,18 +90,18 @@ export class TestEdge {
     return callFrom(this.#link, CONTROL_REQUESTS, name, payload, ANSWER_WITHIN_MS);
   }
 
-  /** Sends what no schema allows. */
+  /** Sends a payload that no schema allows. */
   async raw(name: string, payload: unknown): Promise<unknown> {
     const answer: unknown = await this.#link.timeout(ANSWER_WITHIN_MS).emitWithAck(name, payload);
     return answer;
   }
 
-  /** Sends a frame as it is, sealed: what no client of ours writes. */
+  /** Sends a sealed frame unchanged, which none of our clients would write. */
   async rawFrame(id: number, frame: string): Promise<unknown> {
     return this.#link.sendFrame(id, frame, 5_000);
   }
 
-  /** The notices of a name that came so far, parsed. */
+  /** The parsed notices of a name that arrived so far. */
   notices<Name extends ControlNoticeName>(name: Name): readonly ControlNotice<Name>[] {
     const schema: (typeof CONTROL_NOTICES)[Name]['payload'] = CONTROL_NOTICES[name].payload;
     return this.#notices

@@ -43,7 +43,7 @@ import { TestEdge } from './test-edge.ts';
 export const TEST_ADMIN_TOKEN = 'an admin token of at least thirty-two characters';
 export const TEST_SECRET = 'a secret of at least thirty-two characters';
 
-/** A store in memory that can be away. */
+/** A store in memory that the test can make unreachable. */
 export class TestNodeStore implements NodeStore {
   readonly registry: Registry;
   readonly placements: RoomStores['placements'];
@@ -76,7 +76,7 @@ export class TestNodeStore implements NodeStore {
     for (const listener of this.#listeners) listener(available);
   }
 
-  /** Every method rejects with `store_unavailable` while the store is away. */
+  /** Every method rejects with `store_unavailable` while the store is unreachable. */
   #guarded<Port extends object>(port: Port): Port {
     return new Proxy(port, {
       get: (target, name) => {
@@ -94,18 +94,18 @@ export class TestNodeStore implements NodeStore {
 /** One of the blocks of local clusters (`deploy/local/cluster/ports.ts`), under the same lock. */
 const BLOCK = { first: 22_000, last: 31_999, size: 1_000 };
 const firstPortOfBlock = await claimBlock(BLOCK);
-/** One for control and one for operators; the others are the slice. */
+/** One port for control and one for operators; the others are the slice. */
 const PORTS_PER_NODE = 40;
 const NODES_PER_BLOCK = Math.floor((BLOCK.size - 1) / PORTS_PER_NODE);
 let nodesConfigured = 0;
 
-/** The ports of nodes that have stopped are dealt again in their turn: no test has as many nodes at once as a block has room for. */
+/** The ports of stopped nodes are reused in turn: no test has more nodes at once than a block has room for. */
 function nextFirstPort(): number {
   const firstPort = firstPortOfBlock + (nodesConfigured++ % NODES_PER_BLOCK) * PORTS_PER_NODE;
   return findPortHolder('tcp', firstPort, '127.0.0.1') === undefined ? firstPort : nextFirstPort();
 }
 
-/** An explicit slice and one address, in short. */
+/** An explicit slice and one address, abbreviated. */
 interface TestPorts {
   readonly portSlice: PortSlice;
   readonly listenIp: string;
@@ -114,7 +114,7 @@ interface TestPorts {
 
 export type TestConfig = MediaNodeConfig & TestPorts & { readonly operatorUrl: string };
 
-/** A configuration on ports that no other process of tests has, and no other node that this one has at the same time. */
+/** A configuration on ports that no other test process and no other node of this process uses at the same time. */
 export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
   const firstPort = nextFirstPort();
   const {
@@ -145,7 +145,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     incomingLimits: DEFAULT_INCOMING_LIMITS,
     pipeLingerMs: 200,
     orphanGraceMs: 300,
-    // A machine that stands still for a moment ends it not.
+    // Long enough that a stall of the machine does not end the lease.
     leaseMs: 10_000,
     drainMs: 0,
     operators: {
@@ -180,7 +180,7 @@ export async function startTestNode(
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
-    // A loaded machine must not look like a gateway that is gone.
+    // Long enough that a loaded machine does not look like a dead gateway.
     gatewayPatienceMs: 60_000,
     ...options,
     config,
@@ -219,7 +219,7 @@ export class TestPeer {
     this.placed = placed;
   }
 
-  /** Places a peer in the store and enters it into the roster, without admitting it to the node. */
+  /** Places a peer in the store and adds it to the roster, without admitting it to the node. */
   static async place(
     store: Pick<NodeStore, 'placements' | 'roomLog'>,
     testNode: Pick<TestNode, 'config'>,
@@ -254,7 +254,7 @@ export class TestPeer {
     return peer;
   }
 
-  /** As a client does it: what takes too long for the admission it subscribes to afterwards. */
+  /** As a client does: subscribes again to tracks that took too long for the admission. */
   async admit(tracks: readonly TrackHome[] = []): Promise<ControlReply<'peer.admit'>> {
     const admitted = await this.edge.call('peer.admit', {
       ...this.placed,
@@ -263,7 +263,7 @@ export class TestPeer {
     });
     const isLate = (trackId: TrackHome['trackId']): boolean =>
       admitted.failed.some((one) => one.trackId === trackId && one.error.code === 'timed_out');
-    // A repeat tells again of what failed at first.
+    // A repeat reports the tracks that failed at first again.
     const late = tracks.filter(({ trackId }) => isLate(trackId));
     const later = late.length === 0 ? undefined : await this.#play(late);
     const failed = admitted.failed.filter(({ trackId }) => !isLate(trackId));
@@ -307,7 +307,7 @@ export class TestPeer {
     return { trackId, peerId, kind, source, homeNodeId: this.testNode.config.mediaNodeId };
   }
 
-  /** As a client does it: what takes too long is asked for again. */
+  /** As a client does: requests again the tracks that took too long. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
     return waitFor('the tracks, or why they cannot be had', async () => {
       const reply = await this.edge.call('subscribe', { ...this.placed, tracks: [...tracks] });
@@ -315,7 +315,7 @@ export class TestPeer {
     });
   }
 
-  /** Leaves as an edge does it: out of the roster, and off the node. */
+  /** Leaves as an edge does: out of the roster, and off the node. */
   async leave(store: NodeStore): Promise<void> {
     const { roomId, peerId, epoch } = this.placed;
     await store.roomLog.removePeer(roomId, peerId, epoch, 'left');
@@ -323,7 +323,7 @@ export class TestPeer {
   }
 }
 
-/** Puts somebody into a room, for what a store does only in rooms where somebody is. */
+/** Places a peer in a room, for store calls that need a room with a peer. */
 export async function placeSomebody(placements: RoomStores['placements'], roomId: RoomId): Promise<void> {
   await placements.placePeer({
     roomId,
