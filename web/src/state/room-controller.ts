@@ -167,7 +167,7 @@ export class RoomController {
    */
   async #lookForOtherTabs(): Promise<void> {
     const peers = [...(await peersOfTabs())];
-    this.meeting.notOneself(peers.filter((peerId) => !this.#ownPeers.has(peerId)));
+    this.meeting.excludeOwnPeers(peers.filter((peerId) => !this.#ownPeers.has(peerId)));
   }
 
   /** The browser shows the page once more that it had put away: what was let go of then is asked for anew. */
