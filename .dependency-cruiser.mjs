@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Who may import whom, and that nobody imports in a circle: a part of `npm run check`. Each ban says what to do instead.
- * `npm run imports` prints the tree of imports that there is.
+ * The allowed directions of imports, and the ban of cycles: a part of `npm run check`. Each rule says what to do instead.
+ * `npm run imports` prints the tree of imports.
  */
 
-/** Tests may look at Redis themselves and play the other side of a socket. */
+/** Tests may read Redis directly and act as the other side of a socket. */
 const TESTS = '(\\.test\\.tsx?$|/testing/)';
 const PACKAGES = 'cluster|edge-signaling|media-node|web|loadtest|e2e|deploy';
-/** What `@plenary/cluster` exports for everybody, by its files. */
+/** What `@plenary/cluster` exports to every package, by file. */
 const PROTOCOL = '^cluster/src/(protocol/(index|ids)|errors)\\.ts$';
 const MAKE_BEFORE_BREAK = '^cluster/src/make-before-break/index\\.ts$';
 const CLUSTER_TESTING = '^cluster/src/testing/';

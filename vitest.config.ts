@@ -10,18 +10,18 @@ const faults = '**/*.faults.test.ts';
 const hostile = '**/*.hostile.test.ts';
 const distant = '**/*.distant.test.ts';
 
-/** Files at a time. Vitest would leave one core idle. */
+/** Files at a time. Vitest's default would leave one core idle. */
 const WORKERS = 2;
-/** Files of unit tests at a time: those of the page wait for timers, so that two leave the cores idle. */
+/** Unit test files at a time: the web app's tests wait for timers, so that two would leave the cores idle. */
 const UNIT_WORKERS = 4;
-/** Files of contract tests at a time: they wait for Redis and Consul to fail and to come back, so that two leave the cores idle. */
+/** Contract test files at a time: they wait for Redis and Consul to fail and return, so that two would leave the cores idle. */
 const CONTRACT_WORKERS = 4;
-/** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
+/** Integration test files at a time: they mostly wait for processes, so that three fill two cores. */
 const INTEGRATION_WORKERS = 3;
-/** More than any single wait of these tests (`waitFor`), so that a failure says what was waited for. */
+/** Longer than any single wait of these tests (`waitFor`), in milliseconds, so that the wait's own message is shown. */
 const SLOWEST_MS = 300_000;
 
-/** Vitest's own second would fail a test on a machine that stands still for one. */
+/** Vitest's default of a second would fail a test when the machine stands still for that long, in milliseconds. */
 const PATIENT = { poll: { timeout: 60_000 } };
 
 /**

@@ -25,7 +25,7 @@ const root = join(import.meta.dirname, '..');
 const composePath = join(import.meta.dirname, 'compose.yaml');
 const EDGE_IMAGE = 'deploy/images/edge-signaling.Dockerfile';
 const MEDIA_NODE_IMAGE = 'deploy/images/media-node.Dockerfile';
-/** What one machine with one Redis does without, and why. */
+/** The settings that a single machine with one Redis leaves out, with the reason. */
 const BOTH_DO_WITHOUT = [
   {
     why: 'one Redis, by its URL',
@@ -94,7 +94,7 @@ const MEDIA_NODES_DO_WITHOUT = [
 ];
 const variables = readEnvFile(join(import.meta.dirname, '.env.example'));
 
-/** Each key is made by a program of its own, which takes its time to start. */
+/** A separate program makes each key, and takes its time to start. */
 const PROGRAMS_TIMEOUT_MS = 120_000;
 
 let secretsFolder = '';
@@ -109,7 +109,7 @@ afterAll(() => {
   rmSync(secretsFolder, { recursive: true, force: true });
 });
 
-/** As its own comment says; plenaryctl as it lies here, in place of the one in the image. */
+/** Sets the site up as its comments say, with this tree's plenaryctl instead of the image's. */
 function makeSecrets(
   folder: string,
   processes: readonly string[],
@@ -123,7 +123,7 @@ function makeSecrets(
   });
 }
 
-/** The processes that compose.yaml's own comment names. */
+/** The processes that compose.yaml's comment names. */
 const PROCESSES = [
   ...(/make-secrets\.sh deploy\/secrets (.*)$/m.exec(readFileSync(composePath, 'utf8'))?.[1] ?? '').split(
     ' ',
@@ -136,8 +136,8 @@ function builtFrom(imageFile: string): [string, Service][] {
 }
 
 /**
- * What a process in the container gets: the image's environment, the service's over it, and paths that exist in the
- * container replaced by what lies behind them here.
+ * The environment of a process in the container: the service's over the image's, with paths of the container replaced by
+ * the paths behind them here.
  */
 function environmentOf(service: Service): Record<string, string> {
   const image = readImageFile(join(root, service.build?.dockerfile ?? ''));

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 const root = join(import.meta.dirname, '..');
 const pages = execFileSync('git', ['ls-files', '*.md'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
 
-/** The names by which GitHub links to the headings of a page; code blocks have none. */
+/** The names with which GitHub links to a page's headings; code blocks have none. */
 function anchorsOf(path: string): Set<string> {
   const anchors = new Map<string, number>();
   const text = readFileSync(path, 'utf8').replace(/^```[\s\S]*?^```/gm, '');

@@ -13,11 +13,11 @@ const text = readFileSync(join(import.meta.dirname, '../HA_SETUP.md'), 'utf8');
 interface Typed {
   readonly heading: string;
   readonly command: string;
-  /** The comment behind it. */
+  /** The comment after the command. */
   readonly says: string;
 }
 
-/** Every command of the blocks that are marked as shell, with its heading. */
+/** Every command of the shell blocks, with its heading. */
 function commandsOf(markdown: string): readonly Typed[] {
   return [...markdown.matchAll(/^## (.+)\n([\s\S]*?)(?=^## |(?![\s\S]))/gm)].flatMap(
     ([, heading = '', section = '']) =>
@@ -30,7 +30,7 @@ function commandsOf(markdown: string): readonly Typed[] {
   );
 }
 
-/** Lines that a backslash or a loop goes on over are one. */
+/** Joins lines that a backslash or a loop continues. */
 function logicalLines(block: string): readonly string[] {
   const whole = block
     .replaceAll(/\\\n\s*/g, ' ')
@@ -40,7 +40,7 @@ function logicalLines(block: string): readonly string[] {
 
 const commands = commandsOf(text);
 
-/** What takes the internet, a browser or another program that answers there, and is tested elsewhere. */
+/** Commands that need the internet, a browser or another server, and are tested elsewhere. */
 const ELSEWHERE = [
   /meet\.example\.org/, // caddy-ha.e2e.test.ts
   /^docker start /, // goes with a line of these
@@ -49,7 +49,7 @@ const ELSEWHERE = [
   /^nc /,
 ];
 
-/** Lines of a block that begins so, without comments. */
+/** The lines of a block that begins like this, without comments. */
 function blockWith(start: string): readonly string[] {
   const from = text.indexOf(`\`\`\`\n${start}`);
   expect(from, start).toBeGreaterThan(0);
@@ -60,7 +60,7 @@ function blockWith(start: string): readonly string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-/** What a line of usage stands for: without the parts in brackets, with each of them alone, and with all, twice where that may be. */
+/** The commands that a usage line describes: without its optional parts, with each of them, and with all, repeated where allowed. */
 function everyForm(usage: string): readonly string[] {
   const PART = /\s*\[([^\]]*)\](…?)/g;
   const parts = [...usage.matchAll(PART)].map(([, part = '', repeated = '']) => ({ part, repeated }));
@@ -76,9 +76,9 @@ const SECRETS = {
   PLENARY_ADMIN_TOKEN_FILE: 'secrets/admin_token',
 };
 
-/** A dozen programs start one after the other, which a busy machine takes minutes for. */
+/** In milliseconds: a dozen programs start one after the other, which takes minutes on a busy machine. */
 const TIMEOUT_MS = 600_000;
-/** For one command to do what the page says of it. */
+/** How long one command may take to do what the page says, in milliseconds. */
 const ANSWERED_WITHIN_MS = 120_000;
 const fault = await HaSite.fault();
 
@@ -93,7 +93,7 @@ describe.skipIf(fault !== undefined)(
     });
     afterAll(() => site.close());
 
-    /** Types what HA_SETUP says, until it does what the comment says or `expected` matches. */
+    /** Runs a command of HA_SETUP until its result matches the comment or `expected`. */
     async function type({ command, says }: Typed, env: Record<string, string> = {}): Promise<string> {
       const asks = /^(curl|redis-cli|for url)/.test(command);
       const wanted = asks ? says.split(/[\s,]+(?![^{]*\})/).filter((word) => word !== '') : [];
@@ -103,7 +103,7 @@ describe.skipIf(fault !== undefined)(
         async () => {
           const { code, text: printed } = await site.type(command, env);
           seen = printed;
-          // A process that is too busy to answer is asked again, as operators do.
+          // A process that is too busy to answer is asked again, as an operator would do.
           if (!asks && printed.includes('does not answer')) return false;
           if (!asks && code !== 0) throw new Error(`${command}\nended with ${code}:\n${printed}`);
           // The loop asks three processes.
@@ -162,12 +162,12 @@ describe.skipIf(fault !== undefined)(
       await typeUnder(BRING_UP, /^chown /);
 
       for (const [index, place] of REDIS_PLACES.entries()) {
-        // All of them are this machine, which has one loopback.
+        // All addresses belong to this machine, which has one loopback.
         const bind = bindLine.replace(/ 10\.1\.0\.31 127\.0\.0\.1$/, ` ${place}`);
         const lines = ownLines.filter((line) => index > 0 || !line.startsWith('replicaof'));
         await site.startRedis(`redis-${index}`, 'redis', 'deploy/redis/replicated.conf', [
           bind,
-          // On one machine the source of a connection does not tell who opened it.
+          // On one machine a connection's source address does not show who opened it.
           `replica-announce-ip ${place}`,
           ...lines,
           ...users,
@@ -187,7 +187,7 @@ describe.skipIf(fault !== undefined)(
       typed.add(edge);
       await type(edge);
       await typeUnder(BRING_UP, /^curl -i http:\/\/10\.1\.0\.11/);
-      // The second one, of which the page says that it is like the first.
+      // The page says that the second one is set up like the first.
       const second = edge.command.replaceAll('edge-gra-1', 'edge-gra-2').replaceAll('10.1.0.11', '10.1.0.12');
       await type({ ...edge, command: second });
 

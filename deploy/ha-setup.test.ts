@@ -28,7 +28,7 @@ interface Settings {
   readonly shape: Readonly<Record<string, core.$ZodType>>;
 }
 
-/** What a schema makes of an absent variable. */
+/** The value that a schema gives an absent variable. */
 function absent(schema: Settings, name: string): { readonly required: boolean; readonly value: unknown } {
   const field = schema.shape[name];
   if (field === undefined) throw new Error(`no setting ${name}`);

@@ -17,7 +17,7 @@ const PAGES = [
   'deploy/README.md',
 ];
 
-/** What a page says of npm, with its arguments. */
+/** The npm commands that a page mentions, with their arguments. */
 const npmCommands = (page: string): readonly (readonly [script: string, args: string])[] =>
   [
     ...readFileSync(join(root, page), 'utf8').matchAll(

@@ -1,4 +1,4 @@
-/** Every schema of the repository, found by what makes it: also those that a module keeps to itself. */
+/** Every schema of the repository, found by the function that makes it, also schemas that a module does not export. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { LINES } from '@plenary/cluster/protocol';
@@ -10,7 +10,7 @@ import { z } from 'zod';
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 /** Tests, measurements and developers' tools read what they, or this repository, made. */
 const TOOLS = /^(e2e|loadtest|deploy\/local)\/|\/testing\/|\/generate-|\.test\.ts/;
-/** What operators write into the environment and the command line crosses no wire. */
+/** Operators' input, such as environment variables and the command line, crosses no wire. */
 const SETTINGS = /\/(config|settings|[a-z]+-settings|arguments|store-address)\.ts/;
 const SETTING = /Settings?\b|SETTINGS\b/;
 

@@ -7,29 +7,29 @@ import { oneLine } from './protocol/text.ts';
 export const ERROR_TABLE = {
   malformed_message: { retryable: false, summary: 'The message does not fit its schema.' },
   message_too_large: { retryable: false, summary: 'The message is larger than the limit.' },
-  unknown_message: { retryable: false, summary: 'There is no message of that name.' },
+  unknown_message: { retryable: false, summary: 'There is no message with this name.' },
   out_of_order: { retryable: false, summary: 'The message does not fit the state of this session.' },
   protocol_version: {
     retryable: false,
     summary: 'This client speaks another version of the protocol: reload it.',
   },
   token_invalid: { retryable: false, summary: 'The token is not valid here.' },
-  token_expired: { retryable: false, summary: 'The token has expired: ask for a new one.' },
+  token_expired: { retryable: false, summary: 'The token has expired: request a new one.' },
   token_wrong_room: { retryable: false, summary: 'The token is for another room.' },
   keys_unavailable: {
     retryable: true,
-    summary: 'The keys that this token is checked with are being fetched: try again.',
+    summary: 'The keys that verify this token are being fetched: try again.',
   },
-  token_unavailable: { retryable: true, summary: 'The application gave no join token that could be used.' },
-  access_revoked: { retryable: false, summary: 'The right to be in this room was taken away.' },
+  token_unavailable: { retryable: true, summary: 'The application gave no usable join token.' },
+  access_revoked: { retryable: false, summary: 'Access to this room was revoked.' },
   guests_not_allowed: {
     retryable: false,
-    summary: 'Guests are not let in here: a join token of an application is needed.',
+    summary: 'Guests may not join here: a join token of an application is needed.',
   },
   token_replayed: { retryable: false, summary: 'A newer token of this session is in use: join again.' },
   proof_invalid: {
     retryable: false,
-    summary: 'The proof is not by the key of this session, or not for this connection.',
+    summary: 'The proof was not made with the key of this session, or not for this connection.',
   },
   insecure_context: {
     retryable: false,
@@ -42,11 +42,11 @@ export const ERROR_TABLE = {
   forbidden: { retryable: false, summary: 'The token does not grant this.' },
   session_gone: { retryable: false, summary: 'The session has ended: join again.' },
   rate_limited: { retryable: true, summary: 'Too many messages: slow down.' },
-  flooding: { retryable: false, summary: 'The connection was dropped because it went on flooding.' },
+  flooding: { retryable: false, summary: 'The connection was dropped because it kept sending too much.' },
   room_full: { retryable: true, summary: 'The room has reached its limit of people.' },
   joined_too_often: {
     retryable: true,
-    summary: 'This person is in the room as many times as one may be at a time.',
+    summary: 'This person is already in the room as many times as allowed.',
   },
   tenant_limit_reached: {
     retryable: true,
@@ -55,10 +55,10 @@ export const ERROR_TABLE = {
   limit_reached: { retryable: false, summary: 'A limit of this session is reached.' },
   no_media_node: { retryable: true, summary: 'No media node can take one more person now.' },
   media_unavailable: { retryable: true, summary: 'The media node does not answer.' },
-  media_lost: { retryable: true, summary: 'The media node lost this peer: open media again.' },
+  media_lost: { retryable: true, summary: 'The media node lost this peer: open a new media session.' },
   store_unavailable: {
     retryable: true,
-    summary: 'The store does not answer: running meetings go on, joins wait.',
+    summary: 'The store does not answer: running meetings continue, joins have to wait.',
   },
   stale_epoch: { retryable: true, summary: 'A newer placement of this peer exists.' },
   peer_not_found: { retryable: false, summary: 'There is no such peer here.' },
@@ -73,10 +73,10 @@ export const ERROR_TABLE = {
   port_slice_overlap: { retryable: false, summary: 'Another media node owns ports of this slice.' },
   id_taken: { retryable: true, summary: 'Another living process has this id.' },
   unauthorised: { retryable: false, summary: 'The control link is not authenticated.' },
-  replaced: { retryable: false, summary: 'Another connection took this session over.' },
-  timed_out: { retryable: true, summary: 'The answer did not come in time.' },
+  replaced: { retryable: false, summary: 'Another connection has taken over this session.' },
+  timed_out: { retryable: true, summary: 'The answer did not arrive in time.' },
   shutting_down: { retryable: true, summary: 'This process is stopping: use another one.' },
-  internal: { retryable: true, summary: 'An unexpected fault; it is in the log with this request.' },
+  internal: { retryable: true, summary: 'An unexpected error; it is in the log with this request.' },
 } as const satisfies Record<string, { retryable: boolean; summary: string }>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -10,7 +10,7 @@ import { gatherFacts, workerBinary, workerRuns } from '../local/setup/facts.mjs'
 import { prepareWorker } from '../local/setup/step-worker.mjs';
 import { Progress } from '../local/setup/progress.mjs';
 
-/** Libraries of glibc itself: every base has its own, and a mix of two does not run. */
+/** Libraries that belong to glibc: every base image has its own, and a mix of two does not run. */
 const OF_GLIBC = /^(ld-linux.*|libc|libm|libdl|libpthread|librt|libresolv)\.so/;
 
 const target = process.argv[2];

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // @ts-check
 /**
- * The one entry to the repository's tools: makes the machine ready and then runs what was asked for inside the
- * toolchain. Plain JavaScript without a dependency, for the Node that happens to be there (18 or newer): no package is installed yet, and
- * none of a registry can be where there is no internet.
+ * The only entry to the repository's tools: prepares the machine and then runs a program inside the
+ * toolchain. It is plain JavaScript without dependencies, for whatever Node is installed (18 or newer): no package is installed yet, and
+ * without internet none can be.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -21,7 +21,7 @@ const FORWARDED = /** @type {const} */ (['SIGTERM', 'SIGHUP', 'SIGINT']);
 const PARENT_POLL_MS = 1000;
 
 /**
- * Runs a program in the foreground: it gets our terminal and our signals, and we end as it ends.
+ * Runs a program in the foreground with our terminal and signals, and exits as it exits.
  * @param {string} program
  * @param {string[]} args
  * @param {NodeJS.ProcessEnv} env
@@ -74,7 +74,7 @@ async function main() {
     command.command === 'start' &&
     command.rest.some((argument) => argument === '--help' || argument === '-h')
   ) {
-    // Asking what the options are should not set up a machine; only our Node is needed to answer.
+    // Printing the options must not set up the machine; only our Node is needed for it.
     await setUp('base', { verbose: false });
   } else {
     await setUp(command.purpose, { verbose: command.command === 'setup' });
@@ -85,7 +85,7 @@ async function main() {
       return;
     case 'start':
     case 'test':
-      // The cluster ends itself when we are gone, however we end.
+      // The cluster ends on its own when this process is gone, however it ends.
       env.LOCAL_CLUSTER_PARENT = String(process.pid);
       runInForeground(
         nodeBinary,
@@ -109,7 +109,7 @@ for (const signal of FORWARDED) {
 }
 
 main().catch((error) => {
-  // A failure that a person can act on is told plainly; anything else is a mistake of ours and keeps its trace.
+  // An error that a person can act on is printed without a trace; any other error is a bug and keeps its trace.
   console.error(error instanceof SetupError ? `\n${error.message}` : error);
   process.exit(1);
 });

@@ -6,7 +6,7 @@ import { checkParts } from './checks/parts.ts';
 import type { CheckPart } from './checks/parts.ts';
 import { formatDuration } from './setup/progress.mjs';
 
-/** Two at a time: each of these programs fills a core. */
+/** How many programs run at a time: each of them fills a core. */
 const AT_ONCE = 2;
 
 const unknown = process.argv.slice(2).find((argument) => argument !== '--fix');

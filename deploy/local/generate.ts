@@ -1,4 +1,4 @@
-/** `npm run generate`: writes every generated file anew. */
+/** `npm run generate` writes every generated file. */
 import { GENERATORS } from './checks/parts.ts';
 import { runTool } from './checks/run.ts';
 

@@ -129,7 +129,7 @@ class Stopper {
   }
 }
 
-/** A failure that a person can act on is told plainly; anything else is a mistake of ours and keeps its trace. */
+/** An error that a person can act on is printed without a trace; any other error is a bug and keeps its trace. */
 function fail(error: unknown): never {
   console.error(error instanceof LocalClusterError ? `\n${error.message}` : error);
   process.exit(1);

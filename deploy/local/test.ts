@@ -82,7 +82,7 @@ async function runProject(project: string, isAlone: boolean): Promise<TestCounts
   return countTests(project, existsSync(report) ? readFileSync(report, 'utf8') : null, exitCode);
 }
 
-/** What the tests started must have ended with them. */
+/** The processes that the tests started must have ended with them. */
 async function checkLeftovers(after: string): Promise<TestCounts> {
   const left = await waitUntilGone(TEST_MARK, runId, LEFTOVER_TIMEOUT_MS);
   killAll(left);

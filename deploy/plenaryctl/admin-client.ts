@@ -22,7 +22,7 @@ import type { NodeAddress } from './node-address.ts';
 
 const REASON = z.object({ error: lineText(1_000) });
 
-/** The process did not do what it was asked; the message says why. */
+/** The process refused or failed the request; the message says why. */
 export class AdminRefusal extends Error {
   override readonly name = 'AdminRefusal';
 }

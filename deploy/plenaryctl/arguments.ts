@@ -27,7 +27,7 @@ PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processe
 this machine.`;
 
 const EDGE_URL = z.url({ protocol: /^https?$/ });
-/** How long a drain takes at most where nothing is said. */
+/** The default deadline of a drain. */
 const DEFAULT_DEADLINE_MS = 600_000;
 
 export type Command =
@@ -41,7 +41,7 @@ export type Command =
   | { readonly kind: 'drain'; readonly node: string; readonly deadlineMs: number }
   | { readonly kind: 'undrain' | 'status'; readonly node: string };
 
-/** What was typed cannot be understood; the message says why. */
+/** The command line is invalid; the message says why. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -105,7 +105,7 @@ function parsed<Schema extends z.ZodType>(schema: Schema, text: string, what: st
   return result.data;
 }
 
-/** @throws UsageError; nothing is left out in silence, since what is left out widens what is taken away */
+/** @throws UsageError for anything unknown: an ignored restriction would revoke more than the operator meant */
 function parseRevocation(args: readonly string[]): {
   readonly request: AdminRevokeRequest;
   readonly edges: readonly string[];

@@ -1,6 +1,6 @@
 import type { AdminPeopleReply, AdminRoomsReply } from '@plenary/cluster';
 
-/** What one edge said. */
+/** The answer of one edge. */
 export type EdgeAnswer =
   | ({ readonly kind: 'rooms' } & AdminRoomsReply)
   | ({ readonly kind: 'people' } & AdminPeopleReply)

@@ -17,7 +17,7 @@ import {
 import { describeStatus, exitCodeOf } from './progress.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** Looks in a row that may fail before the process counts as gone. */
+/** How many readings in a row may fail before the process counts as gone. */
 const MAX_FAILED_LOOKS = 5;
 
 async function main(): Promise<number> {

@@ -18,7 +18,7 @@ import { z } from 'zod';
 const STORE_WITHIN_MS = 5_000;
 const STORE_POLL_MS = 50;
 
-/** Where a process is asked, and who it must prove to be; a person who gave the URL means whoever is there. */
+/** A process's URL, and the id that it must prove; a URL that a person gave may belong to any process. */
 export type NodeAddress = AdminTarget;
 
 /** The node cannot be found; the message says why. */
@@ -83,7 +83,7 @@ export async function findNode(node: string, environment: Environment): Promise<
   return addressOf(found);
 }
 
-/** All edges that live. @throws ConfigError, {@link NotFound} when there is none, or one does not say where it is asked */
+/** All live edges. @throws ConfigError, {@link NotFound} if there is none, or if one announces no operators' URL */
 export async function findEdges(environment: Environment): Promise<readonly NodeAddress[]> {
   const edges = (await liveProcesses(environment)).filter(({ kind }) => kind === 'edge');
   if (edges.length === 0) throw new NotFound('No edge lives.');
@@ -99,7 +99,7 @@ function addressOf({ kind, id, url }: KnownProcess): NodeAddress {
   return { url, subject: { kind, id } };
 }
 
-/** What the registry says, of which nothing is believed without a proof (SPEC OP8). */
+/** The registry's records, none of which is trusted without a proof (SPEC OP8). */
 async function liveProcesses(environment: Environment): Promise<KnownProcess[]> {
   const named = only(LOOKUP_SETTINGS, environment);
   const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults);

@@ -1,6 +1,6 @@
 import type { AdminDrainReply } from '@plenary/cluster';
 
-/** How a drain is told in one line. */
+/** Describes a drain in one line. */
 export function describeStatus(status: AdminDrainReply): string {
   const { kind, id, state, left, gone, cut, remainingMs } = status;
   const who = kind === 'edge' ? 'sockets' : 'people';
@@ -14,7 +14,7 @@ export function describeStatus(status: AdminDrainReply): string {
   }
 }
 
-/** How a drain ended, as the program's exit code; `undefined` while it goes on. */
+/** The exit code for a drain's end; `undefined` while it continues. */
 export function exitCodeOf({ state, cut }: Pick<AdminDrainReply, 'state' | 'cut'>): number | undefined {
   if (state === 'draining') return undefined;
   // Somebody cancelled it meanwhile: the process is not to be stopped.

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
-/** What our tests read of a compose file. Strict: a field of a service that they do not know fails them. */
+/** The part of a compose file that our tests read. It is strict: an unknown field of a service fails them. */
 const SERVICE = z.strictObject({
   image: z.string(),
   build: z.strictObject({ context: z.string(), dockerfile: z.string() }).optional(),

@@ -13,7 +13,7 @@ const state = process.env['SITE_STATE'] ?? '';
 const fileOf = (kind: 'image' | 'process' | 'log', name: string): string =>
   join(state, `${kind}-${name.replaceAll(/[^\w.-]/g, '_')}`);
 
-/** What the Dockerfiles set, with the paths of this machine. */
+/** The environment that the Dockerfiles set, with the paths of this machine. */
 const IMAGES: Readonly<Record<string, { readonly program: string; readonly env: Record<string, string> }>> = {
   'deploy/images/edge-signaling.Dockerfile': {
     program: 'edge-signaling/src/main.ts',
@@ -88,7 +88,7 @@ function run(args: readonly string[]): void {
   writeFileSync(fileOf('process', name), String(child.pid));
 }
 
-/** As docker reads them: one without a value has that of its caller. */
+/** Reads variables as docker does: one without a value has the caller's value. */
 function variables(texts: readonly string[]): Record<string, string> {
   const given: Record<string, string> = {};
   for (const text of texts) {

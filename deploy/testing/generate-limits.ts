@@ -145,47 +145,47 @@ export function limitsDocument(): string {
 
 # Limits
 
-Every number here is read from the code (\`npm run generate\`). What clients have to know of them is in
-[protocol.md](protocol.md#limits); the rules are in [SPEC.md](../cluster/SPEC.md), section BU.
+Every number here is read from the code (\`npm run generate\`). [protocol.md](protocol.md#limits) has the numbers that clients
+need; the rules are in [SPEC.md](../cluster/SPEC.md), section BU.
 
 ## Budgets
 
-A request is paid by its session, its person, its room, its tenant and its address. Whichever has too little left refuses it with
-\`rate_limited\`; only a session that goes on spending too fast is dropped with \`flooding\`, after ${patience.capacity} refusals at
-once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge; for joins and resumes a room and a tenant have
-others of the same size, which sites share.
-Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and newcomers may
-draw at once what coming in takes, from a second budget of the same size that all newcomers share.
-\`plenary_edge_limited_total\` counts who was limited by what, and the log says
+Each request is charged to the budgets of its session, its person, its room, its tenant and its address. If one of them has too little left, the
+request is refused with \`rate_limited\`. Only a session that keeps spending too fast is dropped with \`flooding\`, after ${patience.capacity} refusals at
+once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge. For joins and resumes a room and a tenant have
+separate budgets of the same size, which sites share.
+All that draw from one budget share it fairly: each is entitled to an equal part of its income. Newcomers may
+draw the cost of their entry at once, from a second budget of the same size that all newcomers share.
+\`plenary_edge_limited_total\` counts refusals by budget and resource, and the log says
 \`request refused: its budget is spent\` once in ten seconds for each kind.
 
 ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
-A session that is resumed goes on with what it had left. On another edge it finds that too, where the edge that had it says so, else
-what came in since it was taken up before,
-${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most. A new join of the same person – of guests: by the same address – finds what the person's
-sessions on that edge had left, ${CARRIED_LEAST_SHARE * 100}% at least. On another edge it finds a whole purse: one person can spend as much at each edge, until the room's
-or the address' budget there ends it. So whoever goes to and fro between two edges that do not hear of it from each other can be told
-as much by each of them.
+A resumed session continues with what it had left. On another edge it also gets what it had left if the previous edge reports it, else
+the income since the previous resume,
+${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most. A new join of the same person (for guests: from the same address) gets what the person's
+sessions on that edge had left, ${CARRIED_LEAST_SHARE * 100}% at least. On another edge it gets a full budget: one person can spend as much at each edge, until the budget of the room
+or the address there is spent. So a person who alternates between two edges that do not hear from each other can receive
+as much from each of them.
 
 ## What requests cost
 
-In a room of ${PEOPLE} people, with ${ITEMS} items where the request has a list and 100 bytes of chat. *Work* is of the edge: the fixed
-cost of [the table](protocol.md#limits) and ${WORK_PER_ITEM} for each item. *mediasoup* are calls, at 0.14 to 0.30 ms of a media
-node's thread each; an admission is taken for ${CALLS_PER_ADMISSION}. A *delivery* is one event to one person. Bytes count ${BYTES_PER_EVENT} for
-an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and what people wrote; those of \`sync\`, and what
-a join, a resume and an opening of media carry, are counted when they are known, and paid before the next one, for which ${BYTES_PER_EVENT} bytes
-at least have to be there; what a join and a resume carry is paid from the budgets of the room and the tenant for joins and resumes too. A request by
-HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays; \`/health\` and \`/api/ready\` are free. From the ${FIRST_TRACKS + 1}th track
-under one placement (\`epoch\`) on, a publication costs ${COST_OF_FURTHER_TRACK.work ?? 0} of work more, counted when it is done. Items that are named twice count once, and the cost of a change of nothing is given back.
+The table is for a room of ${PEOPLE} people, with ${ITEMS} items where the request has a list and 100 bytes of chat. *Work* is the edge's: the fixed
+cost of [the table](protocol.md#limits) and ${WORK_PER_ITEM} for each item. *mediasoup* is the number of calls, each of which takes 0.14 to 0.30 ms of a media
+node's thread; an admission counts as ${CALLS_PER_ADMISSION} calls. A *delivery* is one event to one person. *Bytes* are ${BYTES_PER_EVENT} for
+an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and the text that people wrote. The bytes of a \`sync\`,
+a join, a resume and an opening of a media session are charged when they are known, and must be paid before the next one, which needs at least ${BYTES_PER_EVENT} bytes
+in the budget. The bytes of joins and resumes are also charged to the budgets of the room and the tenant for joins and resumes. An HTTP
+request costs its address ${HTTP_COST} of work and the bytes of its answer; \`/health\` and \`/api/ready\` are free. From the ${FIRST_TRACKS + 1}th track
+under one placement (\`epoch\`) on, a publication costs ${COST_OF_FURTHER_TRACK.work ?? 0} of work more, charged when it is done. Items that are named twice count once, and a request that changes nothing gets its cost back.
 
 ${table(['request', ...RESOURCES], costRows)}
 
 ## Frames
 
-What comes in is counted before it is read: *frames* of any kind, WebSocket pings included, and the bytes *received*. A connection that
-sends more is closed, with \`flooding\`, or with \`rate_limited\` where its person or its address has too little left. Persons and addresses share fairly
-among their connections as said above; ${FRAMES_OF_COMING_IN.frames} frames and ${amount('received', FRAMES_OF_COMING_IN.received)} are due at once to a connection that sent nothing for ten seconds.
+The edge counts input before it reads it: *frames* of any kind, WebSocket pings included, and the bytes *received*. A connection that
+sends more is closed, with \`flooding\`, or with \`rate_limited\` if its person or its address has too little left. The connections of a person or an address
+share its budget fairly, as described above; a connection that sent nothing for ten seconds may send ${FRAMES_OF_COMING_IN.frames} frames and ${amount('received', FRAMES_OF_COMING_IN.received)} at once.
 \`plenary_edge_limited_total\` counts these too, and the log says \`connection closed: its budget of frames is spent\`.
 
 ${table(['whose', 'of what', 'at once', 'a second'], frameRows)}
@@ -205,10 +205,10 @@ ${table(
   ],
 )}
 
-Connections to an edge's port that are no sockets, such as silent ones and HTTP that is kept open, take places of
-\`PLENARY_MAX_SOCKETS\` (and ${TO_BE_TOLD} more). While they take more than ${CROWDED_SHARE * 100}% of them, an address that is no trusted proxy opens
-\`PLENARY_CONNECTS_PER_ADDRESS\` a second at most, ten times as many at once, and holds at most 1 in ${1 / SHARE_OF_FREE} of the places
-that are free then, or ${HELD_IN_ANY_CASE}; what is beyond is closed without an answer, and connections close once they were answered.
+Connections to an edge's port that are no sockets, such as silent ones and kept-alive HTTP, use places of
+\`PLENARY_MAX_SOCKETS\` (and ${TO_BE_TOLD} more). While they use more than ${CROWDED_SHARE * 100}% of them, an address that is no trusted proxy may open
+\`PLENARY_CONNECTS_PER_ADDRESS\` a second at most, ten times as many at once, and hold at most 1 in ${1 / SHARE_OF_FREE} of the places
+that are then free, or ${HELD_IN_ANY_CASE}. The edge closes further ones without an answer, and closes connections after their answer.
 \`plenary_edge_refused_connections_total\` counts them as \`connections_of_address\` and \`connections_full\`.
 
 ## Media nodes
@@ -217,13 +217,13 @@ ${table(
   ['what', 'at once', 'a second'],
   [
     [
-      'calls of mediasoup by the requests of one peer',
+      'mediasoup calls for requests of one peer',
       String(PEER_CALLS.capacity),
       String(PEER_CALLS.refillPerSecond),
     ],
     ['tracks of one peer', String(MAX_TRACKS_PER_PEER), '–'],
     [
-      'calls of mediasoup by the requests of one other media node',
+      'mediasoup calls for requests of one other media node',
       String(NODE_CALLS.capacity),
       String(NODE_CALLS.refillPerSecond),
     ],
@@ -236,11 +236,11 @@ ${table(
   ],
 )}
 
-Of another media node ${Object.entries(CALLS_OF_NODE_REQUEST)
-    .map(([name, calls]) => `\`${name}\` is taken for ${calls}`)
+Requests of another media node count as calls: ${Object.entries(CALLS_OF_NODE_REQUEST)
+    .map(([name, calls]) => `\`${name}\` ${calls}`)
     .join(
       ', ',
-    )}. \`plenary_media_limited_total\` counts what is refused to peers and to nodes, by \`scope\` and \`resource\`.
+    )}. \`plenary_media_limited_total\` counts refusals to peers and to nodes, by \`scope\` and \`resource\`.
 
 ## Constants of the protocol
 

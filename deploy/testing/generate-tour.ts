@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const TARGET = fileURLToPath(new URL('../../docs/tour.md', import.meta.url));
 const LINK = /\]\(([^)#\s]+)#L\d+ "([^"]+)"\)/g;
 
-/** The page with the numbers of the first lines that hold what its links name. @throws Error when there is none */
+/** The page with current line numbers: each link points to the first line that contains its text. @throws Error if there is none */
 export function withLineNumbers(page: string, read: (path: string) => string): string {
   return page.replaceAll(LINK, (_link, path: string, code: string) => {
     const index = read(path)

@@ -10,7 +10,7 @@ import type { ConsumerPart, Ether, ProducerPart } from './engine/host.ts';
 import type { SimulatedRouter } from './engine/router.ts';
 import type { SimulatedMediaNode } from './media-node.ts';
 
-/** What is looked at. */
+/** The processes and stores that the checks read. */
 export interface Scene {
   readonly roomIds: readonly RoomId[];
   readonly store: SimulatedStore;
@@ -20,12 +20,12 @@ export interface Scene {
   readonly clients: readonly SimulatedClient[];
 }
 
-/** More steps than any way from a viewer to a publisher has: it goes round. */
-const LONGEST_WAY = 8;
+/** A longer path from viewer to publisher than any plan has, so it must be a loop. */
+const LONGEST_PATH = 8;
 
 /**
- * [PL3] A peer lives under its live epoch on the node of its placement, and on no other; [EP7] so it does under the epoch
- * that goes on beside, while it moves.
+ * [PL3] A media node hosts a peer under its live epoch only if the placement names that node. [EP7] The same holds for the
+ * previous epoch while the peer moves.
  */
 export function checkPlacements({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
@@ -49,7 +49,7 @@ export function checkPlacements({ roomIds, store, nodes }: Scene): void {
   }
 }
 
-/** [PS2] Of nodes that believe to hold their lease no two own a port in common. */
+/** [PS2] No two nodes that believe to hold their lease own a port in common. */
 export function checkSlices({ nodes }: Scene): void {
   const holders = nodes.filter((node) => node.lease.missing() === undefined);
   for (const [index, node] of holders.entries()) {
@@ -63,13 +63,13 @@ export function checkSlices({ nodes }: Scene): void {
 }
 
 /** [GW2] The copies of each track form a tree with its home as the root. */
-export function checkForest({ nodes, ether }: Scene): void {
+export function checkTrees({ nodes, ether }: Scene): void {
   for (const node of nodes) {
     for (const router of node.engine.routers.values()) {
       for (const producer of router.producers.values()) {
         let at: ProducerPart | undefined = producer;
         for (let step = 0; at !== undefined && at.origin.kind === 'pipe'; step += 1) {
-          if (step > LONGEST_WAY)
+          if (step > LONGEST_PATH)
             throw new RuleBroken(
               `GW2: ${producer.id} on ${router.id} comes from itself, round through ${at.id}`,
             );
@@ -102,10 +102,10 @@ export function checkOneCopy(scene: Scene): void {
 }
 
 /**
- * When nothing has gone wrong for a while, everybody has what it wants, and nothing more: media lives where the store says,
- * clients see the room as it is, what is watched flows from its publisher, and what is not is not sent.
+ * When no fault has happened for a while, the system is in its wanted state: media sessions are where the store says, clients
+ * see the room as it is, wanted tracks flow from their publishers, and unwanted ones are not sent.
  */
-export function checkSettled(scene: Scene): void {
+export function checkSteadyState(scene: Scene): void {
   for (const client of scene.clients) checkClient(scene, client);
   checkMoves(scene);
   for (const node of scene.nodes) {
@@ -116,8 +116,8 @@ export function checkSettled(scene: Scene): void {
 }
 
 /**
- * [RE5] [RE9] Whatever was lost meanwhile: edges and clients know the entries that the store has, in one order, and nobody who is
- * gone has one.
+ * [RE5] [RE9] Edges and clients know exactly the entries of the store, in its order, and no departed peer has one, whatever the
+ * store lost meanwhile.
  */
 export async function checkEntries({ roomIds, store, edges, clients }: Scene): Promise<void> {
   for (const roomId of roomIds) {
@@ -125,7 +125,7 @@ export async function checkEntries({ roomIds, store, edges, clients }: Scene): P
     const placements = store.watch.placements(roomId);
     for (const { peerId, kind } of stored)
       if (peerId !== undefined && !placements.has(peerId))
-        throw new RuleBroken(`RE7: ${peerId} is gone from ${roomId}, and a ${kind} of theirs is not`);
+        throw new RuleBroken(`RE7: ${peerId} has left ${roomId}, and its ${kind} entry is still there`);
     const live = linesOf(stored.filter(({ value }) => value !== undefined));
     for (const { plan, room, isJoined } of clients) {
       if (plan.roomId !== roomId || room === undefined || !isJoined) continue;
@@ -143,48 +143,50 @@ export async function checkEntries({ roomIds, store, edges, clients }: Scene): P
     for (const edge of edges) {
       const { localRooms } = edge.core;
       if (localRooms.sessionsIn(roomId).length === 0) continue;
-      const known = linesOf(localRooms.entriesOf(roomId).all());
-      const had = linesOf(stored);
-      if (known !== had)
-        throw new RuleBroken(`RE6: ${edge.life.name} knows ${known}, and the store has ${had}`);
+      const atEdge = linesOf(localRooms.entriesOf(roomId).all());
+      const inStore = linesOf(stored);
+      if (atEdge !== inStore)
+        throw new RuleBroken(`RE6: ${edge.life.name} knows ${atEdge}, and the store has ${inStore}`);
     }
   }
 }
 
-/** Entries in their order, so that they can be compared. */
+/** Renders entries in their order, for comparison. */
 const linesOf = (entries: readonly EntryChange[]): string =>
   entries
     .toSorted((left, right) => left.version - right.version)
     .map((entry) => `${entryField(entry)} ${entry.version} ${entry.value === undefined ? 'deleted' : 'live'}`)
     .join(', ');
 
-/** [LG4] Nothing is left anywhere of rooms that everybody has left. */
+/** [LG4] When everybody has left, no state of their rooms remains anywhere. */
 export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void {
-  const left: string[] = [];
+  const remaining: string[] = [];
   for (const roomId of store.stores.rooms.roomIds()) {
     const placements = [...store.watch.placements(roomId).values()].map(
       ({ peerId, mediaNodeId, epoch, edgeId }) =>
         `${peerId} on ${mediaNodeId} under ${epoch} held by ${edgeId}`,
     );
-    left.push(`${roomId} in the store with ${placements.join(' and ')}`);
+    remaining.push(`${roomId} in the store with ${placements.join(' and ')}`);
   }
-  if (store.tenants.claimCount > 0) left.push(`${store.tenants.claimCount} tenants' claims`);
-  if (ether.ports.size > 0) left.push(`pipes: ${[...ether.ports.keys()].join(', ')}`);
-  if (ether.ice.size > 0) left.push(`transports: ${[...ether.ice.keys()].join(', ')}`);
+  if (store.tenants.claimCount > 0) remaining.push(`${store.tenants.claimCount} tenants' claims`);
+  if (ether.ports.size > 0) remaining.push(`pipes: ${[...ether.ports.keys()].join(', ')}`);
+  if (ether.ice.size > 0) remaining.push(`transports: ${[...ether.ice.keys()].join(', ')}`);
   for (const node of nodes) {
-    if (node.engine.routers.size > 0) left.push(`routers: ${[...node.engine.routers.keys()].join(', ')}`);
+    if (node.engine.routers.size > 0)
+      remaining.push(`routers: ${[...node.engine.routers.keys()].join(', ')}`);
     for (const roomId of roomIds) {
-      if (node.rooms.room(roomId) !== undefined) left.push(`${roomId} on ${node.life.name}`);
+      if (node.rooms.room(roomId) !== undefined) remaining.push(`${roomId} on ${node.life.name}`);
     }
   }
   for (const edge of edges) {
     const sessions = edge.core.localRooms.sessions();
-    if (sessions.length > 0) left.push(`${sessions.length} sessions on ${edge.life.name}`);
+    if (sessions.length > 0) remaining.push(`${sessions.length} sessions on ${edge.life.name}`);
   }
-  if (left.length > 0) throw new RuleBroken(`LG4: everybody left, and there is still: ${left.join('; ')}`);
+  if (remaining.length > 0)
+    throw new RuleBroken(`LG4: everybody left, and these remain: ${remaining.join('; ')}`);
 }
 
-/** [EP7] Everybody who moved has moved altogether: nobody is hosted anywhere but under the live placement. */
+/** [EP7] Every move is complete: nodes host peers only under their live placements. */
 function checkMoves({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
     const placements = store.watch.placements(roomId);
@@ -199,7 +201,7 @@ function checkMoves({ roomIds, store, nodes }: Scene): void {
   }
 }
 
-/** What sends a copy its packets, as the packets find it. */
+/** The consumer whose packets arrive at this producer, found by following the ports. */
 function upstreamOf(ether: Ether, { origin, trackId }: ProducerPart): ConsumerPart | undefined {
   if (origin.kind === 'home') return undefined;
   const peer = ether.ports.get(origin.port)?.peer;
@@ -223,14 +225,14 @@ function checkClient(scene: Scene, client: SimulatedClient): void {
   const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
   if (own.length > client.publications.size)
     throw new RuleBroken(`EP3: ${name} publishes ${client.publications.size} tracks, and has ${own.length}`);
-  for (const [trackId, wish] of client.demands) {
+  for (const [trackId, demand] of client.demands) {
     const consumer = client.consumers.get(trackId);
     if (consumer === undefined) throw new RuleBroken(`PI5: ${name} wants ${trackId} and does not get it`);
-    if (!wish.paused) checkFlow(scene, host, client, trackId, consumer.consumerId);
+    if (!demand.paused) checkFlow(scene, host, client, trackId, consumer.consumerId);
   }
 }
 
-/** What is watched flows all the way from its publisher. */
+/** A wanted track flows all the way from its publisher. */
 function checkFlow(
   { ether }: Scene,
   host: SimulatedMediaNode,
@@ -256,7 +258,7 @@ function checkFlow(
   }
 }
 
-/** [PI3], [DM1]: what nobody watches is not sent. */
+/** [PI3], [DM1]: a track that nobody watches is not sent. */
 function checkDemand(node: SimulatedMediaNode, router: SimulatedRouter, producer: ProducerPart): void {
   if (producer.origin.kind === 'home') return;
   const isWatched = [...producer.consumers].some((consumer) => !consumer.paused);

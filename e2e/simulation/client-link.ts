@@ -11,8 +11,8 @@ export interface ClientLink {
   readonly edge: SimulatedEdge;
   readonly wire: Wire;
   readonly calls: Calls<typeof CLIENT_REQUESTS>;
-  /** What was asked over it and is not answered. */
-  underWay: number;
+  /** How many requests over this link await their answer. */
+  pendingRequests: number;
 }
 
 export interface LinkEvents {
@@ -23,7 +23,7 @@ export interface LinkEvents {
 
 const CONNECT_TIMEOUT_MS = 3_000;
 
-/** These may be sent again by who got no answer; the others mean something else the second time. */
+/** Requests that a client may repeat when their answer is missing; a repetition of any other means something else. */
 const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
   'join',
   'media.moved',
@@ -77,5 +77,5 @@ export function openLink(net: Net, life: Life, edge: SimulatedEdge, events: Link
       });
     },
   );
-  return { edge, wire, calls, underWay: 0 };
+  return { edge, wire, calls, pendingRequests: 0 };
 }

@@ -5,7 +5,7 @@ import type { MediaOffer } from '@plenary/cluster/protocol';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import type { Ether } from './engine/host.ts';
 
-/** mediasoup notices that a client is gone after this time, in milliseconds. */
+/** mediasoup notices a client's absence after this time, in milliseconds. */
 const ICE_TIMEOUT_MS = 30_000;
 
 /** The transports of one media session. */
@@ -20,22 +20,22 @@ export interface ClientMediaWorld {
   readonly ether: Ether;
 }
 
-/** Where a simulated client's media is. */
+/** The media sessions of a simulated client. */
 export class ClientMedia {
   readonly #world: ClientMediaWorld;
   readonly #sessions = new Replaceable<SimulatedMedia>({
-    // The client asks when it pursues what it wants, and tries again then.
+    // `ClientTracks.pursue` requests the session, and retries.
     open: () => undefined,
-    // The client looks whether everything goes by the newer one when it pursues what it wants.
+    // `ClientTracks.pursue` checks whether the newer session carries everything.
     watch: () => undefined,
     promote: () => undefined,
-    close: (media) => this.#endIce(media),
+    close: (media) => this.#expireIce(media),
     missing: () => undefined,
   });
-  /** Names the newest that was open. */
+  /** The epoch of the newest session that was opened. */
   #epoch: Epoch | undefined;
-  /** Media that its node asked the client to leave. */
-  #toLeave: Epoch | undefined;
+  /** The epoch of the session that its media node asked the client to move from. */
+  #moveRequestedFrom: Epoch | undefined;
   #losses = 0;
 
   constructor(world: ClientMediaWorld) {
@@ -50,12 +50,12 @@ export class ClientMedia {
     return this.#sessions.newest !== undefined;
   }
 
-  /** Whether two media sessions are open: not everything has moved. */
+  /** Whether two media sessions are open, because a move is not complete. */
   get isMoving(): boolean {
     return this.#sessions.state.phase === 'overlapping';
   }
 
-  /** How often it was lost. */
+  /** How many media sessions the client lost. */
   get losses(): number {
     return this.#losses;
   }
@@ -64,54 +64,54 @@ export class ClientMedia {
     return this.#sessions.newest?.sendTransportId;
   }
 
-  /** A session that was opened in the place of whatever there was. */
+  /** A new session replaces the one before, if there was one. */
   opened(offer: MediaOffer): void {
     this.#sessions.dispatch({ type: 'closed' });
-    this.#sessions.dispatch({ type: 'given', item: this.#take(offer) });
+    this.#sessions.dispatch({ type: 'given', item: this.#accept(offer) });
     this.#epoch = offer.epoch;
   }
 
-  /** Its node is to be left. */
-  leave(epoch: Epoch): void {
-    this.#toLeave = epoch;
+  /** The media node asks the client to move its session to another node. */
+  requestMove(epoch: Epoch): void {
+    this.#moveRequestedFrom = epoch;
   }
 
-  /** Begins to leave the node that is to be left. @returns the attempt, and what is left; what fails is asked again by the node */
+  /** Begins a requested move. @returns the attempt and the epoch to move from; after a failure the node repeats its request */
   beginToMove(): { readonly attempt: number; readonly moveFrom: Epoch } | undefined {
-    const moveFrom = this.#toLeave;
-    this.#toLeave = undefined;
+    const moveFrom = this.#moveRequestedFrom;
+    this.#moveRequestedFrom = undefined;
     if (moveFrom === undefined || moveFrom !== this.#epoch || this.#sessions.state.phase !== 'steady')
       return undefined;
     this.#sessions.dispatch({ type: 'begin' });
     return { attempt: this.#sessions.state.attempt, moveFrom };
   }
 
-  /** @returns whether everything is to go by it from now on, while the other one goes on */
+  /** @returns whether the new session is to carry everything from now on; the old one stays open meanwhile */
   openedBeside(attempt: number, offer: MediaOffer | undefined): boolean {
     const isAwaited = this.#sessions.awaits(attempt);
     if (offer === undefined) this.#sessions.dispatch({ type: 'failed', attempt });
     else {
-      this.#sessions.dispatch({ type: 'opened', attempt, item: this.#take(offer) });
+      this.#sessions.dispatch({ type: 'opened', attempt, item: this.#accept(offer) });
       if (isAwaited) this.#epoch = offer.epoch;
     }
     return isAwaited && offer !== undefined;
   }
 
-  /** Names the move that is under way. */
+  /** The move in progress: its attempt and the new session's epoch. */
   get move(): { readonly attempt: number; readonly epoch: Epoch } | undefined {
     const { state } = this.#sessions;
     if (state.phase !== 'overlapping') return undefined;
     return { attempt: state.attempt, epoch: state.next.epoch };
   }
 
-  /** Everything goes by the newer one. */
+  /** The newer session carries everything. */
   moved(attempt: number): void {
     this.#sessions.dispatch({ type: 'carries', attempt });
   }
 
   lost(): void {
     if (this.isOpen) this.#losses += 1;
-    this.#toLeave = undefined;
+    this.#moveRequestedFrom = undefined;
     this.close();
   }
 
@@ -119,15 +119,15 @@ export class ClientMedia {
     this.#sessions.dispatch({ type: 'closed' });
   }
 
-  #take({ epoch, sendTransport, receiveTransport }: MediaOffer): SimulatedMedia {
+  #accept({ epoch, sendTransport, receiveTransport }: MediaOffer): SimulatedMedia {
     const sendTransportId = sendTransport === undefined ? undefined : TRANSPORT_ID.parse(sendTransport.id);
     const receiveTransportId = TRANSPORT_ID.parse(receiveTransport.id);
     const transports = sendTransportId === undefined ? [] : [sendTransportId];
     return { epoch, sendTransportId, transports: [...transports, receiveTransportId] };
   }
 
-  /** The client's side of its transports is closed: the media node notices after a while. */
-  #endIce({ transports }: SimulatedMedia): void {
+  /** Closes the client's side of its transports; the media node notices when ICE times out. */
+  #expireIce({ transports }: SimulatedMedia): void {
     const { ether, net } = this.#world;
     for (const transportId of transports) {
       const host = ether.ice.get(transportId)?.host;

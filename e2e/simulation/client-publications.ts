@@ -15,15 +15,15 @@ const RTP: Readonly<Record<MediaKind, RtpParameters>> = {
   },
 };
 
-/** What a simulated client publishes under one source. */
+/** A source that a simulated client publishes, and its track. */
 class Publication {
   readonly source: TrackSource;
-  /** Of the opening that is under way, however often it is asked for. */
+  /** Identifies the publication in progress; its repetitions carry the same id. */
   requestId: RequestId;
   paused = false;
-  /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
+  /** The source is no longer wanted: the track is ended as soon as its id is known, and the publication is removed. */
   isEnded = false;
-  /** Its end was asked for: unanswered, that may still be carried out, however late. Wanted again, it needs another track. */
+  /** The track's end was requested. The request may take effect late even without an answer, so a source that is wanted again needs another track. */
   isEnding = false;
   readonly track: Replaceable<TrackId>;
 
@@ -34,7 +34,7 @@ class Publication {
       open: () => {
         this.requestId = nextRequestId();
       },
-      // The older track carries until its media is closed, and ends with it.
+      // The older track carries until its media session closes, and ends with it.
       watch: () => undefined,
       promote: () => undefined,
       close: () => undefined,
@@ -48,20 +48,20 @@ class Publication {
     return this.track.awaits(this.track.state.attempt) ? undefined : this.track.newest;
   }
 
-  /** The track has ended, or its media: another one is to be published. */
-  publishAnew(): void {
+  /** Publishes another track after the old one, or its media session, has ended. */
+  republish(): void {
     this.track.dispatch({ type: 'closed' });
-    this.beginAnew();
+    this.replace();
   }
 
-  /** Another one is to be published, in the place of what there is. */
-  beginAnew(): void {
+  /** Publishes another track that will replace the one that still carries. */
+  replace(): void {
     this.isEnding = false;
     this.track.dispatch({ type: 'begin_anew' });
   }
 }
 
-/** What a simulated client publishes. */
+/** All publications of a simulated client. */
 export class ClientPublications {
   readonly bySource = new Map<TrackSource, Publication>();
   readonly #requests: RequestEdge;
@@ -70,7 +70,7 @@ export class ClientPublications {
     this.#requests = requests;
   }
 
-  /** @returns whether there is something to be done */
+  /** @returns whether a request has to be sent */
   publish(source: TrackSource): boolean {
     const known = this.bySource.get(source);
     if (known !== undefined) known.isEnded = false;
@@ -78,7 +78,7 @@ export class ClientPublications {
     return known === undefined;
   }
 
-  /** @returns whether there is something to be done */
+  /** @returns whether a request has to be sent */
   unpublish(source: TrackSource): boolean {
     const publication = this.bySource.get(source);
     if (publication !== undefined) publication.isEnded = true;
@@ -93,23 +93,23 @@ export class ClientPublications {
     void this.#requests.try('track.pause', { trackId, paused, epoch: this.#requests.epoch() });
   }
 
-  /** Other media is open in the place of the previous. */
-  publishAnew(): void {
-    for (const publication of this.#wanted()) publication.publishAnew();
+  /** Another media session has replaced the previous one. */
+  republishAll(): void {
+    for (const publication of this.#wanted()) publication.republish();
   }
 
-  /** Other media is open beside that which is being left. */
+  /** Another media session is open beside the one to move from. */
   move(): void {
-    for (const publication of this.#wanted()) publication.beginAnew();
+    for (const publication of this.#wanted()) publication.replace();
   }
 
-  /** The media that was left is closed, and its tracks with it. */
+  /** The session that was moved from is closed, and its tracks with it. */
   completeMove(): void {
     for (const { track } of this.bySource.values())
       track.dispatch({ type: 'carries', attempt: track.state.attempt });
   }
 
-  /** Whether everything has a track. */
+  /** Whether every publication has a track. */
   get isPublished(): boolean {
     return [...this.bySource.values()].every(({ trackId }) => trackId !== undefined);
   }
@@ -142,7 +142,7 @@ export class ClientPublications {
       replaces: track.current,
       epoch: this.#requests.epoch(),
     });
-    // One without an answer is asked for again under the same id.
+    // An unanswered request is repeated under the same id.
     if (reply !== undefined) track.dispatch({ type: 'opened', attempt, item: reply.trackId });
   }
 
@@ -152,9 +152,9 @@ export class ClientPublications {
     publication.isEnding = true;
     const { attempt } = track.state;
     const reply = await this.#requests.try('track.end', { trackId, epoch: this.#requests.epoch() });
-    // Media may have been opened anew meanwhile.
+    // Another media session may have been opened meanwhile.
     if (reply === undefined || track.state.attempt !== attempt) return;
     if (publication.isEnded) this.bySource.delete(source);
-    else publication.publishAnew();
+    else publication.republish();
   }
 }

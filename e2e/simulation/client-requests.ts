@@ -7,22 +7,22 @@ import type {
   MediaRequest,
 } from '@plenary/cluster/protocol';
 
-/** What a client says of itself when it asks for media. */
+/** The media session that a simulated client requests. */
 export const MEDIA_REQUEST: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
 
-/** How the parts of a simulated client ask their edge. */
+/** How the parts of a simulated client send requests to their edge. */
 export interface RequestEdge {
-  /** Asks, and takes a failure for an answer: what it says of media and session is noted. */
+  /** Sends a request. A failure gives `undefined`, after lost media and sessions were noted. */
   readonly try: <Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
   ) => Promise<ClientReply<Name> | undefined>;
   readonly nextRequestId: () => RequestId;
-  /** Names the client's media. */
+  /** The epoch of the client's media session. */
   readonly epoch: () => Epoch | undefined;
 }
 
-/** Numbers what one client asks for. */
+/** Gives each request of one client an id. */
 export class RequestIds {
   readonly #name: string;
   #number = 0;

@@ -3,19 +3,19 @@ import { Replaceable, type CloseReason } from '@plenary/cluster/make-before-brea
 import type { MediaOffer, RoomTrack } from '@plenary/cluster/protocol';
 import type { RequestEdge } from './client-requests.ts';
 
-/** What the client wants of a track of somebody else. */
+/** How the client wants to receive another peer's track. */
 export interface Demand {
   paused: boolean;
 }
 
-/** A consumer; whether it is paused is unknown while no answer said so. */
+/** A consumer; `paused` is unknown until an answer confirms it. */
 interface SimulatedConsumer {
   readonly consumerId: ConsumerId;
   readonly epoch: Epoch | undefined;
   paused: boolean | undefined;
 }
 
-/** What a simulated client wants of the others, and gets. */
+/** The tracks that a simulated client wants, and their consumers. */
 export class ClientSubscriptions {
   readonly demands = new Map<TrackId, Demand>();
   readonly #requests: RequestEdge;
@@ -25,7 +25,7 @@ export class ClientSubscriptions {
     this.#requests = requests;
   }
 
-  /** What it consumes of each track, less what is being replaced. */
+  /** The consumer of each track, without those that are being replaced. */
   get consumers(): ReadonlyMap<TrackId, SimulatedConsumer> {
     return new Map(
       [...this.#places].flatMap(([trackId, { state }]) =>
@@ -34,8 +34,8 @@ export class ClientSubscriptions {
     );
   }
 
-  watch(trackId: TrackId, wish: Demand): void {
-    this.demands.set(trackId, wish);
+  watch(trackId: TrackId, demand: Demand): void {
+    this.demands.set(trackId, demand);
   }
 
   unwatch(trackId: TrackId): void {
@@ -43,10 +43,10 @@ export class ClientSubscriptions {
     const place = this.#places.get(trackId);
     if (place === undefined) return;
     this.#places.delete(trackId);
-    this.#end(place);
+    this.#abandon(place);
   }
 
-  /** Consumers that came with media. */
+  /** The consumers that a new media session brings. */
   offered({ consumers, epoch }: MediaOffer): void {
     for (const { trackId, consumerId, paused } of consumers) {
       this.#placeOf(trackId).dispatch({ type: 'given', item: { consumerId, epoch, paused } });
@@ -59,43 +59,43 @@ export class ClientSubscriptions {
     if (place?.current?.consumerId === consumerId) place.dispatch({ type: 'lost' });
   }
 
-  /** The consumer goes on until its track comes another way. */
+  /** The consumer carries until its track arrives by another path. */
   superseded(consumerId: ConsumerId, trackId: TrackId): void {
     const place = this.#places.get(trackId);
     if (place?.current?.consumerId === consumerId) place.dispatch({ type: 'begin' });
   }
 
-  /** Everything is to come by other media. */
+  /** Another media session is to carry everything. */
   move(): void {
     for (const place of this.#places.values()) place.dispatch({ type: 'begin_anew' });
   }
 
-  /** Nothing comes any more. */
+  /** The media session is lost, and all its consumers with it. */
   lost(): void {
     for (const place of this.#places.values()) place.dispatch({ type: 'closed' });
     this.#places.clear();
   }
 
-  /** Whether everything is consumed that is wanted. */
+  /** Whether every wanted track has a consumer. */
   get isSubscribed(): boolean {
     const { consumers } = this;
     return [...this.demands.keys()].every((trackId) => consumers.has(trackId));
   }
 
   async subscribeMissing(tracks: ReadonlyMap<TrackId, RoomTrack>): Promise<void> {
-    for (const { trackId, replaces } of tracks.values()) this.#succeed(replaces, trackId);
+    for (const { trackId, replaces } of tracks.values()) this.#replaceTrack(replaces, trackId);
     for (const trackId of this.demands.keys()) if (!tracks.has(trackId)) this.demands.delete(trackId);
     const { consumers } = this;
     const trackIds = [...this.demands.keys()].filter((trackId) => !consumers.has(trackId));
     if (trackIds.length === 0) return;
     const epoch = this.#requests.epoch();
-    const asked = new Map(trackIds.map((trackId) => [trackId, this.#begin(trackId)]));
+    const attempts = new Map(trackIds.map((trackId) => [trackId, this.#begin(trackId)]));
     const reply = await this.#requests.try('subscribe', { trackIds, epoch });
     if (this.#requests.epoch() !== epoch) return;
     for (const { trackId, consumerId, paused } of reply?.consumers ?? []) {
       const item = { consumerId, epoch, paused };
-      const { place, attempt } = asked.get(trackId) ?? this.#begin(trackId);
-      // No longer wanted, and wanted again, meanwhile: the edge would answer with the same one.
+      const { place, attempt } = attempts.get(trackId) ?? this.#begin(trackId);
+      // The client dropped the track and wants it again: the edge would answer with the same consumer.
       if (place !== this.#places.get(trackId) && this.demands.has(trackId))
         this.#placeOf(trackId).dispatch({ type: 'given', item });
       else place.dispatch({ type: 'opened', attempt, item });
@@ -104,10 +104,10 @@ export class ClientSubscriptions {
 
   async pauseAsWanted(): Promise<void> {
     for (const [trackId, consumer] of this.consumers) {
-      const wish = this.demands.get(trackId);
-      if (wish === undefined || wish.paused === consumer.paused) continue;
+      const demand = this.demands.get(trackId);
+      if (demand === undefined || demand.paused === consumer.paused) continue;
       if (this.consumers.get(trackId) !== consumer) continue;
-      const { paused } = wish;
+      const { paused } = demand;
       const { consumerId } = consumer;
       consumer.paused = undefined;
       const reply = await this.#requests.try('consumers.update', {
@@ -118,30 +118,30 @@ export class ClientSubscriptions {
     }
   }
 
-  /** Who watches a track watches the one that takes its place; the older one goes on until the newer is there. */
-  #succeed(trackId: TrackId | undefined, successor: TrackId): void {
-    const wish = trackId === undefined ? undefined : this.demands.get(trackId);
-    if (trackId === undefined || wish === undefined) return;
+  /** Moves a demand to the track that replaces its track; the older consumer carries until the newer one does. */
+  #replaceTrack(trackId: TrackId | undefined, successor: TrackId): void {
+    const demand = trackId === undefined ? undefined : this.demands.get(trackId);
+    if (trackId === undefined || demand === undefined) return;
     this.demands.delete(trackId);
-    this.demands.set(successor, wish);
+    this.demands.set(successor, demand);
     const place = this.#places.get(trackId);
     if (place === undefined) return;
     this.#places.delete(trackId);
     if (this.#places.has(successor)) {
-      this.#end(place);
+      this.#abandon(place);
       return;
     }
     this.#places.set(successor, place);
     place.dispatch({ type: 'begin_anew' });
   }
 
-  /** Nothing is wanted in a place any more. */
-  #end(place: Replaceable<SimulatedConsumer>): void {
-    if (place.current !== undefined) this.#letGo(place.current);
+  /** Unsubscribes from a track that is no longer wanted. */
+  #abandon(place: Replaceable<SimulatedConsumer>): void {
+    if (place.current !== undefined) this.#unsubscribe(place.current);
     place.dispatch({ type: 'closed' });
   }
 
-  /** @returns the opening under way, which is asked for until it is answered */
+  /** @returns the attempt in progress, which is repeated until it is answered */
   #begin(trackId: TrackId): {
     readonly place: Replaceable<SimulatedConsumer>;
     readonly attempt: number;
@@ -155,9 +155,9 @@ export class ClientSubscriptions {
     const known = this.#places.get(trackId);
     if (known !== undefined) return known;
     const place: Replaceable<SimulatedConsumer> = new Replaceable<SimulatedConsumer>({
-      // The client asks when it pursues what it wants, and tries again then.
+      // `ClientTracks.pursue` requests the consumer, and retries.
       open: () => undefined,
-      // A consumer that is there carries: nothing is seen or heard here.
+      // A consumer that exists counts as carrying, since the simulation sends no packets.
       watch: (attempt) => place.dispatch({ type: 'carries', attempt }),
       promote: () => undefined,
       close: (consumer, reason) => this.#close(consumer, reason),
@@ -168,12 +168,12 @@ export class ClientSubscriptions {
   }
 
   #close(consumer: SimulatedConsumer, reason: CloseReason): void {
-    // What comes by media that is being left, or is gone, ends with it.
+    // A consumer of an older media session ends with it.
     if (consumer.epoch !== this.#requests.epoch()) return;
-    if (reason === 'replaced' || reason === 'given_up') this.#letGo(consumer);
+    if (reason === 'replaced' || reason === 'given_up') this.#unsubscribe(consumer);
   }
 
-  #letGo({ consumerId }: SimulatedConsumer): void {
+  #unsubscribe({ consumerId }: SimulatedConsumer): void {
     void this.#requests.try('unsubscribe', {
       consumerIds: [consumerId],
       epoch: this.#requests.epoch(),

@@ -8,13 +8,13 @@ import type { RequestEdge } from './client-requests.ts';
 import { ClientSubscriptions } from './client-subscriptions.ts';
 
 export interface ClientTracksEnvironment extends Pick<RequestEdge, 'try' | 'nextRequestId'> {
-  /** Whether the client is in its room, and stays. */
+  /** Whether the client is in its room and is not leaving. */
   readonly isReady: () => boolean;
-  /** As the client's copy of the room has them. */
+  /** The tracks of the client's copy of the room. */
   readonly tracks: () => ReadonlyMap<TrackId, RoomTrack>;
 }
 
-/** What a simulated client sends and receives, and goes on until it has what it wants. */
+/** The tracks that a simulated client sends and receives, which it requests until it has them all. */
 export class ClientTracks {
   readonly media: ClientMedia;
   readonly publications: ClientPublications;
@@ -34,7 +34,7 @@ export class ClientTracks {
     this.media.opened(offer);
     this.subscriptions.lost();
     this.subscriptions.offered(offer);
-    this.publications.publishAnew();
+    this.publications.republishAll();
   }
 
   lostMedia(): void {
@@ -42,7 +42,7 @@ export class ClientTracks {
     this.subscriptions.lost();
   }
 
-  /** Does what is missing between what is wanted and what is there; what fails is tried again the next time. */
+  /** Requests whatever is wanted and missing. A failed request is retried at the next call. */
   async pursue(): Promise<void> {
     if (this.#isPursuing || !this.#environment.isReady()) return;
     this.#isPursuing = true;
@@ -60,19 +60,19 @@ export class ClientTracks {
     this.#isPursuing = false;
   }
 
-  /** The node asked it to leave: opens media elsewhere. */
+  /** Opens a media session on another node when the node asks the client to move. */
   async #beginToMove(): Promise<void> {
     const move = this.media.beginToMove();
     if (move === undefined) return;
     const { attempt, moveFrom } = move;
     const offer = await this.#environment.try('media.open', { ...MEDIA_REQUEST, moveFrom });
     if (!this.media.openedBeside(attempt, offer)) return;
-    // From now on everything is to go by it, while the other one goes on.
+    // The new session is to carry everything from now on, while the old one stays open.
     this.subscriptions.move();
     this.publications.move();
   }
 
-  /** When everything goes by the newer media, the older one is closed. */
+  /** Closes the older media session when the newer one carries everything. */
   async #endMove(): Promise<void> {
     const { move } = this.media;
     if (move === undefined || !this.publications.isPublished || !this.subscriptions.isSubscribed) return;

@@ -1,28 +1,29 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import type { DatacenterId, ErrorCode, EventId, PeerId, RequestId, RoomId, TrackId } from '@plenary/cluster';
-import { compareEventIds, roomNameOf, tenantOf } from '@plenary/cluster/ids';
-import { EDGE_NOTICES, PROTOCOL_VERSION, REQUEST_TIMEOUT_MS } from '@plenary/cluster/protocol';
+import type { DatacenterId, ErrorCode, PeerId, RequestId, RoomId, TrackId } from '@plenary/cluster';
+import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
+import { EDGE_NOTICES, PROTOCOL_VERSION } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequestInput,
   ClientRequestName,
-  HeardEvent,
-  RoomTrack,
   TrackSource,
 } from '@plenary/cluster/protocol';
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import type { Wire } from '@plenary/cluster/testing/simulation/wire';
-import type { Net } from '@plenary/cluster/testing/simulation/wire';
-import { openLink, type ClientLink } from './client-link.ts';
+import { ClientHand } from './client-hand.ts';
+import type { ClientLink } from './client-link.ts';
+import { ClientLinks } from './client-links.ts';
+import type { ClientLinksWorld } from './client-links.ts';
+import type { ClientMediaWorld } from './client-media.ts';
 import type { ClientPublications } from './client-publications.ts';
 import { MEDIA_REQUEST, RequestIds } from './client-requests.ts';
+import type { RequestEdge } from './client-requests.ts';
+import { ClientRoom } from './client-room.ts';
 import type { ClientSubscriptions, Demand } from './client-subscriptions.ts';
 import { ClientTracks } from './client-tracks.ts';
-import type { SimulatedEdge } from './edge.ts';
-import type { Ether } from './engine/host.ts';
-import { RoomCopy } from './room-copy.ts';
+import type { RoomCopy } from './room-copy.ts';
 import type { Tokens } from './tokens.ts';
 
 export interface ClientPlan {
@@ -31,29 +32,21 @@ export interface ClientPlan {
   readonly datacenter: DatacenterId;
 }
 
-/** What a client sees of the world. */
-export interface ClientWorld {
-  readonly net: Net;
-  readonly ether: Ether;
+/** The parts of the world that a client reaches. */
+export interface ClientWorld extends ClientLinksWorld, ClientMediaWorld {
   readonly tokens: Tokens;
-  /** An edge that can be reached, other than the one named, if there is one. */
-  readonly anyEdge: (but?: SimulatedEdge) => SimulatedEdge | undefined;
 }
 
-/** What is under way on the connection in use is waited for so long before another edge is asked, in milliseconds. */
-const ANSWERED_WITHIN_MS = 1_000;
-/** So long another edge may take to take the session up while requests wait, in milliseconds. */
-const RESUMED_WITHIN_MS = 2_000;
-/** How often what is wanted is compared with what is there, in milliseconds. */
+/** How often the client requests whatever is wanted and missing, in milliseconds. */
 const PURSUE_MS = 2_000;
 const PROOF = 'A'.repeat(86);
 
-/** After these a session cannot be resumed any more. */
+/** After these errors a session cannot be resumed. */
 const ENDED: ReadonlySet<string> = new Set<ErrorCode>(['session_gone', 'token_invalid', 'token_replayed']);
 
 /**
- * A person's client as the protocol asks it to be: it comes back after every loss, with the same session where that lives,
- * asks for what it missed, and goes on until it has what it wants.
+ * A person's client as the protocol requires it: it reconnects after every loss, resumes its session where that still
+ * exists, requests the events that it missed, and continues until it sends and receives all that it wants.
  */
 export class SimulatedClient {
   readonly plan: ClientPlan;
@@ -61,23 +54,15 @@ export class SimulatedClient {
   readonly #world: ClientWorld;
   readonly #token: string;
   readonly #tracks: ClientTracks;
-  #link: ClientLink | undefined;
-  /** The connection that is opened beside the one in use, whose edge will go. */
-  #next: ClientLink | undefined;
-  /** Another edge is asked to take the session up: requests wait for its answer. */
-  #resuming: Promise<void> | undefined;
-  #wasAskedElsewhere = false;
-  #handovers = 0;
+  readonly #links: ClientLinks;
+  readonly #room: ClientRoom;
+  readonly #hand: ClientHand;
   readonly #requestIds: RequestIds;
   #joinRequestId: RequestId | undefined;
   #sessionToken: string | undefined;
   #peerId: PeerId | undefined;
-  #room: RoomCopy | undefined;
   #isJoined = false;
   #isLeaving = false;
-  #isSyncing = false;
-  #isHandUp: boolean | undefined = false;
-  #handChanges = 0;
 
   constructor(world: ClientWorld, plan: ClientPlan) {
     this.#world = world;
@@ -93,15 +78,39 @@ export class SimulatedClient {
       publish: ['microphone', 'camera', 'screen', 'screen-audio'],
       datacenter,
     });
+    const tryRequest: RequestEdge['try'] = (request, payload) => this.#try(request, payload);
+    this.#room = new ClientRoom(tryRequest);
+    this.#hand = new ClientHand(tryRequest);
     this.#tracks = new ClientTracks(world, {
-      try: (request, payload) => this.#try(request, payload),
+      try: tryRequest,
       nextRequestId: () => this.#requestIds.next(),
       isReady: () => this.#isJoined && !this.#isLeaving,
-      tracks: () => this.#room?.tracks ?? new Map<TrackId, RoomTrack>(),
+      tracks: () => this.#room.tracks,
+    });
+    this.#links = new ClientLinks(world, {
+      life: this.life,
+      isJoined: () => this.#isJoined,
+      isLeaving: () => this.#isLeaving,
+      token: () => this.#sessionToken,
+      resumption: (sessionToken) => this.#resumption(sessionToken),
+      opened: (link) => void this.#enter(link),
+      lost: () => {
+        this.#isJoined = false;
+      },
+      resumed: (reply) => {
+        this.#resumed(reply);
+      },
+      handedOver: (sessionToken) => {
+        void this.#try('session.confirm', { sessionToken: this.#sessionToken ?? sessionToken });
+        void this.#tracks.pursue();
+      },
+      notice: (link, name, payload) => {
+        this.#receive(link, name, payload);
+      },
     });
   }
 
-  /** Whether it is in its room, as far as it knows. */
+  /** Whether the client is in its room, as far as it knows. */
   get isJoined(): boolean {
     return this.#isJoined;
   }
@@ -110,19 +119,19 @@ export class SimulatedClient {
     return this.#tracks.media.isOpen;
   }
 
-  /** Whether two media are open: it has not moved altogether. */
+  /** Whether two media sessions are open, because a move is not complete. */
   get isMoving(): boolean {
     return this.#tracks.media.isMoving;
   }
 
-  /** How often it had to open media although it has not asked for that. */
-  get lossesOfMedia(): number {
+  /** How many media sessions the client lost. */
+  get mediaLosses(): number {
     return this.#tracks.media.losses;
   }
 
-  /** How often another edge took the session over while the one in use went on. */
+  /** How often another edge resumed the session while the link in use was open. */
   get handovers(): number {
-    return this.#handovers;
+    return this.#links.handovers;
   }
 
   get peerId(): PeerId | undefined {
@@ -130,7 +139,7 @@ export class SimulatedClient {
   }
 
   get room(): RoomCopy | undefined {
-    return this.#room;
+    return this.#room.copy;
   }
 
   get publications(): ClientPublications['bySource'] {
@@ -145,32 +154,30 @@ export class SimulatedClient {
     return this.#tracks.subscriptions.consumers;
   }
 
-  /** Its connection, while there is one. */
+  /** The current connection, if it is open. */
   get wire(): Wire | undefined {
-    const wire = this.#link?.wire;
-    return wire?.isCut === false ? wire : undefined;
+    return this.#links.wire;
   }
 
-  /** To be called as the process. */
+  /** Call it as the process. */
   start(): void {
-    this.#connect();
+    this.#links.connect();
     setInterval(() => void this.#tracks.pursue(), PURSUE_MS);
   }
 
-  /** Leaves as a person does who closes the meeting. To be called as the process. */
+  /** Leaves as a person does who closes the meeting. Call it as the process. */
   leave(): void {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
-    const goodbye = this.#isJoined ? this.#ask('leave', {}) : Promise.resolve();
+    const goodbye = this.#isJoined ? this.#links.ask('leave', {}) : Promise.resolve();
     void goodbye.then(this.#end, this.#end);
   }
 
-  /** The process ends without a word; media nodes notice by ICE. */
+  /** The process ends without notice; media nodes learn it from ICE. */
   vanish(): void {
     if (!this.life.alive) return;
     this.life.alive = false;
-    this.#link?.wire.cut();
-    this.#next?.wire.cut();
+    this.#links.cut();
     this.#tracks.media.close();
   }
 
@@ -186,8 +193,8 @@ export class SimulatedClient {
     this.#tracks.publications.mute(source, paused);
   }
 
-  watch(trackId: TrackId, wish: Demand): void {
-    this.#tracks.subscriptions.watch(trackId, wish);
+  watch(trackId: TrackId, demand: Demand): void {
+    this.#tracks.subscriptions.watch(trackId, demand);
     void this.#tracks.pursue();
   }
 
@@ -199,167 +206,44 @@ export class SimulatedClient {
     void this.#try('chat.post', { requestId: this.#requestIds.next(), text: 'hello' });
   }
 
-  /** Whether its hand is up, by the edge's answers; `undefined` where one is missing. */
+  /** Whether its hand is up, by the edge's answers; `undefined` while an answer is missing. */
   get isHandUp(): boolean | undefined {
-    return this.#isHandUp;
+    return this.#hand.isUp;
   }
 
   raiseHand(): void {
-    void this.#changeHand('hand.raise');
+    void this.#hand.change('hand.raise');
   }
 
   lowerHand(): void {
-    void this.#changeHand('hand.lower');
-  }
-
-  async #changeHand(name: 'hand.raise' | 'hand.lower'): Promise<void> {
-    this.#handChanges += 1;
-    const change = this.#handChanges;
-    this.#isHandUp = undefined;
-    const reply = await this.#try(name, {});
-    if (reply !== undefined && change === this.#handChanges) this.#isHandUp = name === 'hand.raise';
+    void this.#hand.change('hand.lower');
   }
 
   readonly #end = (): void => {
     this.life.alive = false;
-    this.#link?.wire.close('caller');
-    this.#next?.wire.close('caller');
+    this.#links.close();
     this.#tracks.media.close();
   };
-
-  #connect(): void {
-    const edge = this.#world.anyEdge();
-    if (edge === undefined) {
-      this.#connectLater();
-      return;
-    }
-    const link: ClientLink = this.#open(
-      edge,
-      () => void this.#enter(link),
-      () => {
-        this.#disconnected(link);
-      },
-    );
-    this.#link = link;
-  }
-
-  #open(edge: SimulatedEdge, opened: () => void, closed: () => void): ClientLink {
-    const link: ClientLink = openLink(this.#world.net, this.life, edge, {
-      opened,
-      closed,
-      notice: (name, payload) => {
-        if (this.#link === link || this.#next === link) this.#take(link, name, payload);
-      },
-    });
-    return link;
-  }
-
-  #connectLater(): void {
-    setTimeout(
-      () => {
-        if (this.#link === undefined) this.#connect();
-      },
-      this.#world.net.random.between(200, 1_500),
-    );
-  }
-
-  #disconnected(link: ClientLink): void {
-    // While another edge is asked, that one may be what ended it.
-    if (this.#link !== link || this.#wasAskedElsewhere) return;
-    this.#lost();
-  }
-
-  #lost(): void {
-    this.#link = undefined;
-    this.#isJoined = false;
-    if (!this.#isLeaving) this.#connectLater();
-  }
-
-  /** The edge in use will go: the session goes to another one meanwhile. Tries until that is done, or the edge is gone. */
-  async #handOver(from: ClientLink): Promise<void> {
-    if (this.#next !== undefined || !this.#isJoined) return;
-    while (this.#link === from && from.wire.isOpen('caller') && !this.#isLeaving) {
-      const edge = this.#world.anyEdge(from.edge);
-      const next = edge === undefined ? undefined : await this.#openBeside(edge);
-      if (next !== undefined && (await this.#goOver(from, next))) break;
-      next?.wire.close('caller');
-      this.#next = undefined;
-      await sleep(this.#world.net.random.between(200, 1_500));
-    }
-    this.#next = undefined;
-  }
-
-  #openBeside(edge: SimulatedEdge): Promise<ClientLink | undefined> {
-    return new Promise((resolve) => {
-      const next: ClientLink = this.#open(
-        edge,
-        () => {
-          resolve(next);
-        },
-        () => {
-          resolve(undefined);
-          if (this.#link === next) this.#disconnected(next);
-        },
-      );
-      this.#next = next;
-    });
-  }
-
-  /** @returns whether the other edge has the session */
-  async #goOver(from: ClientLink, next: ClientLink): Promise<boolean> {
-    const sessionToken = this.#sessionToken;
-    if (this.#link !== from || sessionToken === undefined) return false;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resuming = promise;
-    const timer = setTimeout(() => {
-      next.wire.close('caller');
-    }, ANSWERED_WITHIN_MS + RESUMED_WITHIN_MS);
-    try {
-      for (let waitedMs = 0; from.underWay > 0 && waitedMs < ANSWERED_WITHIN_MS; waitedMs += 50)
-        await sleep(50);
-      if (this.#link !== from || this.#isLeaving) return false;
-      this.#wasAskedElsewhere = true;
-      const resumed = await next.calls.ask('resume', this.#resumption(sessionToken), REQUEST_TIMEOUT_MS);
-      this.#link = next;
-      this.#handovers += 1;
-      from.wire.close('caller');
-      this.#resumed(resumed);
-      return true;
-    } catch (fault) {
-      if (!(fault instanceof PlenaryError)) throw fault;
-      return false;
-    } finally {
-      clearTimeout(timer);
-      this.#wasAskedElsewhere = false;
-      this.#resuming = undefined;
-      resolve();
-      if (this.#link === from && !from.wire.isOpen('caller')) this.#lost();
-      if (this.#link === next) {
-        void this.#try('session.confirm', { sessionToken: this.#sessionToken ?? sessionToken });
-        void this.#tracks.pursue();
-      }
-    }
-  }
 
   async #enter(link: ClientLink): Promise<void> {
     try {
       if (this.#sessionToken === undefined) await this.#join();
-      else this.#resumed(await this.#ask('resume', this.#resumption(this.#sessionToken)));
-      this.#isJoined = this.#link === link;
+      else this.#resumed(await this.#links.ask('resume', this.#resumption(this.#sessionToken)));
+      this.#isJoined = this.#links.isInUse(link);
       if (this.#sessionToken !== undefined)
         void this.#try('session.confirm', { sessionToken: this.#sessionToken });
       void this.#tracks.pursue();
     } catch (fault) {
       const { code } = toPlenaryError(fault);
       if (ENDED.has(code)) this.#forgetSession();
-      // Another connection, perhaps to another edge, may do better.
+      // Another link, perhaps to another edge, may succeed.
       link.wire.close('caller');
     }
   }
 
   async #join(): Promise<void> {
     this.#joinRequestId ??= this.#requestIds.next();
-    const { session, room, media } = await this.#ask('join', {
+    const { session, room, media } = await this.#links.ask('join', {
       protocolVersion: PROTOCOL_VERSION,
       requestId: this.#joinRequestId,
       roomId: roomNameOf(this.plan.roomId),
@@ -370,12 +254,12 @@ export class SimulatedClient {
     this.#joinRequestId = undefined;
     this.#sessionToken = session.sessionToken;
     this.#peerId = session.peerId;
-    this.#room = new RoomCopy(room);
+    this.#room.joined(room);
     this.#tracks.openedMedia(media);
   }
 
   #resumption(sessionToken: string): ClientRequestInput<'resume'> {
-    const lastEventId = this.#room?.lastEventId;
+    const lastEventId = this.#room.copy?.lastEventId;
     if (lastEventId === undefined) throw new PlenaryError('session_gone');
     return {
       protocolVersion: PROTOCOL_VERSION,
@@ -397,20 +281,19 @@ export class SimulatedClient {
     this.#sessionToken = undefined;
     this.#joinRequestId = undefined;
     this.#peerId = undefined;
-    this.#room = undefined;
-    // The hand went with the peer.
-    this.#isHandUp = false;
-    this.#handChanges += 1;
+    this.#room.forget();
+    this.#hand.forget();
     this.#tracks.lostMedia();
   }
 
-  #take(link: ClientLink, name: string, payload: unknown): void {
+  #receive(link: ClientLink, name: string, payload: unknown): void {
     switch (name) {
       case 'event':
-        this.#heard(EDGE_NOTICES.event.payload.parse(payload));
+        if (this.#isJoined && this.#room.receive(EDGE_NOTICES.event.payload.parse(payload)))
+          void this.#sync();
         break;
       case 'head':
-        this.#heardHead(EDGE_NOTICES.head.payload.parse(payload).lastEventId);
+        if (this.#room.lags(EDGE_NOTICES.head.payload.parse(payload).lastEventId)) void this.#sync();
         break;
       case 'consumer.closed': {
         const { consumerId, trackId } = EDGE_NOTICES['consumer.closed'].payload.parse(payload);
@@ -426,97 +309,58 @@ export class SimulatedClient {
       }
       case 'media.lost': {
         const { epoch } = EDGE_NOTICES['media.lost'].payload.parse(payload);
-        // The media that is being left may end before everything goes by the other one.
+        // The session that is moved from may end before the other one carries everything.
         if (this.#tracks.media.epoch !== undefined && epoch >= this.#tracks.media.epoch)
           this.#tracks.lostMedia();
         void this.#tracks.pursue();
         break;
       }
       case 'media.move':
-        this.#tracks.media.leave(EDGE_NOTICES['media.move'].payload.parse(payload).epoch);
+        this.#tracks.media.requestMove(EDGE_NOTICES['media.move'].payload.parse(payload).epoch);
         void this.#tracks.pursue();
         break;
       case 'edge.leaving':
-        if (this.#link === link) void this.#handOver(link);
+        if (this.#links.isInUse(link)) void this.#links.handOver(link);
         break;
       case 'bye':
-        // Of the edges that are asked at once, the answer of the other one decides.
-        if (this.#link !== link || this.#wasAskedElsewhere) break;
+        if (!this.#links.isAuthoritative(link)) break;
         if (EDGE_NOTICES.bye.payload.parse(payload).code === 'session_gone') this.#forgetSession();
         break;
     }
   }
 
-  #heard(event: HeardEvent): void {
-    const room = this.#room;
-    if (room === undefined || !this.#isJoined) return;
-    if (!room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0)) void this.#sync();
-  }
-
-  #heardHead(lastEventId: EventId): void {
-    if (this.#room !== undefined && lastEventId !== this.#room.lastEventId) void this.#sync();
-  }
-
   async #sync(): Promise<void> {
-    const afterEventId = this.#room?.lastEventId;
-    if (this.#isSyncing || afterEventId === undefined) return;
-    this.#isSyncing = true;
-    const caughtUp = await this.#try('sync', { afterEventId });
-    this.#isSyncing = false;
+    const caughtUp = await this.#room.requestMissing();
     if (caughtUp !== undefined) this.#caughtUp(caughtUp);
   }
 
   #caughtUp(caughtUp: ClientReply<'sync'>): void {
-    const room = this.#room;
-    if (room === undefined) return;
-    if (caughtUp.type === 'snapshot') {
-      room.replace(caughtUp.room);
-      // The store forgot this session: it is as one that left.
-      if (this.#peerId === undefined || room.peers.has(this.#peerId)) return;
-      this.#forgetSession();
-      this.#link?.wire.close('caller');
-      return;
-    }
-    for (const event of caughtUp.events) room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0);
+    const { copy } = this.#room;
+    this.#room.catchUp(caughtUp);
+    if (copy === undefined || caughtUp.type !== 'snapshot') return;
+    // A snapshot without this peer means that the store lost the session: the client has to join again.
+    if (this.#peerId === undefined || copy.peers.has(this.#peerId)) return;
+    this.#forgetSession();
+    this.#links.reconnect();
   }
 
-  /** Asks, and takes a failure for an answer: what it says of media and session is noted. */
+  /** Sends a request. A failure gives `undefined`, after lost media and sessions were noted. */
   async #try<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
   ): Promise<ClientReply<Name> | undefined> {
     const { epoch } = this.#tracks.media;
     try {
-      return await this.#ask(name, payload);
+      return await this.#links.ask(name, payload);
     } catch (fault) {
       const { code } = toPlenaryError(fault);
-      const isOfMedia = ['media_lost', 'stale_epoch', 'transport_not_found'].includes(code);
-      if (isOfMedia && this.#tracks.media.epoch === epoch) this.#tracks.lostMedia();
+      const isMediaLost = ['media_lost', 'stale_epoch', 'transport_not_found'].includes(code);
+      if (isMediaLost && this.#tracks.media.epoch === epoch) this.#tracks.lostMedia();
       if (code === 'session_gone') {
         this.#forgetSession();
-        this.#link?.wire.close('caller');
+        this.#links.reconnect();
       }
       return undefined;
     }
   }
-
-  #ask<Name extends ClientRequestName>(
-    name: Name,
-    payload: ClientRequestInput<Name>,
-  ): Promise<ClientReply<Name>> {
-    if (this.#resuming !== undefined && name !== 'leave')
-      return this.#resuming.then(() => this.#ask(name, payload));
-    const link = this.#link;
-    if (link === undefined) return Promise.reject(new PlenaryError('timed_out'));
-    link.underWay += 1;
-    return link.calls.ask(name, payload, REQUEST_TIMEOUT_MS).finally(() => {
-      link.underWay -= 1;
-    });
-  }
-}
-
-function sleep(delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, delayMs);
-  });
 }

@@ -21,23 +21,23 @@ import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import { ControlLinks, noticeRoutes, UpWaiters } from '@plenary/edge-signaling/simulation';
 import type { ControlLinkListener, OwnedLink } from '@plenary/edge-signaling/simulation';
 import type { SimulatedMediaNode } from './media-node.ts';
-import { mayDouble } from './node-wires.ts';
+import { isRepeatable } from './node-wires.ts';
 
 /** A handshake that takes longer is tried again, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
 
-/** What the links of an edge see of the world. */
+/** The parts of the world that an edge's links reach. */
 export interface EdgeWiresOptions {
   readonly net: Net;
   readonly life: Life;
   readonly caller: ControlCaller;
   readonly listener: ControlLinkListener;
-  /** The living process under an id, if it can be reached. */
+  /** The live process under an id, if it can be reached. */
   readonly nodeAt: (mediaNodeId: MediaNodeId) => SimulatedMediaNode | undefined;
   readonly onMalformed: (detail: string) => void;
 }
 
-/** The link of an edge to one media node: connects by itself for ever, until it is closed. */
+/** An edge's link to one media node; it reconnects until it is closed. */
 class EdgeWire implements OwnedLink {
   readonly mediaNodeId: MediaNodeId;
   readonly controlUrl: string;
@@ -47,8 +47,8 @@ class EdgeWire implements OwnedLink {
   #calls: Calls<typeof CONTROL_REQUESTS> | undefined;
   #incarnation: Incarnation | undefined;
   #isUp = false;
-  /** It was up, and since it is not, its owner was not told yet that the node cannot be reached. */
-  #mayBeRefused = false;
+  /** The link was up, and its owner has not been notified since that the node is unreachable. */
+  #isUnreachableDue = false;
   #isClosed = false;
   #downSinceMs: number;
 
@@ -71,7 +71,7 @@ class EdgeWire implements OwnedLink {
     return this.#incarnation;
   }
 
-  /** The connection, while there is one. */
+  /** The current connection, if there is one. */
   get wire(): Wire | undefined {
     return this.#wire;
   }
@@ -107,8 +107,8 @@ class EdgeWire implements OwnedLink {
     const { net, life, caller, nodeAt } = this.#options;
     const node = nodeAt(this.mediaNodeId);
     if (node === undefined) {
-      if (this.#mayBeRefused) this.#options.listener.onDown(this, 'refused');
-      this.#mayBeRefused = false;
+      if (this.#isUnreachableDue) this.#options.listener.onDown(this, 'refused');
+      this.#isUnreachableDue = false;
       this.#connectLater();
       return;
     }
@@ -132,7 +132,7 @@ class EdgeWire implements OwnedLink {
       wire.close('caller');
     }, CONNECT_TIMEOUT_MS);
     this.#wire = wire;
-    this.#calls = new Calls(net, wire, CONTROL_REQUESTS, mayDouble, (name, payload) =>
+    this.#calls = new Calls(net, wire, CONTROL_REQUESTS, isRepeatable, (name, payload) =>
       node.answer(wire, name, payload),
     );
     const take = this.#notices(() => {
@@ -156,7 +156,7 @@ class EdgeWire implements OwnedLink {
           onHello();
           this.#incarnation = incarnation;
           this.#isUp = true;
-          this.#mayBeRefused = false;
+          this.#isUnreachableDue = false;
           listener.onUp(this, incarnation);
           this.#waiters.finish();
         },
@@ -174,7 +174,7 @@ class EdgeWire implements OwnedLink {
     if (this.#isUp) {
       this.#isUp = false;
       this.#downSinceMs = this.#options.net.time.nowMs;
-      this.#mayBeRefused = !this.#isClosed;
+      this.#isUnreachableDue = !this.#isClosed;
       this.#options.listener.onDown(this, 'broken');
     }
     this.#connectLater();
@@ -191,7 +191,7 @@ class EdgeWire implements OwnedLink {
   }
 }
 
-/** The links of an edge, kept as those of a real one. */
+/** An edge's links, managed by the same class as those of a real edge. */
 export class EdgeWires extends ControlLinks<EdgeWire> {
   constructor(options: EdgeWiresOptions) {
     super({
@@ -201,7 +201,7 @@ export class EdgeWires extends ControlLinks<EdgeWire> {
     });
   }
 
-  /** The connections that there are. */
+  /** All open connections. */
   wires(): readonly Wire[] {
     return this.all()
       .map((link) => link.wire)

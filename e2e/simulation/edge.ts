@@ -33,7 +33,7 @@ export interface EdgeSettings {
   readonly packingLimit: number;
 }
 
-/** What an edge sees of the world. */
+/** The parts of the world that an edge reaches. */
 export interface EdgeWorld {
   readonly net: Net;
   readonly store: SimulatedStore;
@@ -44,13 +44,13 @@ export interface EdgeWorld {
   readonly onBroken: (rule: RuleBroken) => void;
 }
 
-/** Hears what an edge says, on the client's side. */
+/** Receives an edge's notices, on the client's side. */
 export type TakeEdgeNotice = (name: string, payload: unknown) => void;
 
 const metrics = createEdgeMetrics();
 const logger = silentLogger();
 
-/** One life of an edge: everything but its sockets is the real one. */
+/** One life of an edge: all but its sockets are the real parts. */
 export class SimulatedEdge {
   readonly plan: SimulatedEdgePlan;
   readonly life: Life;
@@ -60,7 +60,7 @@ export class SimulatedEdge {
   readonly #world: EdgeWorld;
   readonly #sockets = new Map<Wire, WireSocket>();
   readonly #rooms = new Map<RoomId, Set<WireSocket>>();
-  /** When the last message to each other edge arrives there: pub/sub keeps their order. */
+  /** When the last message to each other edge arrives there, because pub/sub keeps messages in order. */
   readonly #arrivals = new Map<Life, number>();
   readonly #drain: Drain<WireSocket>;
   #links: EdgeWires | undefined;
@@ -131,7 +131,7 @@ export class SimulatedEdge {
           listener,
           nodeAt: (mediaNodeId) => world.nodeAt(mediaNodeId, edgeId),
           onMalformed: (detail) => {
-            world.onBroken(new RuleBroken(`ER2: ${this.life.name} heard a malformed notice: ${detail}`));
+            world.onBroken(new RuleBroken(`ER2: ${this.life.name} received a malformed notice: ${detail}`));
           },
         });
         return this.#links;
@@ -150,7 +150,7 @@ export class SimulatedEdge {
     });
   }
 
-  /** To be called as the process. */
+  /** Call it as the process. */
   start(): void {
     this.store.onAvailability((available) => {
       if (available) this.core.storeReturned();
@@ -158,17 +158,17 @@ export class SimulatedEdge {
     this.core.start();
   }
 
-  /** Has everybody go to another edge. To be called as the process. */
+  /** Asks all clients to move to another edge. Call it as the process. */
   drain(deadlineMs: number): void {
     void this.#drain.begin(deadlineMs);
   }
 
-  /** Takes people again. To be called as the process. */
+  /** Accepts clients again. Call it as the process. */
   undrain(): void {
     this.#drain.cancel();
   }
 
-  /** The process ends without a word. */
+  /** The process ends without notice. */
   kill(): void {
     if (!this.life.alive) return;
     this.life.alive = false;
@@ -177,12 +177,12 @@ export class SimulatedEdge {
     this.#world.store.disconnect(this.store);
   }
 
-  /** The connections to clients and media nodes that are open. */
+  /** All open connections to clients and media nodes. */
   wires(): readonly Wire[] {
     return [...this.#sockets.keys(), ...(this.#links?.wires() ?? [])].filter((wire) => !wire.isCut);
   }
 
-  /** A client's connection reached this edge. @returns whether it is taken */
+  /** Handles a client's connection. @returns whether it is accepted */
   accept(wire: Wire, take: TakeEdgeNotice): boolean {
     if (this.#drain.isOn) {
       wire.close('callee');
@@ -194,7 +194,7 @@ export class SimulatedEdge {
     return true;
   }
 
-  /** The edge's side of a client's connection is gone. */
+  /** The edge's side of a client's connection has closed. */
   closed(wire: Wire): void {
     const socket = this.#sockets.get(wire);
     this.#sockets.delete(wire);
@@ -245,7 +245,7 @@ export class SimulatedEdge {
     for (const socket of this.#rooms.get(roomId) ?? []) socket.send(name, payload);
   }
 
-  /** By the store's pub/sub, which may lose a message, or bring it twice. */
+  /** Sends through the store's pub/sub, which may lose or repeat a message. */
   #toOthers(name: string, take: (edge: SimulatedEdge) => void): void {
     const { net, edges } = this.#world;
     const { time, random, weather } = net;
@@ -325,18 +325,18 @@ class WireSocket implements ClientSocket {
   }
 
   noteJoined(): void {
-    // Idle sockets are the server's concern.
+    // The real server closes idle sockets; the simulation has none.
   }
 
   noteLeft(): void {
-    // As above.
+    // See `noteJoined`.
   }
 
   payFramesFrom(): void {
-    // As above.
+    // See `noteJoined`.
   }
 
-  /** The connection is gone: no room keeps it. */
+  /** Removes a closed connection from all rooms. */
   forget(): void {
     for (const roomId of [...this.#rooms.keys()]) this.leaveRoom(roomId);
   }

@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- --seeds 5000` runs many seeds, `npm run simulate -- --seed N --trace` one of them again, line by
- * line. Ends with 1 when a rule broke.
+ * `npm run simulate -- --seeds 5000` runs many seeds; `npm run simulate -- --seed N --trace` runs one seed and prints every
+ * step. The exit code is 1 if a rule broke.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -13,17 +13,17 @@ const NUMBER = z.coerce.number().int().min(0);
 const OPTIONS = z.object({
   /** How many seeds to run. */
   seeds: NUMBER.default(500),
-  /** The first of them. */
+  /** The first seed. */
   from: NUMBER.default(1),
-  /** Runs this one only. */
+  /** Runs only this seed. */
   seed: NUMBER.optional(),
-  /** Prints every line of it. */
+  /** Prints every step of the seed. */
   trace: z.boolean().default(false),
   /** Threads that run seeds. */
   jobs: NUMBER.min(1).default(availableParallelism()),
 });
 
-/** What a thread says of a seed that is done. */
+/** A thread's report of a finished seed. */
 const DONE = z.object({ steps: z.number(), report: z.string().optional() });
 
 async function runOne(seed: number, trace: boolean): Promise<boolean> {
@@ -32,7 +32,7 @@ async function runOne(seed: number, trace: boolean): Promise<boolean> {
   return outcome.broken === undefined;
 }
 
-/** Shares the seeds out among threads, each of which has a clock of its own. */
+/** Divides the seeds among threads, each with a virtual clock of its own. */
 async function runMany(from: number, count: number, jobs: number): Promise<boolean> {
   const startedMs = performance.now();
   let done = 0;
@@ -45,12 +45,12 @@ async function runMany(from: number, count: number, jobs: number): Promise<boole
         workerData: { from: from + share, to: from + count, every: jobs },
       });
       worker.on('message', (message: unknown) => {
-        const told = DONE.parse(message);
+        const result = DONE.parse(message);
         done += 1;
-        steps += told.steps;
-        if (told.report !== undefined) {
+        steps += result.steps;
+        if (result.report !== undefined) {
           broken += 1;
-          console.log(told.report);
+          console.log(result.report);
         }
         if (done % 500 === 0)
           console.log(`${done} of ${count} seeds, ${broken} broke a rule, ${seconds()} s`);

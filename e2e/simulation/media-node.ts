@@ -60,7 +60,7 @@ import type { TakeNotice } from './node-wires.ts';
 export interface SimulatedMediaNodePlan {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  /** The machine, by the address that it announces; nodes of one machine share its ports. */
+  /** The machine's announced address; nodes of one machine share its ports. */
   readonly host: string;
   readonly sliceSource: SliceSource;
 }
@@ -74,53 +74,53 @@ export interface MediaNodeSettings {
   readonly maxPeers: number;
 }
 
-/** What a media node sees of the world. */
+/** The parts of the world that a media node reaches. */
 export interface NodeWorld {
   readonly net: Net;
   readonly store: SimulatedStore;
   readonly ether: Ether;
-  /** What other process of a machine has bound ports of a slice. */
+  /** The other process of the machine that has bound ports of a slice, if there is one. */
   readonly portHolder: (host: string, slice: PortSlice, self: Life) => string | undefined;
   readonly settings: MediaNodeSettings;
   readonly broken: BrokenParts;
-  /** The living process under an id. */
+  /** The live process under an id. */
   readonly nodeAt: (mediaNodeId: MediaNodeId) => SimulatedMediaNode | undefined;
-  /** The registry refused the node, or its ports: it has ended. */
+  /** The registry refused the node or its ports, and the process has ended. */
   readonly onRefused: () => void;
   readonly onBroken: (rule: RuleBroken) => void;
 }
 
-/** Parts that a test breaks on purpose, to see that the simulation finds it. */
+/** Parts that a test breaks on purpose to prove that the simulation finds the fault. */
 export interface BrokenParts {
-  /** Changes a request before the node sees it, or has it answered without being carried out, with `undefined`. */
+  /** Changes a request before the node sees it; `undefined` answers it without carrying it out. */
   readonly request?: (name: string, payload: unknown, node: SimulatedMediaNode) => unknown;
   /** Whether a machine lets two processes bind one port. */
   readonly sharesPorts?: boolean;
 }
 
-/** As the real node's stop waits, in milliseconds. */
+/** These are the waits of the real node's stop, in milliseconds. */
 const FAREWELL_MS = 1_000;
 const HANDOVER_MS = 5_000;
 const HANDOVER_POLL_MS = 20;
-/** More than any meeting of a simulation needs. */
+/** More pipe ports than any simulated meeting needs. */
 const PIPE_PORTS = 1_000;
 
-/** Counted, never read. */
+/** The simulation never reads these metrics. */
 const metrics = createMetrics(false);
 const logger = silentLogger();
 
-/** An incarnation from a number: it only has to differ. */
+/** An incarnation made from a number; it only has to be unique. */
 export function incarnationOf(number: number): Incarnation {
   return INCARNATION.parse(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`);
 }
 
-/** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
+/** The node's side of a control link. It uses a wire where the real one uses a socket. */
 type Link = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
 
 /**
- * One life of a media node: its rooms, pipes, gateways, fence, outbox, lease and directory are the real ones; its links are
- * wires, and its engine is in memory.
+ * One life of a media node. Its rooms, pipes, gateways, fence, outbox, lease and directory are the real classes; its links
+ * are wires and its engine is in memory.
  */
 export class SimulatedMediaNode {
   readonly plan: SimulatedMediaNodePlan;
@@ -130,7 +130,7 @@ export class SimulatedMediaNode {
   readonly engine: Engine;
   readonly lease: LeaseKeeper;
   readonly store: SimulatedStoreClient;
-  /** Its ports, once it has them. */
+  /** The node's ports, once it has claimed them. */
   portSlice: PortSlice | undefined;
   readonly #world: NodeWorld;
   readonly #drain: Drain<Peer>;
@@ -142,7 +142,7 @@ export class SimulatedMediaNode {
   readonly #dispatch: ReturnType<typeof createDispatch>;
   readonly #links = new Map<Wire, Link>();
   readonly #wires = new Set<Wire>();
-  /** The highest epoch that came here for each peer, as a book of its own beside the fence's. */
+  /** The highest epoch received for each peer, kept apart from the fence to check it. */
   readonly #highest = new Map<string, number>();
   #isStopping = false;
 
@@ -237,7 +237,7 @@ export class SimulatedMediaNode {
     });
   }
 
-  /** To be called as the process. */
+  /** Call it as the process. */
   start(): void {
     this.store.onAvailability((available) => {
       if (available) void this.#storeReturned();
@@ -245,18 +245,18 @@ export class SimulatedMediaNode {
     void this.#start();
   }
 
-  /** Has everybody open media elsewhere. To be called as the process. */
+  /** Asks all peers to move to another node. Call it as the process. */
   drain(deadlineMs: number): void {
     if (this.portSlice === undefined || this.#isStopping) return;
     void this.#drain.begin(deadlineMs);
   }
 
-  /** Takes people again. To be called as the process. */
+  /** Accepts peers again. Call it as the process. */
   undrain(): void {
     if (!this.#isStopping) this.#drain.cancel();
   }
 
-  /** Stops as the real one does at a second SIGTERM. To be called as the process. */
+  /** Stops as the real node does at a second SIGTERM. Call it as the process. */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
@@ -277,27 +277,27 @@ export class SimulatedMediaNode {
     this.kill();
   }
 
-  /** The process ends without a word. */
+  /** The process ends without notice. */
   kill(): void {
     if (!this.life.alive) return;
     this.life.alive = false;
     for (const wire of [...this.#wires]) wire.cut();
-    this.#world.ether.vanished(this.engine.host);
+    this.#world.ether.remove(this.engine.host);
     this.#world.store.disconnect(this.store);
   }
 
-  /** The wires that are open to and from here. */
+  /** All open wires to and from this node. */
   wires(): readonly Wire[] {
     return [...this.#wires].filter((wire) => !wire.isCut);
   }
 
-  /** To be called as the process. */
+  /** Call it as the process. */
   workerDies(index: number): void {
     this.engine.workerDies(index);
     this.rooms.workerDied(index);
   }
 
-  /** Another process' connection reached this one. */
+  /** Handles another process's connection. */
   accept(wire: Wire, caller: ControlCaller, take: TakeNotice): void {
     const { mediaNodeId, datacenter } = this.plan;
     const notify = <Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void => {
@@ -341,7 +341,7 @@ export class SimulatedMediaNode {
     this.rooms.linkOpened(link);
   }
 
-  /** The callee's side of a wire is gone. */
+  /** The callee's side of a wire has closed. */
   closed(wire: Wire): void {
     const link = this.#links.get(wire);
     this.#links.delete(wire);
@@ -349,7 +349,7 @@ export class SimulatedMediaNode {
     if (link !== undefined) this.rooms.linkClosed(link, link.asker);
   }
 
-  /** Carries out a request that came over a wire, and holds the answer to the rule of epochs (EP2). */
+  /** Carries out a request and checks that the node respected the epoch rule (EP2). */
   async answer(wire: Wire, name: string, payload: unknown): Promise<ReplyEnvelope> {
     const link = this.#links.get(wire);
     if (link === undefined) return { ok: false, error: new PlenaryError('media_lost').toWire() };
@@ -362,14 +362,14 @@ export class SimulatedMediaNode {
     const reply = await this.#carryOut(name, payload, link);
     if (placed.epoch >= highest) return reply;
     if (name !== 'peer.drop' && reply.ok)
-      this.#obeyed(`${name} of ${key} under ${placed.epoch} after ${highest}`);
-    const dropped = name === 'peer.drop' && before !== undefined && before > placed.epoch;
-    if (dropped && this.hostedEpoch(placed.roomId, placed.peerId) === undefined)
-      this.#obeyed(`a drop of ${key} under ${placed.epoch}, which was hosted under ${before}`);
+      this.#reportStaleCommand(`${name} of ${key} under ${placed.epoch} after ${highest}`);
+    const isDrop = name === 'peer.drop' && before !== undefined && before > placed.epoch;
+    if (isDrop && this.hostedEpoch(placed.roomId, placed.peerId) === undefined)
+      this.#reportStaleCommand(`a drop of ${key} under ${placed.epoch}, which was hosted under ${before}`);
     return reply;
   }
 
-  /** Under which epoch a peer is hosted here. */
+  /** The epoch under which this node hosts a peer. */
   hostedEpoch(roomId: RoomId, peerId: PlacedPeer['peerId']): number | undefined {
     return this.rooms.room(roomId)?.find(peerId)?.placed.epoch;
   }
@@ -382,11 +382,11 @@ export class SimulatedMediaNode {
     return this.#dispatch(name, changed, link);
   }
 
-  #obeyed(what: string): void {
-    this.#world.onBroken(new RuleBroken(`EP2: ${this.life.name} obeyed ${what}`));
+  #reportStaleCommand(what: string): void {
+    this.#world.onBroken(new RuleBroken(`EP2: ${this.life.name} carried out ${what}`));
   }
 
-  /** The ports first, then the announcement; who is refused for good ends. */
+  /** Claims the ports, then announces the node. A node that is refused permanently ends. */
   async #start(): Promise<void> {
     const { net, settings, portHolder, broken } = this.#world;
     const { mediaNodeId, host, sliceSource } = this.plan;
@@ -419,7 +419,7 @@ export class SimulatedMediaNode {
       this.rooms.startRepublishing();
       await this.lease.start({ record: () => this.#record(), isEmpty: () => this.rooms.peerCount === 0 });
     } catch {
-      // The reason is for whoever started it; what it claimed is given back.
+      // The starter of the process handles the refusal; here only the claim is returned.
       const { registry } = this.store;
       await atMost(
         systemTimers,
@@ -443,7 +443,7 @@ export class SimulatedMediaNode {
 
   #record(): MediaNodeRecord {
     const { net, settings } = this.#world;
-    if (this.portSlice === undefined) throw new Error('A node without ports announces nothing.');
+    if (this.portSlice === undefined) throw new Error('A node without ports cannot be announced.');
     const { mediaNodeId, datacenter } = this.plan;
     return {
       mediaNodeId,
@@ -471,7 +471,7 @@ function addressesOf({ host }: SimulatedMediaNodePlan): MediaAddresses {
 
 const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
-/** The placement that a request is about; `undefined` when it is about none. */
+/** The placement that a request concerns, or `undefined` if it concerns none. */
 function placedOf(name: string, payload: unknown): PlacedPeer | undefined {
   if (!(name in CONTROL_REQUESTS) || name.startsWith('pipe.')) return undefined;
   const parsed = PLACED_PEER.safeParse(payload);

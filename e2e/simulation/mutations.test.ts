@@ -30,10 +30,10 @@ import type { Plan } from './plan.ts';
 import { simulate } from './simulate.ts';
 import type { SimulateOptions } from './simulate.ts';
 
-/** Seeds that are run at most until a broken part is found. */
+/** How many suitable seeds are run before a broken part counts as not found. */
 const SEEDS = 100;
 
-/** A store of which some ports are broken. */
+/** A store in which some ports are broken. */
 const storeWith = (brokenPorts: (rooms: MemoryRooms) => Partial<RoomStores>): SimulateOptions => ({
   storeParts: {
     ...SOUND_STORE,
@@ -44,7 +44,7 @@ const storeWith = (brokenPorts: (rooms: MemoryRooms) => Partial<RoomStores>): Si
   },
 });
 
-/** Places a peer anew although it has a live placement. */
+/** Gives a peer a new placement although it has a live one. */
 class OverwritingPlacements extends MemoryPlacementStore {
   override async placePeer(request: PlaceRequest): Promise<Placement> {
     const live = await this.placementOf(request.roomId, request.peerId);
@@ -52,8 +52,8 @@ class OverwritingPlacements extends MemoryPlacementStore {
   }
 }
 
-/** Looks whether there is a gateway, waits, and then sets one. */
-class HastyGateways extends MemoryGatewayStore {
+/** Reads whether there is a gateway, waits, and then sets one: not atomic. */
+class NonAtomicGateways extends MemoryGatewayStore {
   readonly #rooms: MemoryRooms;
 
   constructor(rooms: MemoryRooms) {
@@ -74,8 +74,8 @@ class HastyGateways extends MemoryGatewayStore {
   }
 }
 
-/** Removes a peer whatever epoch the command was issued under. */
-class ObedientLog extends MemoryRoomLog {
+/** Removes a peer regardless of the command's epoch. */
+class EpochIgnoringLog extends MemoryRoomLog {
   readonly #placements: MemoryPlacementStore;
 
   constructor(rooms: MemoryRooms) {
@@ -90,15 +90,15 @@ class ObedientLog extends MemoryRoomLog {
   }
 }
 
-/** Takes a peer that has moved for one that still moves. */
-class UnsettledPlacements extends MemoryPlacementStore {
+/** Never completes a move. */
+class EndlessMoves extends MemoryPlacementStore {
   override completeMove(): Promise<void> {
     return Promise.resolve();
   }
 }
 
 /** Rooms whose clock stands still. */
-function withoutTime(rooms: MemoryRooms): MemoryRooms {
+function withFrozenClock(rooms: MemoryRooms): MemoryRooms {
   return new Proxy(rooms, {
     get: (target, name): unknown => {
       if (name === 'nowUs') return () => 1_700_000_000_000_000;
@@ -110,15 +110,15 @@ function withoutTime(rooms: MemoryRooms): MemoryRooms {
   });
 }
 
-/** Takes none of the entries that an edge gives back. */
-class ForgottenEntries extends MemoryRoomEntries {
+/** Ignores the entries that edges republish. */
+class RepublicationIgnoringEntries extends MemoryRoomEntries {
   override republish(): Promise<RepublishedEntries> {
     return Promise.resolve({ verdicts: [], events: [] });
   }
 }
 
-/** Gives ports away without looking whose they are. */
-class GenerousRegistry extends MemoryRegistry {
+/** Assigns ports without checking their owner. */
+class OwnerIgnoringRegistry extends MemoryRegistry {
   override claimPortSlice({ wanted }: PortSliceClaim): Promise<PortSliceResult> {
     if (!('range' in wanted)) return Promise.resolve({ refused: null, portSlice: wanted });
     const { firstPort } = wanted.range;
@@ -133,8 +133,8 @@ class GenerousRegistry extends MemoryRegistry {
   }
 }
 
-/** The first rule that breaks in seeds that can show it. */
-async function find(options: SimulateOptions, shows: (plan: Plan) => boolean): Promise<string> {
+/** Runs suitable seeds until a rule breaks. @returns the first broken rule */
+async function firstBrokenRule(options: SimulateOptions, shows: (plan: Plan) => boolean): Promise<string> {
   for (let seed = 1, run = 0; run < SEEDS; seed += 1) {
     if (!shows(planOf(new Random(seed)))) continue;
     run += 1;
@@ -145,7 +145,7 @@ async function find(options: SimulateOptions, shows: (plan: Plan) => boolean): P
 }
 
 const always = (): boolean => true;
-/** Two nodes of a datacenter may want one track of another at the same moment. */
+/** Plans in which two nodes of one datacenter may request the same remote track at once. */
 const spans = ({ nodes, isStormy }: Plan): boolean =>
   nodes.length >= 4 && new Set(nodes.map(({ datacenter }) => datacenter)).size === 2 && !isStormy;
 const drains = ({ faults }: Plan): boolean => faults.includes('node is drained');
@@ -162,45 +162,45 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
   ],
   [
     'a gateway claim that is not atomic',
-    storeWith((rooms) => ({ gateways: new HastyGateways(rooms) })),
+    storeWith((rooms) => ({ gateways: new NonAtomicGateways(rooms) })),
     /^GW1/,
     spans,
   ],
   [
-    'a removal that does not look at its epoch',
-    storeWith((rooms) => ({ roomLog: new ObedientLog(rooms) })),
+    'a removal that ignores its epoch',
+    storeWith((rooms) => ({ roomLog: new EpochIgnoringLog(rooms) })),
     /^EP2/,
     always,
   ],
   [
-    'a move that never ends',
-    storeWith((rooms) => ({ placements: new UnsettledPlacements(rooms) })),
+    'a move that never completes',
+    storeWith((rooms) => ({ placements: new EndlessMoves(rooms) })),
     /^EP7/,
     drains,
   ],
   [
     'epochs that count from one after a failover',
-    storeWith((rooms) => ({ placements: new MemoryPlacementStore(withoutTime(rooms)) })),
+    storeWith((rooms) => ({ placements: new MemoryPlacementStore(withFrozenClock(rooms)) })),
     /^EP1/,
     failsOver,
   ],
   [
-    'entries that are not published again',
-    storeWith((rooms) => ({ entries: new ForgottenEntries(rooms) })),
+    'entries that are not republished',
+    storeWith((rooms) => ({ entries: new RepublicationIgnoringEntries(rooms) })),
     /^RE24/,
     failsOver,
   ],
   [
-    'ports that are given away twice',
+    'ports that are assigned twice',
     {
-      storeParts: { ...SOUND_STORE, registry: (clock) => new GenerousRegistry(clock) },
+      storeParts: { ...SOUND_STORE, registry: (clock) => new OwnerIgnoringRegistry(clock) },
       broken: { sharesPorts: true },
     },
     /^PS2/,
     always,
   ],
   [
-    'a media node without the check of epochs',
+    'a media node without the epoch fence',
     {
       broken: {
         request: (_name, payload, node) => {
@@ -215,19 +215,19 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
     always,
   ],
   [
-    'a pipe whose release is forgotten',
+    'a pipe that is never released',
     { broken: { request: (name, payload) => (/^pipe\.(release|close)$/.test(name) ? undefined : payload) } },
     /^(LG4|PI3)/,
     always,
   ],
   [
-    'a demand that does not travel up',
+    'a demand that is not passed upstream',
     { broken: { request: (name, payload) => (name === 'pipe.demand' ? undefined : payload) } },
     /^PI3/,
     always,
   ],
   [
-    'a doubled publication that is obeyed twice',
+    'a repeated publication that is carried out twice',
     {
       broken: {
         request: (name, payload) => {
@@ -244,6 +244,6 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
 
 describe('the simulation finds', () => {
   it.each(MUTATIONS)('%s', { timeout: 600_000 }, async (_name, options, rule, shows) => {
-    expect(await find(options, shows)).toMatch(rule);
+    expect(await firstBrokenRule(options, shows)).toMatch(rule);
   });
 });

@@ -26,13 +26,13 @@ const PIPE_CLOSED = CONTROL_NOTICES['pipe.closed'].payload;
 /** How long a connection may take, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
 
-/** A pipe's opening is repeated by nobody: asked anew, it means another pipe. */
-export const mayDouble = (name: string): boolean => name !== 'pipe.open';
+/** A pipe's opening must not be repeated, because a second request opens another pipe. */
+export const isRepeatable = (name: string): boolean => name !== 'pipe.open';
 
-/** Hears a notice, on the caller's side. */
+/** Receives a notice, on the caller's side. */
 export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
 
-/** A node as the links of others reach it. */
+/** A node as other nodes' links reach it. */
 export interface ReachedNode {
   readonly life: Life;
   accept(wire: Wire, caller: ControlCaller, take: TakeNotice): void;
@@ -40,7 +40,7 @@ export interface ReachedNode {
   closed(wire: Wire): void;
 }
 
-/** The node whose links these are. */
+/** The node that owns these links. */
 export interface LinkOwner {
   readonly life: Life;
   readonly plan: { readonly mediaNodeId: MediaNodeId };
@@ -48,14 +48,14 @@ export interface LinkOwner {
   readonly rooms: Pick<Rooms, 'producerChanged' | 'pipeMoved' | 'pipeClosed'>;
 }
 
-/** What links see of the world. */
+/** The parts of the world that links reach. */
 export interface LinkWorld {
   readonly net: Net;
-  /** The living process under an id. */
+  /** The live process under an id. */
   readonly nodeAt: (mediaNodeId: MediaNodeId) => ReachedNode | undefined;
 }
 
-/** The links of a node to others, as `NodeLinks` keeps them: one for each node, opened when first needed. */
+/** A node's links to other nodes, managed as `NodeLinks` does: one for each node, opened at first use. */
 export class NodeWires implements RemoteNodes {
   readonly #self: LinkOwner;
   readonly #world: LinkWorld;
@@ -114,7 +114,7 @@ export class NodeWires implements RemoteNodes {
         },
       },
     );
-    const calls = new Calls(net, wire, CONTROL_REQUESTS, mayDouble, (name, payload) =>
+    const calls = new Calls(net, wire, CONTROL_REQUESTS, isRepeatable, (name, payload) =>
       remote.answer(wire, name, payload),
     );
     this.#wires.add(wire);

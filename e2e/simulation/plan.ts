@@ -6,7 +6,7 @@ import type { SimulatedEdgePlan, EdgeSettings } from './edge.ts';
 import type { SliceSource } from '@plenary/media-node/simulation';
 import type { SimulatedMediaNodePlan, MediaNodeSettings } from './media-node.ts';
 
-/** What may go wrong. */
+/** All faults that a run may inject. */
 export const FAULTS = [
   'node dies',
   'node stops',
@@ -25,13 +25,13 @@ export const FAULTS = [
 ] as const;
 export type SimulatedFault = (typeof FAULTS)[number];
 
-/** After these the store lacks what it had: sessions may have to join anew. */
-export const FORGETTING: ReadonlySet<SimulatedFault> = new Set<SimulatedFault>([
+/** Faults that make the store lose data, so that sessions may have to join again. */
+export const DATA_LOSS: ReadonlySet<SimulatedFault> = new Set<SimulatedFault>([
   'store fails over',
   'store is emptied',
 ]);
 
-/** One run, as its seed decides it. */
+/** One run; the seed determines every part of it. */
 export interface Plan {
   readonly nodes: readonly SimulatedMediaNodePlan[];
   readonly edges: readonly SimulatedEdgePlan[];
@@ -39,9 +39,9 @@ export interface Plan {
   readonly roomIds: readonly RoomId[];
   readonly nodeSettings: MediaNodeSettings;
   readonly edgeSettings: EdgeSettings;
-  /** Which faults happen. */
+  /** The faults that are injected. */
   readonly faults: readonly SimulatedFault[];
-  /** Whether messages are held up, lost and doubled. */
+  /** Whether messages are delayed, lost and repeated. */
   readonly isStormy: boolean;
 }
 
@@ -54,7 +54,7 @@ const LEASED: SliceSource = {
   size: SLICE_PORTS,
 };
 
-/** Now and then somebody gives two nodes of one machine the same ports. */
+/** Sometimes gives two nodes of one machine the same ports, as an operator's mistake would. */
 function explicitSlice(index: number): SliceSource {
   const firstPort = FIRST_PORT + SLICE_PORTS * index;
   return { kind: 'explicit', portSlice: { firstPort, lastPort: firstPort + SLICE_PORTS - 1 } };
@@ -77,7 +77,7 @@ export function planOf(random: Random): Plan {
     edgeId: EDGE_ID.parse(`e${index}`),
     datacenter: datacenterOf(index),
   }));
-  // Of one name and two tenants: what would know a room by its name alone would mix them.
+  // Rooms of two tenants have one name, to catch code that identifies a room by its name alone.
   const roomIds = range(random.between(1, 2)).map((index) => ROOM_ID.parse(`tenant${index}/room`));
   const clients = range(random.between(3, 7)).map((index) => ({
     name: `c${index}`,
@@ -99,7 +99,7 @@ export function planOf(random: Random): Plan {
       maxPeers: 50,
     },
     edgeSettings: { leaseMs: LEASE_MS, resumeWithinMs: 5_000, packingLimit: random.between(1, 3) },
-    faults: isCalm ? [] : FAULTS.filter((fault) => random.chance(FORGETTING.has(fault) ? 0.15 : 0.5)),
+    faults: isCalm ? [] : FAULTS.filter((fault) => random.chance(DATA_LOSS.has(fault) ? 0.15 : 0.5)),
     isStormy: !isCalm && random.chance(0.6),
   };
 }

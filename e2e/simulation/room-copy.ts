@@ -2,11 +2,11 @@ import type { EventId, PeerId, TrackId } from '@plenary/cluster';
 import { entryField } from '@plenary/cluster/protocol';
 import type { EntryChange, HeardEvent, RoomEntry, RoomSnapshot, RoomTrack } from '@plenary/cluster/protocol';
 
-/** A client's copy of its room, kept up by the log's rule: what follows is applied, what is missing is asked for. */
+/** A client's copy of its room. It applies events in the log's order, and reports a gap. */
 export class RoomCopy {
   readonly peers = new Set<PeerId>();
   readonly tracks = new Map<TrackId, RoomTrack>();
-  /** The live entries, by their fields. */
+  /** The live entries by field. */
   readonly entries = new Map<string, RoomEntry>();
   lastEventId: EventId;
 
@@ -25,7 +25,7 @@ export class RoomCopy {
     for (const entry of snapshot.entries) this.entries.set(entryField(entry), entry);
   }
 
-  /** @returns whether the event is known now; `false` when events before it are missing */
+  /** @returns whether the copy includes the event; `false` if events before it are missing */
   apply({ id, previousId, event }: HeardEvent, isBehind: (id: EventId) => boolean): boolean {
     if (!isBehind(id)) return true;
     if (previousId !== this.lastEventId) return false;

@@ -1,4 +1,4 @@
-/** A thread of `main.ts`: runs its share of the seeds and says what became of each. */
+/** A thread of `main.ts`: runs its share of the seeds and reports each outcome. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { z } from 'zod';
 import { report } from './report.ts';

@@ -6,16 +6,16 @@ import { SOUND_STORE } from '@plenary/cluster/testing/simulation/store-server';
 import type { StoreParts } from '@plenary/cluster/testing/simulation/store-server';
 import { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
 import {
-  checkForest,
+  checkTrees,
   checkEntries,
   checkFreed,
   checkOneCopy,
   checkPlacements,
-  checkSettled,
+  checkSteadyState,
   checkSlices,
 } from './checks.ts';
 import type { BrokenParts } from './media-node.ts';
-import { FORGETTING, planOf } from './plan.ts';
+import { DATA_LOSS, planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { SimulatedWorld } from './simulated-world.ts';
 
@@ -23,17 +23,17 @@ import { SimulatedWorld } from './simulated-world.ts';
 const LAST_LINES = 60;
 const BOOT_MS = 3_000;
 const ACTIVE_MS = 30_000;
-/** After the last fault nothing that it caused lasts longer than this, in milliseconds. */
-const SETTLE_MS = 60_000;
-/** What a dead client left is gone after this time: ICE's own 30 s, its grace of 20 s, and then the rest. */
+/** No consequence of a fault may last longer than this after the last one, in milliseconds. */
+const STEADY_AFTER_MS = 60_000;
+/** A dead client's state is removed within this time, in milliseconds: ICE takes 30 s, its grace 20 s, and the rest follows. */
 const FREED_MS = 75_000;
-/** A copy too many may last so long after a fault, in milliseconds: gateways make sure of themselves every five seconds. */
-const COPIES_SETTLE_MS = 20_000;
+/** How long a second copy may last after a fault, in milliseconds: gateways check their claim every five seconds. */
+const SECOND_COPY_MAX_MS = 20_000;
 
 export interface SimulateOptions {
-  /** Takes each line of the trace as it comes. */
+  /** Is called with each line of the trace. */
   readonly onLine?: (line: string) => void;
-  /** Parts that are broken on purpose. */
+  /** Parts that a test replaced by broken ones. */
   readonly storeParts?: StoreParts;
   readonly broken?: BrokenParts;
 }
@@ -49,7 +49,7 @@ export interface Outcome {
 /** Runs one seed: the same seed gives the same steps and the same outcome. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
   const run = new Run(seed, options);
-  return run.toTheEnd();
+  return run.run();
 }
 
 class Run {
@@ -59,10 +59,10 @@ class Run {
   readonly #plan: Plan;
   readonly #time: VirtualTime;
   readonly #world: SimulatedWorld;
-  /** The last lines, made only when somebody reads them. */
+  /** The last lines; their text is built only when it is printed. */
   readonly #lines: { readonly atMs: number; readonly line: () => string }[] = [];
   #steps = 0;
-  #hasForgotten = false;
+  #hasStoreLostData = false;
 
   constructor(seed: number, options: SimulateOptions) {
     this.#seed = seed;
@@ -70,9 +70,9 @@ class Run {
     this.#random = new Random(seed);
     this.#plan = planOf(this.#random);
     this.#time = new VirtualTime(this.#random.next, (life, fault) => {
-      const what = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
+      const detail = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault);
       this.#world.onBroken(
-        new RuleBroken(`LC2: ${life?.name ?? 'the world'} caught nobody's error: ${what}`),
+        new RuleBroken(`LC2: ${life?.name ?? 'the world'} left an error uncaught: ${detail}`),
       );
     });
     this.#world = new SimulatedWorld({
@@ -81,13 +81,13 @@ class Run {
       random: this.#random,
       storeParts: options.storeParts ?? SOUND_STORE,
       broken: options.broken ?? {},
-      tell: (line) => {
-        this.#tell(line);
+      trace: (line) => {
+        this.#trace(line);
       },
     });
   }
 
-  async toTheEnd(): Promise<Outcome> {
+  async run(): Promise<Outcome> {
     this.#time.install();
     try {
       await this.#phases();
@@ -106,50 +106,50 @@ class Run {
     const world = this.#world;
     const random = this.#random;
     world.startProcesses();
-    await this.#until(BOOT_MS);
+    await this.#advanceTo(BOOT_MS);
     world.setWeather(isStormy);
     const stopAtMs = BOOT_MS + ACTIVE_MS;
     for (const client of clients) {
       this.#time.schedule(random.between(0, 8_000), undefined, undefined, () => {
-        world.comes(client);
+        world.addPerson(client);
       });
     }
-    this.#again(stopAtMs, 50, 900, () => {
-      world.act();
+    this.#repeat(stopAtMs, 50, 900, () => {
+      world.actRandomly();
     });
-    this.#again(stopAtMs, 1_000, 8_000, () => {
+    this.#repeat(stopAtMs, 1_000, 8_000, () => {
       const fault = random.pick(faults);
       if (fault === undefined) return;
-      this.#hasForgotten ||= FORGETTING.has(fault);
-      world.goWrong(fault);
+      this.#hasStoreLostData ||= DATA_LOSS.has(fault);
+      world.inject(fault);
     });
-    await this.#until(stopAtMs);
-    this.#tell(() => 'nothing goes wrong any more');
+    await this.#advanceTo(stopAtMs);
+    this.#trace(() => 'no more faults are injected');
     world.setWeather(false);
-    await this.#until(Math.max(stopAtMs, this.#world.store.awayUntilMs) + SETTLE_MS);
-    // What the store forgot is not all published again (see ARCHITECTURE, "What is not there yet").
-    if (!this.#hasForgotten) checkSettled(world);
+    await this.#advanceTo(Math.max(stopAtMs, this.#world.store.awayUntilMs) + STEADY_AFTER_MS);
+    // Owners do not republish everything that the store lost (see ARCHITECTURE, "What is not there yet").
+    if (!this.#hasStoreLostData) checkSteadyState(world);
     await checkEntries(world);
-    this.#tell(() => 'everybody leaves');
-    world.everybodyLeaves();
-    await this.#until(this.#time.nowMs + FREED_MS);
-    // Who knew of a room may have died: then its keys are found by whoever comes to it next (see ARCHITECTURE).
+    this.#trace(() => 'everybody leaves');
+    world.removeEverybody();
+    await this.#advanceTo(this.#time.nowMs + FREED_MS);
+    // If every edge that knew a room died, the next person to join it causes its removal (see ARCHITECTURE).
     if (faults.includes('edge dies')) await this.#visit(world.store.stores.rooms.roomIds());
     checkFreed(world);
   }
 
-  /** Somebody comes to rooms, stays until they are swept, and goes. */
+  /** Has a person join each room, stay until its ghosts are swept, and leave. */
   async #visit(roomIds: readonly RoomId[]): Promise<void> {
     if (roomIds.length === 0) return;
     const datacenter = this.#plan.edges[0]?.datacenter ?? DATACENTER_ID.parse('dc0');
-    for (const roomId of roomIds) this.#world.comes({ name: 'visitor', roomId, datacenter });
-    await this.#until(this.#time.nowMs + SETTLE_MS);
-    this.#world.everybodyLeaves(true);
-    await this.#until(this.#time.nowMs + 10_000);
+    for (const roomId of roomIds) this.#world.addPerson({ name: 'visitor', roomId, datacenter });
+    await this.#advanceTo(this.#time.nowMs + STEADY_AFTER_MS);
+    this.#world.removeEverybody(true);
+    await this.#advanceTo(this.#time.nowMs + 10_000);
   }
 
-  /** Lets something happen again and again. */
-  #again(untilMs: number, leastMs: number, mostMs: number, action: () => void): void {
+  /** Repeats an action at random intervals. */
+  #repeat(untilMs: number, leastMs: number, mostMs: number, action: () => void): void {
     const next = (): void => {
       this.#time.schedule(this.#random.between(leastMs, mostMs), undefined, undefined, () => {
         if (this.#time.nowMs >= untilMs) return;
@@ -160,12 +160,12 @@ class Run {
     next();
   }
 
-  async #until(untilMs: number): Promise<void> {
+  async #advanceTo(untilMs: number): Promise<void> {
     for (;;) {
       const step = await this.#time.step(untilMs);
       if (step === undefined) return;
       this.#steps += 1;
-      if (step.label !== undefined) this.#tell(step.label);
+      if (step.label !== undefined) this.#trace(step.label);
       this.#check();
     }
   }
@@ -175,14 +175,14 @@ class Run {
     if (world.broken !== undefined) throw world.broken;
     const nowMs = this.#time.nowMs;
     checkPlacements(world);
-    // For a lease's time after it forgot, the store may give away what somebody believes to have.
+    // For one lease after it lost data, the store may give ports to a node while another one believes to hold them.
     if (nowMs - world.store.forgotAtMs > this.#plan.nodeSettings.leaseMs) checkSlices(world);
-    checkForest(world);
-    const isCalm = nowMs - world.lastFaultAtMs > COPIES_SETTLE_MS && !this.#hasForgotten;
+    checkTrees(world);
+    const isCalm = nowMs - world.lastFaultAtMs > SECOND_COPY_MAX_MS && !this.#hasStoreLostData;
     if (isCalm && !this.#plan.isStormy) checkOneCopy(world);
   }
 
-  #tell(line: () => string): void {
+  #trace(line: () => string): void {
     const atMs = this.#time.nowMs;
     this.#onLine?.(lineOf(atMs, line));
     this.#lines.push({ atMs, line });

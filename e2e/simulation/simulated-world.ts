@@ -26,21 +26,21 @@ export interface SimulatedWorldOptions {
   readonly random: Random;
   readonly storeParts: StoreParts;
   readonly broken: BrokenParts;
-  /** A line for the trace. */
-  readonly tell: (line: () => string) => void;
+  /** Writes a line to the trace. */
+  readonly trace: (line: () => string) => void;
 }
 
-/** Who starts processes tries again after this time, in milliseconds. */
+/** A process that could not start is started again after this time, in milliseconds. */
 const RESTART_MS = 2_000;
 
-/** All processes of one run, and what happens to them. */
+/** All processes of one run, and the faults that befall them. */
 export class SimulatedWorld implements Scene {
   readonly net: Net;
   readonly store: SimulatedStore;
   readonly ether = new Ether();
-  /** The first rule that broke: most break in the middle of something, where nobody would hear an exception. */
+  /** The first rule that broke. Most rules break inside a process, whose exceptions nobody would catch. */
   broken: RuleBroken | undefined;
-  /** When the last thing went wrong, in virtual milliseconds. */
+  /** When the last fault began or ended, in virtual milliseconds. */
   lastFaultAtMs = 0;
   readonly #options: SimulatedWorldOptions;
   readonly #tokens = new Tokens();
@@ -87,8 +87,8 @@ export class SimulatedWorld implements Scene {
     Object.assign(this.net.weather, isStormy ? STORM : CALM);
   }
 
-  /** A new person comes. */
-  comes(plan: ClientPlan): void {
+  /** A new person joins. */
+  addPerson(plan: ClientPlan): void {
     this.#clientNumber += 1;
     const name = `${plan.name}-${this.#clientNumber}`;
     const { net, ether } = this;
@@ -102,7 +102,7 @@ export class SimulatedWorld implements Scene {
       { ...plan, name },
     );
     this.#clients.push(client);
-    this.#at(
+    this.#runIn(
       client,
       () => `${name} comes to ${plan.roomId}`,
       () => {
@@ -111,8 +111,8 @@ export class SimulatedWorld implements Scene {
     );
   }
 
-  /** Everybody goes: most say so, some do not, unless all are to be polite. */
-  everybodyLeaves(isPolite = false): void {
+  /** Everybody leaves: most of them orderly, some without notice unless `isPolite`. */
+  removeEverybody(isPolite = false): void {
     const { random } = this.net;
     for (const client of this.clients) {
       const vanishes = !isPolite && random.chance(0.3);
@@ -124,40 +124,40 @@ export class SimulatedWorld implements Scene {
     }
   }
 
-  /** Lets something happen to a person. */
-  act(): void {
+  /** Has a random person do something, or a new one join. */
+  actRandomly(): void {
     const { random } = this.net;
     const { plan } = this.#options;
     const people = this.clients;
     if (people.length < plan.clients.length && random.chance(0.3)) {
       const newcomer = random.pick(plan.clients);
-      if (newcomer !== undefined) this.comes(newcomer);
+      if (newcomer !== undefined) this.addPerson(newcomer);
       return;
     }
     const client = random.pick(people);
-    if (client !== undefined) this.#at(client, undefined, () => this.#actOf(client));
+    if (client !== undefined) this.#runIn(client, undefined, () => this.#actRandomlyAs(client));
   }
 
-  #actOf(client: SimulatedClient): void {
+  #actRandomlyAs(client: SimulatedClient): void {
     const { random } = this.net;
     const source: TrackSource = random.pick(TRACK_SOURCE.options) ?? 'microphone';
     const others = [...(client.room?.tracks.values() ?? [])].filter(({ peerId }) => peerId !== client.peerId);
     const track = random.pick(others);
     const name = client.plan.name;
-    const { tell } = this.#options;
+    const { trace } = this.#options;
     switch (random.between(0, 11)) {
       case 0:
       case 1:
-        tell(() => `${name} publishes its ${source}`);
+        trace(() => `${name} publishes its ${source}`);
         client.publish(source);
         break;
       case 2:
-        tell(() => `${name} ends its ${source}`);
+        trace(() => `${name} ends its ${source}`);
         client.unpublish(source);
         break;
       case 3: {
         const paused = random.chance(0.5);
-        tell(() => `${name} ${paused ? 'mutes' : 'unmutes'} its ${source}`);
+        trace(() => `${name} ${paused ? 'mutes' : 'unmutes'} its ${source}`);
         client.mute(source, paused);
         break;
       }
@@ -166,36 +166,36 @@ export class SimulatedWorld implements Scene {
       case 6: {
         const paused = random.chance(0.4);
         if (track === undefined) break;
-        tell(() => `${name} ${paused ? 'pauses' : 'watches'} ${track.trackId}`);
+        trace(() => `${name} ${paused ? 'pauses' : 'watches'} ${track.trackId}`);
         client.watch(track.trackId, { paused });
         break;
       }
       case 7:
         if (track === undefined) break;
-        tell(() => `${name} no longer wants ${track.trackId}`);
+        trace(() => `${name} no longer wants ${track.trackId}`);
         client.unwatch(track.trackId);
         break;
       case 8:
-        tell(() => `${name} says something`);
+        trace(() => `${name} says something`);
         client.chat();
         break;
       case 9:
-        tell(() => `${name} raises a hand`);
+        trace(() => `${name} raises a hand`);
         client.raiseHand();
         break;
       case 10:
-        tell(() => `${name} lowers a hand`);
+        trace(() => `${name} lowers a hand`);
         client.lowerHand();
         break;
       default:
         if (random.chance(0.6)) break;
-        tell(() => `${name} leaves`);
+        trace(() => `${name} leaves`);
         client.leave();
     }
   }
 
   drain(node: SimulatedMediaNode | SimulatedEdge, deadlineMs: number): void {
-    this.#at(
+    this.#runIn(
       node,
       () => `${node.life.name} is drained within ${deadlineMs} ms`,
       () => {
@@ -205,7 +205,7 @@ export class SimulatedWorld implements Scene {
   }
 
   undrain(node: SimulatedMediaNode | SimulatedEdge): void {
-    this.#at(
+    this.#runIn(
       node,
       () => `${node.life.name} serves again`,
       () => {
@@ -214,15 +214,15 @@ export class SimulatedWorld implements Scene {
     );
   }
 
-  /** Lets something go wrong. */
-  goWrong(fault: SimulatedFault): void {
+  /** Makes a fault happen. */
+  inject(fault: SimulatedFault): void {
     const { random, time } = this.net;
     this.lastFaultAtMs = time.nowMs;
     switch (fault) {
       case 'node dies': {
         const node = random.pick(this.nodes);
         if (node === undefined) return;
-        this.#tell(() => `${node.life.name} dies`);
+        this.#trace(() => `${node.life.name} dies`);
         node.kill();
         this.#later(random.between(200, 8_000), () => this.#startNode(node.plan));
         return;
@@ -230,7 +230,7 @@ export class SimulatedWorld implements Scene {
       case 'node stops': {
         const node = random.pick(this.nodes);
         if (node === undefined) return;
-        this.#at(
+        this.#runIn(
           node,
           () => `${node.life.name} stops`,
           () => void node.stop(),
@@ -251,7 +251,7 @@ export class SimulatedWorld implements Scene {
       case 'edge dies': {
         const edge = random.pick(this.edges);
         if (edge === undefined) return;
-        this.#tell(() => `${edge.life.name} dies`);
+        this.#trace(() => `${edge.life.name} dies`);
         edge.kill();
         this.#later(random.between(200, 8_000), () => this.#startEdge(edge.plan));
         return;
@@ -269,7 +269,7 @@ export class SimulatedWorld implements Scene {
         const node = random.pick(this.nodes);
         const worker = random.pick(node?.engine.alive() ?? []);
         if (node === undefined || worker === undefined) return;
-        this.#at(
+        this.#runIn(
           node,
           () => `worker ${worker.index} of ${node.life.name} dies`,
           () => {
@@ -280,7 +280,7 @@ export class SimulatedWorld implements Scene {
       }
       case 'client vanishes': {
         const client = random.pick(this.clients);
-        this.#tell(() => `${client?.plan.name} vanishes`);
+        this.#trace(() => `${client?.plan.name} vanishes`);
         client?.vanish();
         return;
       }
@@ -292,7 +292,7 @@ export class SimulatedWorld implements Scene {
         ];
         const wire = random.pick(wires);
         if (wire === undefined) return;
-        this.#tell(
+        this.#trace(
           () => `${wire.lifeOf('caller').name} and ${wire.lifeOf('callee').name} lose their connection`,
         );
         wire.cut();
@@ -302,7 +302,7 @@ export class SimulatedWorld implements Scene {
         const node = random.pick(this.nodes);
         if (node === undefined) return;
         const { mediaNodeId } = node.plan;
-        this.#tell(() => `${node.life.name} is cut off from everybody`);
+        this.#trace(() => `${node.life.name} is cut off from everybody`);
         this.#unreachable.add(mediaNodeId);
         for (const wire of node.wires()) wire.cut();
         for (const edge of this.edges)
@@ -317,7 +317,7 @@ export class SimulatedWorld implements Scene {
       case 'store is cut off': {
         const process = random.pick([...this.nodes, ...this.edges]);
         if (process === undefined) return;
-        this.#tell(() => `${process.life.name} does not reach the store`);
+        this.#trace(() => `${process.life.name} does not reach the store`);
         process.store.cutOff(true);
         this.#later(random.between(500, 10_000), () => {
           process.store.cutOff(false);
@@ -328,32 +328,32 @@ export class SimulatedWorld implements Scene {
         const process = random.pick([...this.nodes, ...this.edges]);
         if (process === undefined) return;
         const forMs = random.between(200, 6_000);
-        this.#tell(() => `${process.life.name} stands still for ${forMs} ms`);
+        this.#trace(() => `${process.life.name} stands still for ${forMs} ms`);
         process.life.standsStillUntilMs = time.nowMs + forMs;
         this.#later(forMs, () => undefined);
         return;
       }
       case 'store goes away': {
         const forMs = random.between(100, 8_000);
-        this.#tell(() => `the store goes away for ${forMs} ms`);
+        this.#trace(() => `the store goes away for ${forMs} ms`);
         this.store.goAway(forMs, () => {
           this.lastFaultAtMs = time.nowMs;
         });
         return;
       }
       case 'store fails over':
-        this.#tell(() => 'the store begins to fail over');
+        this.#trace(() => 'the store begins to fail over');
         this.store.failOver(random.between(0, 1_000), random.between(500, 3_000));
         return;
       case 'store is emptied':
-        this.#tell(() => 'the store is emptied');
+        this.#trace(() => 'the store is emptied');
         this.store.flush();
     }
   }
 
   #startNode(plan: SimulatedMediaNodePlan): void {
     if (this.#nodes.get(plan.mediaNodeId)?.life.alive === true) {
-      // It is still stopping.
+      // The previous process is still stopping.
       this.#later(RESTART_MS, () => this.#startNode(plan));
       return;
     }
@@ -374,7 +374,7 @@ export class SimulatedWorld implements Scene {
       this.#lives,
     );
     this.#nodes.set(plan.mediaNodeId, node);
-    this.#at(
+    this.#runIn(
       node,
       () => `${node.life.name} starts`,
       () => {
@@ -405,7 +405,7 @@ export class SimulatedWorld implements Scene {
       this.#lives,
     );
     this.#edges.set(plan.edgeId, edge);
-    this.#at(
+    this.#runIn(
       edge,
       () => `${edge.life.name} starts`,
       () => {
@@ -420,8 +420,8 @@ export class SimulatedWorld implements Scene {
     return node?.life.alive === true ? node : undefined;
   }
 
-  /** Has a process do something, as an event of its own. */
-  #at(
+  /** Runs an action inside a process, as an event of its own. */
+  #runIn(
     process: { readonly life: SimulatedClient['life'] },
     line: (() => string) | undefined,
     action: () => void,
@@ -429,7 +429,7 @@ export class SimulatedWorld implements Scene {
     this.net.time.schedule(0, process.life, line, action);
   }
 
-  /** The end of something that went wrong. */
+  /** Ends a fault after a delay. */
   #later(delayMs: number, action: () => void): void {
     const { time } = this.net;
     time.schedule(delayMs, undefined, undefined, () => {
@@ -438,7 +438,7 @@ export class SimulatedWorld implements Scene {
     });
   }
 
-  #tell(line: () => string): void {
-    this.#options.tell(line);
+  #trace(line: () => string): void {
+    this.#options.trace(line);
   }
 }

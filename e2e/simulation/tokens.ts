@@ -1,7 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { JoinGrants, RoomName, SessionClaims, TenantId, VerifiedJoin } from '@plenary/cluster';
 
-/** Tokens that are numbers in a book, since signing is slow and by chance; keys prove themselves. */
+/** Tokens that are looked up in a map, because signing is slow and random. Session keys are not checked. */
 export class Tokens {
   readonly #joins = new Map<string, VerifiedJoin>();
   readonly #sessions = new Map<string, SessionClaims>();

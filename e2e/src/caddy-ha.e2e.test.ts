@@ -1,4 +1,4 @@
-/** `Caddyfile.ha.example`, exactly as it is, in front of two real edges: what it promises in its first lines. */
+/** Runs `Caddyfile.ha.example` unchanged in front of two real edges, and tests the promises of its first lines. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,7 +62,7 @@ describe('Caddyfile.ha.example', () => {
     rmSync(webRoot, { recursive: true, force: true });
   });
 
-  /** Asks for the page many times, several at once, and says what was not the page. */
+  /** Requests the page many times, five requests at once. @returns every answer that is not the page */
   async function pageFailures(times: number): Promise<string[]> {
     const failures: string[] = [];
     const ask = async (): Promise<void> => {
@@ -70,11 +70,11 @@ describe('Caddyfile.ha.example', () => {
       if (outcome instanceof Error) failures.push(outcome.message);
       else if (outcome.status !== 200 || outcome.body !== PAGE) failures.push(String(outcome.status));
     };
-    for (let asked = 0; asked < times; asked += 5) await Promise.all(Array.from({ length: 5 }, ask));
+    for (let sent = 0; sent < times; sent += 5) await Promise.all(Array.from({ length: 5 }, ask));
     return failures;
   }
 
-  /** Waits until Caddy gives new sockets to both edges: those opened meanwhile stay open, so the emptier is chosen. */
+  /** Waits until Caddy gives new sockets to both edges: earlier sockets stay open, so Caddy chooses the emptier edge. */
   async function untilBothServe(): Promise<void> {
     const seen = new Set<string>();
     await until(
@@ -88,7 +88,7 @@ describe('Caddyfile.ha.example', () => {
     visitor.leave();
   }
 
-  it('serves the page over TLS, and says that the site is to be used so only', async () => {
+  it('serves the page over TLS and announces HTTPS only (HSTS)', async () => {
     const answer = await visitor.get('/');
     expect(answer).toMatchObject({ status: 200, body: PAGE });
     expect(answer.headers['strict-transport-security']).toBe('max-age=31536000');
@@ -108,13 +108,13 @@ describe('Caddyfile.ha.example', () => {
     '/ready',
     '/admin/drain',
     '/%72eady',
-  ])('keeps %s from the world', async (path) => {
+  ])('answers 404 to %s, which is for operators only', async (path) => {
     const answer = await visitor.get(path);
     expect(answer.status).toBe(404);
     expect(answer.body).not.toMatch(/plenary_|"ready"|"status"/);
   });
 
-  it('carries WebSockets: people join through it, and are shared among the edges', async () => {
+  it('carries WebSockets: people join through it, on both edges', async () => {
     await untilBothServe();
   });
 
@@ -124,7 +124,7 @@ describe('Caddyfile.ha.example', () => {
       [second, first],
     ] as const) {
       await untilBothServe();
-      // Somebody who is on the edge that lives must not notice anything.
+      // A person on the edge that stays alive must not notice anything.
       const kept = await until(
         `somebody is on ${living.id}`,
         () => visitor.joinedEdge('kept'),
@@ -144,7 +144,7 @@ describe('Caddyfile.ha.example', () => {
     await untilBothServe();
   });
 
-  /** Asks for the page until some requests hang on an edge that is frozen, and gives all of them. */
+  /** Requests the page until some requests hang on the frozen edge. @returns all requests */
   async function askUntilSomeHang(): Promise<Promise<number>[]> {
     const pages: Promise<number>[] = [];
     let answered = 0;
@@ -157,7 +157,7 @@ describe('Caddyfile.ha.example', () => {
       'requests hang on the frozen edge',
       () => {
         const hanging = pages.length - answered;
-        // Several at once, for the emptier edge is chosen.
+        // Several requests at once, because Caddy chooses the emptier edge.
         pages.push(...Array.from({ length: 6 }, ask));
         return hanging;
       },
@@ -167,13 +167,13 @@ describe('Caddyfile.ha.example', () => {
   }
 
   it.each(['SIGKILL', 'SIGCONT'] as const)(
-    'asks another edge again for what an edge took and does not answer (in the end: %s)',
+    'repeats requests on another edge when the first edge took them and does not answer (ended by: %s)',
     async (end) => {
       await untilBothServe();
       await first.kill('SIGSTOP');
       try {
         const pages = await askUntilSomeHang();
-        // Where it only stays frozen, Caddy gives it up after a while by itself.
+        // If the edge only stays frozen, Caddy times out and tries the other edge.
         if (end === 'SIGKILL') await first.kill('SIGKILL');
         expect(await Promise.all(pages)).toEqual(Array.from(pages, () => 200));
       } finally {
@@ -184,18 +184,18 @@ describe('Caddyfile.ha.example', () => {
     },
   );
 
-  it('serves the page with the store away, and people are told so in words of the protocol', async () => {
+  it('serves the page while Redis is down, and joins are refused with store_unavailable', async () => {
     const { redis } = cluster;
-    if (redis === null) throw new Error('the cluster has a Redis of its own');
+    if (redis === null) throw new Error('The cluster has no Redis of its own.');
     await untilBothServe();
-    const heard = caddy.proxy.output.length;
+    const outputBefore = caddy.proxy.output.length;
     await redis.kill('SIGKILL');
     try {
       expect(await pageFailures(20)).toEqual([]);
       for (const edge of [first, second]) {
         await until(
           `Caddy has seen that ${edge.id} is not ready`,
-          () => caddy.proxy.output.slice(heard).split('\n'),
+          () => caddy.proxy.output.slice(outputBefore).split('\n'),
           (lines) => lines.some((line) => line.includes('"status_code":503') && line.includes(dial(edge))),
         );
       }
@@ -213,7 +213,7 @@ describe('Caddyfile.ha.example', () => {
     await untilBothServe();
   });
 
-  it('goes to the other datacenter’s edge when its own are gone, and fails plainly when all are', async () => {
+  it('uses the other datacenter’s edge when all of its own are down, and answers 502 or 503 when all edges are', async () => {
     const port = await freePort();
     const near = await startCaddy('Caddyfile.ha.example', port, {
       PLENARY_NEAR_EDGES: dial(first),
@@ -243,7 +243,7 @@ describe('Caddyfile.ha.example', () => {
     }
   });
 
-  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] serves people as soon as an edge is ready, also when it started before any edge', async () => {
     await startBeforeEdges(caddy.proxy, [first, second], visitor);
   });
 });
@@ -253,7 +253,7 @@ describe('Caddyfile.example', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plenary-caddy-'));
     try {
       const file = join(repositoryRoot, 'Caddyfile.example');
-      // Caddy asks the edges how they are even to validate: so they are to be found, or not, on this machine.
+      // Caddy resolves and checks the edges even to validate, so they are addresses of this machine.
       const env = { ...process.env, ...caddyEnvironment(folder), PLENARY_EDGES: '127.0.0.1:1 127.0.0.1:2' };
       const { stderr, stdout } = await promisify(execFile)(
         'caddy',

@@ -1,4 +1,4 @@
-/** What a client's own network does to it: closed UDP, a new address, a lost WebSocket, sleep. */
+/** Faults of a client's own network: closed UDP, a new address, a lost WebSocket, sleep. */
 import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -13,8 +13,8 @@ import type { ProxiedCluster } from './harness/proxied-cluster.ts';
 import { until } from './harness/until.ts';
 
 /**
- * Short, so that a sleep beyond it does not take much of a test's time, and far longer than a machine stands still by itself: most of
- * these tests are about sessions that go on.
+ * How long a session waits for its client, in milliseconds. A sleep beyond it must not take long, and no standstill of the machine
+ * may reach it, because most tests here need sessions that survive.
  */
 const RESUME_WITHIN_MS = 10_000;
 
@@ -31,7 +31,7 @@ describe('a client’s own network', () => {
     [browser, sleeper] = await Promise.all([launchChromium(), launchFreezableBrowser()]);
   });
   afterEach(async () => {
-    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
+    for (const proxy of [proxied.udp, proxied.tcp, proxied.edge]) proxy.setImpairment(NO_IMPAIRMENT);
     for (const person of people.splice(0)) await person.close();
     await until('everything is freed', () => leftOver(proxied.cluster), isNothing);
   });
@@ -67,13 +67,13 @@ describe('a client’s own network', () => {
   const troubleOf = (viewer: Participant, name: string): Promise<string | null> =>
     viewer.page.locator(`[data-testid=tile][data-peer-name=${name}]`).first().getAttribute('data-trouble');
 
-  /** How often the media node asked for a key frame because somebody is reached by another path. */
+  /** How many key frames the media node requested because a client is reached by another path. */
   const keyFrameRequests = (): Promise<number> =>
     readMetric(proxied.cluster.mediaNodes[0]?.operatorUrl ?? '', 'plenary_mediasoup_calls_total', {
       method: 'consumer.requestKeyFrame',
     });
 
-  it('[NW1] media goes over TCP where UDP is closed', async () => {
+  it('[NW1] media flows over TCP when UDP is closed', async () => {
     closeUdp();
     const before = proxied.udp.counts.forwarded;
     await meet('no-udp');
@@ -81,7 +81,7 @@ describe('a client’s own network', () => {
     expect(proxied.tcp.counts.forwarded).toBeGreaterThan(100);
   });
 
-  it('[NW1] media goes on over TCP when UDP is closed meanwhile, and nobody leaves the roster', async () => {
+  it('[NW1] media continues over TCP when UDP closes in the middle, and nobody leaves the roster', async () => {
     const [ann, bob] = await meet('udp-closes');
     const forwarded = proxied.udp.counts.forwarded;
     expect(forwarded).toBeGreaterThan(100);
@@ -89,7 +89,7 @@ describe('a client’s own network', () => {
     await seeEachOther(ann, bob);
   });
 
-  it('[NW2] [NW5] media goes on when the client’s address changes', async () => {
+  it('[NW2] [NW5] media continues when the client’s address changes', async () => {
     const [ann, bob] = await meet('rebinding');
     const before = await keyFrameRequests();
     proxied.udp.rebind();
@@ -98,7 +98,7 @@ describe('a client’s own network', () => {
     expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
   });
 
-  it('[NW3] [NW6] media does not notice that the WebSocket breaks; buttons work again on the next one', async () => {
+  it('[NW3] [NW6] media continues while the WebSocket breaks, and buttons work again on the next one', async () => {
     const [ann, bob] = await meet('websocket');
     proxied.edge.dropConnections();
     await bob.page.getByTestId('mic-button').click();
@@ -112,13 +112,14 @@ describe('a client’s own network', () => {
     expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
   });
 
-  it('[WB7] [WB8] with all paths cut the page does not claim that anything arrives, and pictures are marked', async () => {
+  it('[WB7] [WB8] with all paths cut, the page does not claim that anything arrives, and tiles are marked', async () => {
     const [ann, bob] = await meet('all-cut');
     closeUdp();
-    // A stream of TCP loses nothing; what comes a minute late is as good as lost.
-    for (const way of [proxied.tcp, proxied.edge]) way.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
+    // TCP loses nothing, so a delay of a minute stands for a loss.
+    for (const proxy of [proxied.tcp, proxied.edge])
+      proxy.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
     await until(
-      'Bob is told that nothing arrives',
+      'Bob’s page says that nothing arrives',
       () => bob.page.getByTestId('connection-state').innerText(),
       (text) => {
         expect(text).not.toContain('Sound and picture arrive');
@@ -131,7 +132,7 @@ describe('a client’s own network', () => {
       (trouble) => trouble === 'no-signal',
     );
     proxied.edge.dropConnections();
-    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
+    for (const proxy of [proxied.udp, proxied.tcp, proxied.edge]) proxy.setImpairment(NO_IMPAIRMENT);
     await seeEachOther(ann, bob);
     await until(
       'nobody is marked',
@@ -145,7 +146,7 @@ describe('a client’s own network', () => {
     );
   });
 
-  it('[WB8] who is lost is marked before the cluster gives them up', async () => {
+  it('[WB8] a lost person’s tile is marked before the cluster removes the peer', async () => {
     const [ann, bob] = await meet('lost', sleeper.browser);
     sleeper.freeze();
     try {
@@ -165,7 +166,7 @@ describe('a client’s own network', () => {
     );
   });
 
-  it('[NW4] who slept longer than a session lasts was gone for the others, and comes back by itself', async () => {
+  it('[NW4] a client that slept longer than its session lasts leaves the roster, and joins again when it wakes', async () => {
     const [ann, bob] = await meet('sleep', sleeper.browser);
     sleeper.freeze();
     try {

@@ -1,4 +1,4 @@
-/** People who come by join tokens of an application, with guests off, in a real browser. */
+/** People who join with an application's join tokens, with guests off, in a real browser. */
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ import './harness/page-meeting.ts';
 import { readMetric, readMetrics } from './harness/metrics.ts';
 import { until } from './harness/until.ts';
 
-/** A page of the application, which shows a meeting in a frame and gives it tokens by the page’s own words. */
+/** An application's page that embeds a meeting in a frame and gives it tokens over the page’s `postMessage` protocol. */
 const EMBEDDING_PAGE = `<!doctype html><title>App</title><body><script>
   const { meeting, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   window.asked = [];
@@ -28,7 +28,7 @@ const EMBEDDING_PAGE = `<!doctype html><title>App</title><body><script>
   document.body.append(frame);
 </script>`;
 
-describe('coming back by the token of an application', () => {
+describe('coming back with an application’s token', () => {
   let cluster: LocalCluster;
   let browser: Browser;
   let edgeUrl: string;
@@ -72,7 +72,7 @@ describe('coming back by the token of an application', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  /** @param agoSeconds - how long ago it was made: tokens live for ten minutes */
+  /** @param agoSeconds - the token's age; tokens are valid for ten minutes */
   function joinToken(room: string, role: string, agoSeconds = 0): string {
     const iat = Math.floor(Date.now() / 1_000) - agoSeconds;
     const header = { alg: 'HS256', typ: 'JWT', kid: cluster.apiKey };
@@ -84,7 +84,7 @@ describe('coming back by the token of an application', () => {
     return `${text}.${createHmac('sha256', cluster.apiSecret).update(text).digest('base64url')}`;
   }
 
-  /** @param before - what the page's stores are made to be before its own scripts run */
+  /** @param before - runs before the page's own scripts, to prepare the browser's stores */
   async function open(url: string, before?: () => void): Promise<Page> {
     const context = await openContext(browser, { permissions: ['camera', 'microphone'] });
     const page = await context.newPage();
@@ -132,13 +132,13 @@ describe('coming back by the token of an application', () => {
       (shown) => shown === code,
     );
 
-  /** The page writes what it comes back with once it is in, and nobody waits for that: a reload at once may be before it. */
+  /** Waits until the page has stored its rejoin ticket. The page stores it after the join without waiting, so a reload could be earlier. */
   const untilTicketKept = (page: Page): Promise<unknown> =>
     until(
-      'the page has kept what it comes back with',
+      'the page has stored its rejoin ticket',
       () =>
         page.evaluate(async () => {
-          // Opening a database that is not there yet would make it.
+          // Opening a database that does not exist would create it.
           if (!(await indexedDB.databases()).some(({ name }) => name === 'plenary')) return 0;
           const answerOf = <Answer>(request: IDBRequest<Answer>): Promise<Answer> =>
             new Promise((resolve, reject) => {
@@ -155,11 +155,11 @@ describe('coming back by the token of an application', () => {
       (tickets) => tickets === 1,
     );
 
-  /** From now on the page's address has a token that has expired, as after eleven minutes. */
+  /** Replaces the token in the page's address by an expired one, as after eleven minutes. */
   const expireToken = (page: Page, room: string): Promise<void> =>
     page.evaluate((token) => history.replaceState(null, '', `#token=${token}`), joinToken(room, 'host', 660));
 
-  it('[RJ1] [RJ5] a reload after the join token has expired comes back with its role', async () => {
+  it('[RJ1] [RJ5] a reload after the join token has expired rejoins with the same role', async () => {
     const page = await open(`${edgeUrl}/r/reload#token=${joinToken('reload', 'host')}`);
     await enter(page);
     await untilIn(page, 'host');
@@ -170,14 +170,14 @@ describe('coming back by the token of an application', () => {
     await enter(page, 'Ann again');
     await untilIn(page, 'host');
     expect((await selfOf(page)).peerId).not.toBe(before.peerId);
-    // And without any token in the address.
+    // The ticket also works without any token in the address.
     await page.goto(`${edgeUrl}/r/reload`);
     await page.reload();
     await enter(page);
     await untilIn(page, 'host');
   });
 
-  it('[RJ18] [RJ30] a slow store costs nobody their role, and one that never answers is told of', async () => {
+  it('[RJ18] [RJ30] a slow browser store costs nobody their role, and one that never answers is reported', async () => {
     const page = await open(`${edgeUrl}/r/slow#token=${joinToken('slow', 'moderator')}`);
     await enter(page);
     await untilIn(page, 'moderator');
@@ -205,7 +205,7 @@ describe('coming back by the token of an application', () => {
     await enter(page);
     await endedBy(page, 'browser_failed');
     expect(await page.getByRole('alert').innerText()).toContain('does not say who you were');
-    // Nobody comes in as a guest here.
+    // Guests are not allowed here.
     expect(await page.getByTestId('join-as-guest-button').count()).toBe(0);
     await page.evaluate(() => sessionStorage.removeItem('never'));
     await page.getByTestId('rejoin-button').click();
@@ -215,7 +215,7 @@ describe('coming back by the token of an application', () => {
 
   it.each<{ readonly what: string; readonly store?: () => Promise<void>; readonly before?: () => void }>([
     {
-      what: 'a way back that can be none',
+      what: 'an invalid rejoin ticket',
       store: async () => {
         sessionStorage.setItem('plenary.tab', 'tab');
         const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
@@ -243,7 +243,7 @@ describe('coming back by the token of an application', () => {
       what: 'a database that never answers',
       before: () => {
         sessionStorage.setItem('plenary.tab', 'tab');
-        // A request of another database, whose events nobody hears of.
+        // Opens another database, and drops the request's events.
         const openOther = indexedDB.open.bind(indexedDB, 'other', 1);
         IDBFactory.prototype.open = () => {
           const request = openOther();
@@ -253,14 +253,14 @@ describe('coming back by the token of an application', () => {
       },
     },
     {
-      what: 'a name that nobody can have',
+      what: 'an impossible display name',
       before: () => {
         localStorage.setItem('plenary.displayName', `\u202e\u0000${'x'.repeat(5_000)}`);
         localStorage.setItem('plenary.camera', '\ud800');
         localStorage.setItem('plenary.microphoneOff', '{}');
       },
     },
-  ])('[RJ12] $what in the stores of the browser keeps nobody out', async ({ store, before }) => {
+  ])('[RJ12] $what in the browser’s stores does not prevent joining', async ({ store, before }) => {
     const page = await open(edgeUrl, before);
     if (store !== undefined) await page.evaluate(store);
     await page.goto(`${edgeUrl}/r/stores#token=${joinToken('stores', 'host')}`);
@@ -270,7 +270,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'host');
   });
 
-  it('[RJ5] who left and presses "Rejoin" later comes back with the role; another tab does not', async () => {
+  it('[RJ5] a person who left and presses "Rejoin" later keeps the role; another tab does not', async () => {
     const page = await open(`${edgeUrl}/r/again#token=${joinToken('again', 'moderator')}`);
     await enter(page);
     await untilIn(page, 'moderator');
@@ -284,7 +284,7 @@ describe('coming back by the token of an application', () => {
     await other.getByTestId('needs-invitation').waitFor();
   });
 
-  it('[RJ1] [RJ5] whose connection was away for too long is back with its role by itself, the token having expired', async () => {
+  it('[RJ1] [RJ5] a client whose session lapsed rejoins automatically with its role, although its token has expired', async () => {
     const page = await open(`${edgeUrl}/r/away#token=${joinToken('away', 'host')}`);
     await enter(page);
     await untilIn(page, 'host');
@@ -295,7 +295,7 @@ describe('coming back by the token of an application', () => {
     if (edge === undefined || node === undefined) throw new Error('the cluster has an edge and a media node');
     await edge.kill('SIGKILL');
     await until(
-      'the media node has given the place up',
+      'the media node has removed the peer',
       async () => (await readMetrics(node.operatorUrl)).get('plenary_media_peers'),
       (peers) => peers === 0,
       60_000,
@@ -308,12 +308,12 @@ describe('coming back by the token of an application', () => {
       60_000,
     );
     expect(await selfOf(page)).toMatchObject({ role: 'host' });
-    // More than one where the edge was too busy for the join that follows.
-    const told = { result: 'session_gone' };
-    expect(await readMetric(edge.operatorUrl, 'plenary_edge_resumes_total', told)).toBeGreaterThan(0);
+    // There is more than one if the edge was too busy for the join that follows.
+    const labels = { result: 'session_gone' };
+    expect(await readMetric(edge.operatorUrl, 'plenary_edge_resumes_total', labels)).toBeGreaterThan(0);
   });
 
-  it('[RJ5] who was thrown out for flooding comes back by "Try again", the token having expired', async () => {
+  it('[RJ5] a person removed for flooding rejoins with "Try again", although the token has expired', async () => {
     const page = await open(`${edgeUrl}/r/flooded#token=${joinToken('flooded', 'moderator')}`);
     await enter(page);
     await untilIn(page, 'moderator');
@@ -327,7 +327,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'moderator');
   });
 
-  it('[RJ28] who is in the room too often is told at once, and comes in when there is a place', async () => {
+  it('[RJ28] a person who is in the room too often gets an error at once, and joins when a place is free', async () => {
     const token = joinToken('often', 'speaker');
     const opened = await Promise.all([1, 2, 3].map(() => open(`${edgeUrl}/r/often#token=${token}`)));
     const [first, second, third] = opened;
@@ -346,7 +346,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(third, 'speaker');
   });
 
-  it('[RJ27] in a room that its bare link lets nobody into, nobody is offered that link', async () => {
+  it('[RJ27] the page does not offer the bare link of a room that it opens for nobody', async () => {
     const page = await open(`${edgeUrl}/r/alone#token=${joinToken('alone', 'host')}`);
     await enter(page);
     await untilIn(page, 'host');
@@ -354,14 +354,14 @@ describe('coming back by the token of an application', () => {
     expect(await page.getByTestId('copy-link-button').count()).toBe(0);
   });
 
-  it('[RJ24] an expired token that nothing was kept of is told as what it is', async () => {
+  it('[RJ24] an expired token without a rejoin ticket is reported as expired', async () => {
     const page = await open(`${edgeUrl}/r/late#token=${joinToken('late', 'host', 660)}`);
     await enter(page);
     await endedBy(page, 'token_expired');
     expect(await page.getByRole('alert').innerText()).toContain('This invitation has expired');
   });
 
-  it('[RJ8] [RJ26] nobody is invited to start a room, and who comes to one without a token is told whom to ask', async () => {
+  it('[RJ8] [RJ26] without a token the page offers no new room, and says whom to ask for an invitation', async () => {
     const page = await open(edgeUrl);
     await page.getByTestId('by-invitation').waitFor();
     expect(await page.getByTestId('create-button').count()).toBe(0);
@@ -371,7 +371,7 @@ describe('coming back by the token of an application', () => {
     expect(await page.getByTestId('join-button').count()).toBe(0);
   });
 
-  it('[RJ10] a site around the page that answers with something else is told of, and asked again', async () => {
+  it('[RJ10] an invalid answer of the embedding site is reported, and the site is asked again', async () => {
     const meeting = `${edgeUrl}/r/garbage`;
     const address = new URLSearchParams({ meeting, token: joinToken('garbage', 'host') });
     const page = await open(`${application}/#${address.toString()}`);
@@ -390,7 +390,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(frame, 'host');
   });
 
-  it('[RJ11] a token that is pasted into the address of an open page is used, before the meeting and in it', async () => {
+  it('[RJ11] a token pasted into the address of an open page is used, before the meeting and during it', async () => {
     const page = await open(`${edgeUrl}/r/pasted`);
     await page.getByTestId('needs-invitation').waitFor();
     for (const role of ['speaker', 'host']) {
@@ -401,7 +401,7 @@ describe('coming back by the token of an application', () => {
     }
   });
 
-  it('[RJ7] a page in a frame gets its token from the site around it, and only from one that may', async () => {
+  it('[RJ7] a page in a frame gets its token from the embedding site, and only from an allowed one', async () => {
     const meeting = `${edgeUrl}/r/embedded`;
     const address = new URLSearchParams({ meeting, token: joinToken('embedded', 'host') });
     const page = await open(`${application}/#${address.toString()}`);
@@ -410,10 +410,10 @@ describe('coming back by the token of an application', () => {
     await untilIn(frame, 'host');
     const asked = await page.evaluate(() => Reflect.get(globalThis, 'asked') as unknown[]);
     expect(asked.length).toBeGreaterThan(0);
-    // An edge that is too busy for the join is asked again, and the site for a token with it.
-    for (const one of asked) expect(one).toMatchObject({ roomId: 'embedded', fresh: false });
+    // If the edge is too busy for the join, the client requests another token from the site before it retries.
+    for (const request of asked) expect(request).toMatchObject({ roomId: 'embedded', fresh: false });
 
-    // The same page of another site: localhost is not 127.0.0.1.
+    // The same page at another origin: localhost is not 127.0.0.1.
     const foreign = await open(`${application.replace('127.0.0.1', 'localhost')}/#${address.toString()}`);
     await until(
       'the browser refuses to show the meeting',

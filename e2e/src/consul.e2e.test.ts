@@ -1,4 +1,4 @@
-/** A cluster whose registry is in Consul, and what becomes of it without Consul. */
+/** A cluster whose registry is in Consul, with and without a running Consul. */
 import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
 import type { TestConsul } from '@plenary/cluster/testing/consul-agent';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
@@ -43,14 +43,14 @@ describe('a cluster on Consul', () => {
     return person;
   }
 
-  it('[CO5] [CO20] runs on while the local agent is away, says so, and is as before when it is back', async () => {
+  it('[CO5] [CO20] keeps its meetings while the local agent is down, reports it, and recovers when it is back', async () => {
     const services = await consul.ask('GET', '/v1/agent/services');
     expect(Object.keys(services ?? {})).toHaveLength(everybody().length);
     const [ann, bob] = [await enter(0, 'Ann'), await enter(1, 'Bob')];
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
 
     await consul.kill();
-    const answers = async (path: string) =>
+    const readings = async (path: string) =>
       Promise.all(
         everybody().map(async ({ id, operatorUrl }) => {
           const response = await fetch(`${operatorUrl}${path}`);
@@ -58,25 +58,25 @@ describe('a cluster on Consul', () => {
         }),
       );
     await until(
-      'everybody to say that Consul is away, and media nodes that they take nobody new',
-      async () => answers('/ready'),
-      (told) =>
-        told.every(
+      'every process to report that Consul is down, and media nodes to refuse new peers',
+      async () => readings('/ready'),
+      (answers) =>
+        answers.every(
           ({ id, status, body }) =>
             status === 503 &&
             body.includes('consul_unavailable') &&
             (id.startsWith('edge') || body.includes('lease_lapsed')),
         ),
     );
-    expect((await answers('/health')).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect((await readings('/health')).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
     await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
 
     await consul.restart();
     await until(
-      'everybody to be ready again',
-      async () => answers('/ready'),
-      (told) => told.every(({ status }) => status === 200),
+      'every process to be ready again',
+      async () => readings('/ready'),
+      (answers) => answers.every(({ status }) => status === 200),
     );
     const cleo = await enter(0, 'Cleo');
     await Promise.all([ann, bob, cleo].map(async (person) => person.untilSeesAndHears()));

@@ -1,4 +1,4 @@
-/** A process that drains: people notice nothing. */
+/** Draining processes in a running meeting: nobody in it may notice. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { endMediaLinks, readRtpTimestamp } from '@plenary/loadtest/bots';
@@ -18,7 +18,7 @@ describe('a running meeting', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    // Nobody is packed: two people are on two nodes.
+    // Packing is off, so that two people are on two nodes.
     cluster = await startLocalCluster({
       mediaNodes: 3,
       workers: 1,
@@ -51,7 +51,7 @@ describe('a running meeting', () => {
     return readings.reduce((sum, reading) => sum + (reading.get('plenary_edge_media_lost_total') ?? 0), 0);
   };
 
-  it('[DR3] [DR4] goes on while the media node of one of its people is drained', async () => {
+  it('[DR3] [DR4] continues while the media node of one of its people is drained', async () => {
     const [ann, bob] = [await open('drain', 'Ann'), await open('drain', 'Bob', 1)];
     await ann.join();
     await bob.join();
@@ -98,7 +98,7 @@ describe('a running meeting', () => {
     await Promise.all([ann.close(), bob.close()]);
   });
 
-  it('[DR3] [DR4] [DR5] misses no packet while nodes and edges of a publisher and of a viewer are drained', async () => {
+  it('[DR3] [DR4] [DR5] loses no packet while the nodes and edges of a publisher and a viewer are drained', async () => {
     const crowd = new SpanningCrowd(cluster);
     const sent: number[] = [];
     const got = new Set<number>();
@@ -118,7 +118,7 @@ describe('a running meeting', () => {
     for (const bot of [publisher, viewer]) {
       const before = cluster.mediaNodes.find(({ id }) => id === bot.mediaNodeId);
       if (before === undefined) throw new Error('the bot is on a node');
-      // Who was moved before may have come to this node.
+      // The bot that was moved first may have come to this node.
       const gone = [publisher, viewer].filter(({ mediaNodeId }) => mediaNodeId === before.id).length;
       expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone, cut: 0 });
       expect(bot.mediaNodeId).not.toBe(before.id);
@@ -127,12 +127,12 @@ describe('a running meeting', () => {
     for (const edge of cluster.edges) {
       expect(await drain(edge, cluster.adminToken)).toMatchObject({ left: 0, cut: 0 });
       await undrain(edge, cluster.adminToken);
-      // A bot that is served by no edge could not ask for this.
+      // Only a bot that has an edge can post.
       for (const bot of [publisher, viewer]) await bot.postChat(`after ${edge.id}`);
     }
     const all = sent.slice(since);
     await until(
-      'the viewer has all of it',
+      'the viewer has received every packet',
       () => all.filter((timestamp) => !got.has(timestamp)).length,
       (missing) => missing === 0,
     );
@@ -141,7 +141,7 @@ describe('a running meeting', () => {
     await until('everything is freed', () => leftOver(cluster), isNothing);
   });
 
-  it('[DR3] [DR5] goes on while every process of the cluster is drained, restarted and put back, one after the other', async () => {
+  it('[DR3] [DR5] continues while every process of the cluster is drained and restarted, one after the other', async () => {
     const people = [await open('rolling', 'Ann'), await open('rolling', 'Bob', 1)];
     for (const person of people) await person.join();
     await Promise.all(people.map((person) => person.untilSeesAndHears()));
@@ -168,7 +168,7 @@ describe('a running meeting', () => {
 
     for (const person of people) {
       await until(
-        `${person.name} has all that was said, once`,
+        `${person.name} has every message once`,
         async () => (await person.page.getByTestId('chat-message').allInnerTexts()).join('\n'),
         (shown) => said.every((text) => shown.split(text).length === 2),
       );

@@ -12,7 +12,7 @@ import { Firefox, whyNoFirefox } from './harness/firefox.ts';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
 
-/** Firefox gathers no candidates on loopback, whatever its preferences say. */
+/** Firefox gathers no ICE candidates on loopback, whatever its preferences are. */
 const ownAddress = Object.values(networkInterfaces())
   .flatMap((addresses) => addresses ?? [])
   .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
@@ -21,7 +21,7 @@ const missing =
 
 const RECEPTION = z.object({ frames: z.number(), energy: z.number() });
 
-/** As `Participant` asks in Chromium. */
+/** Reads the same figures as `Participant` does in Chromium. */
 const RECEIVED = `plenary.stats().then(({ received }) => ({
   frames: received.reduce((sum, track) => sum + track.framesDecoded, 0),
   energy: received.reduce((sum, track) => sum + track.totalAudioEnergy, 0),
@@ -48,7 +48,7 @@ describe.skipIf(missing !== undefined)(
           workers: 1,
           readyTimeoutMs: 90_000,
           logLevel: 'warn',
-          // The page stays on localhost, where browsers give cameras without HTTPS.
+          // Clients open the page on localhost, where browsers allow cameras without HTTPS.
           mediaNode: () =>
             ownAddress === undefined ? {} : { announcedAddress: ownAddress, listenIp: ownAddress },
         });
@@ -65,11 +65,11 @@ describe.skipIf(missing !== undefined)(
         await ann.join();
         await firefox.goto(`${url}/r/browsers`);
         await until(
-          'the door of the room',
+          'the pre-join page',
           () => firefox.evaluate(z.boolean(), `document.querySelector('[data-testid=name-input]') !== null`),
           Boolean,
         );
-        // As React hears of what a person types.
+        // React only notices typing that goes through the native setter and an input event.
         await firefox.evaluate(
           z.boolean(),
           `(() => {
@@ -118,14 +118,14 @@ describe.skipIf(missing !== undefined)(
         );
 
       test.each(['line-end', 'clashing-id', 'refused'])(
-        '[MS4] (%s) and loses that one alone',
+        '[MS4] (%s) and loses only that one',
         async (poison) => {
           await firefox.goto(pages.url);
           await publish('voice');
           await firefox.evaluate(z.literal(true), 'poisonedPage.join().then(() => true)');
           await until('the voice', statuses, ({ voice }) => voice === 'live');
           await publish('bad', poison);
-          await until('the word of the bad one', statuses, ({ bad }) => bad === 'failed');
+          await until('the failure of the bad one', statuses, ({ bad }) => bad === 'failed');
           await publish('later');
           await until('the later one', statuses, ({ later }) => later === 'live');
           expect(await firefox.evaluate(z.unknown(), 'poisonedPage.look()')).toEqual({

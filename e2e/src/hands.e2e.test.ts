@@ -27,7 +27,7 @@ describe('raised hands', () => {
     await cluster.stop();
   });
 
-  it(`[RE9][RE24][WB59] are the same for everybody, over edges, a FLUSHALL and the loss of an edge${
+  it(`[RE9][RE24][WB59] are in the same order for everybody, over two edges, a FLUSHALL and the death of an edge${
     missing === undefined ? '' : ` (without Firefox: ${missing})`
   }`, async () => {
     const [here, there] = cluster.edges;
@@ -46,7 +46,7 @@ describe('raised hands', () => {
     await first.untilOthersAre(['Bob', ...others]);
     for (const person of people) await person.press('people-button');
 
-    // A notice is there for some seconds only.
+    // A toast disappears after some seconds, so an observer collects them.
     const toasts = await first.page.evaluateHandle(() => {
       const texts: string[] = [];
       new MutationObserver(() => {
@@ -56,7 +56,7 @@ describe('raised hands', () => {
     });
     await bob.press('hand-button');
     await untilHandsAre(people, ['Bob']);
-    // By the keyboard alone.
+    // Ann uses the keyboard alone.
     await first.page.getByTestId('hand-button').focus();
     await first.page.keyboard.press('Enter');
     await untilHandsAre(people, ['Bob', 'Ann']);
@@ -64,13 +64,13 @@ describe('raised hands', () => {
     const all = ['Bob', 'Ann', ...others];
     await untilHandsAre(people, all);
     expect((await ann.look()).badges).toEqual(all.map((name, index) => `${index + 1} ${name}`));
-    const told = await toasts.evaluate((texts) => [...new Set(texts)]);
-    expect(told.filter((text) => text.includes('raised'))).toEqual(
+    const shown = await toasts.evaluate((texts) => [...new Set(texts)]);
+    expect(shown.filter((text) => text.includes('raised'))).toEqual(
       all.filter((name) => name !== 'Ann').map((name) => `${name} raised a hand`),
     );
 
-    // Nobody sees a hand go while the store forgets everything, not for a moment.
-    const gone = await first.page.evaluateHandle(() => {
+    // No hand may disappear while the store loses everything, not even for a moment.
+    const counts = await first.page.evaluateHandle(() => {
       const seen: number[] = [];
       const count = (): void => {
         seen.push(document.querySelectorAll('[data-testid=raised-hand]').length);
@@ -88,7 +88,7 @@ describe('raised hands', () => {
       (now) => now > before,
     );
     await untilHandsAre(people, all);
-    expect((await gone.evaluate((seen) => seen)).filter((count) => count !== all.length)).toEqual([]);
+    expect((await counts.evaluate((seen) => seen)).filter((count) => count !== all.length)).toEqual([]);
     const cy = await Participant.open(chromium, here.publicUrl, 'hands', 'Cy');
     await cy.join();
     await inChromium(cy).press('people-button');

@@ -1,4 +1,4 @@
-/** `haproxy.example.cfg` in front of two real edges, with nothing changed in it but addresses, ports and paths. */
+/** `haproxy.example.cfg` in front of two real edges, unchanged except for addresses, ports and paths. */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,15 +16,15 @@ import { Visitor } from './harness/visitor.ts';
 
 const run = promisify(execFile);
 const PAGE = '<!doctype html><title>Plenary behind HAProxy</title>';
-/** Debian puts it where a plain user's PATH does not look. */
+/** Debian installs it in a folder that is not in a plain user's PATH. */
 const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`;
 
-/** The example's other way to ask, as its comment has it, in a backend of its own. */
+/** A second backend with the alternative health check that the example has in a comment. */
 function otherBackend(text: string, edge: RunningEdge, port: number): string {
   const lines = [...text.matchAll(/^ {4}# {3}(.+)$/gm)].map(([, line = '']) => `    ${line}`);
   expect(lines).toHaveLength(3);
   const server = `    server other ${new URL(edge.url).host}`;
-  const front = [`frontend asked_otherwise`, `    bind 127.0.0.1:${port}`, `    default_backend other`];
+  const front = [`frontend other_check`, `    bind 127.0.0.1:${port}`, `    default_backend other`];
   return [...front, 'backend other', ...lines, server, ''].join('\n');
 }
 
@@ -115,7 +115,7 @@ describe('haproxy.example.cfg', () => {
     visitor.leave();
   };
 
-  it('[AD9] finds edges well that it asks in HTTP/1.0, and serves the page and sockets of each', async () => {
+  it('[AD9] finds edges healthy by an HTTP/1.0 check, and serves page and sockets of each', async () => {
     expect(await visitor.get('/r/some-room')).toMatchObject({ status: 200, body: PAGE });
     for (const edge of edges()) await joinsAt(edge);
     for (const path of [
@@ -130,7 +130,7 @@ describe('haproxy.example.cfg', () => {
       expect(await statusOf(path), path).toBe('404');
   });
 
-  it('[AD9] sends nobody to an edge that is dead, and people again once it is back', async () => {
+  it('[AD9] sends nobody to a dead edge, and people again once it is back', async () => {
     for (const [dying, living] of [edges(), [...edges()].reverse()] as const) {
       if (dying === undefined || living === undefined) throw new Error('the cluster has two edges');
       await dying.kill('SIGKILL');
@@ -143,7 +143,7 @@ describe('haproxy.example.cfg', () => {
     }
   });
 
-  it('[AD30] finds an edge well by its port for people in HTTP/1.1', async () => {
+  it('[AD30] finds an edge healthy by HTTP/1.1 on its client port', async () => {
     await until(
       'the other backend serves',
       () => fetch(`http://127.0.0.1:${otherPort}/`).then(({ status }) => status),
@@ -151,7 +151,7 @@ describe('haproxy.example.cfg', () => {
     );
   });
 
-  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] serves people as soon as an edge is ready, also when it started before any edge', async () => {
     await startBeforeEdges(proxy, edges(), visitor);
   });
 });

@@ -1,4 +1,4 @@
-/** Two people in real browsers, by the app's own buttons, on a cluster of real processes. */
+/** Two people in real browsers use the app's buttons, on a cluster of real processes. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
@@ -8,7 +8,7 @@ import { isNothing, leftOver, pipeCount } from './harness/left-over.ts';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
 
-/** Rounds of joining and leaving after which nothing may be left. */
+/** How many times both people join and leave before nothing may remain. */
 const ROUNDS = 3;
 
 describe('a meeting', () => {
@@ -73,7 +73,7 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it('[LG2] what one says, mutes and shows reaches the other on another edge', async () => {
+  it('[LG2] a chat message, a mute and a camera’s end reach the other person on another edge', async () => {
     const ann = await enter(here, 'chatting', 'Ann');
     const bob = await enter(there, 'chatting', 'Bob');
     await ann.untilOthersAre(['Bob']);
@@ -100,7 +100,7 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it('[SP2] who speaks is marked on the other node’s page, and a shared screen takes its stage', async () => {
+  it('[SP2] the speaker is marked on the other node’s page, and a shared screen takes its stage', async () => {
     const ann = await enter(here, 'speaking', 'Ann');
     const bob = await enter(there, 'speaking', 'Bob');
     await until(
@@ -122,20 +122,20 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it('[DM4] what all viewers draw small is sent small, and large again when one of them looks closer', async () => {
+  it('[DM4] a picture that all viewers draw small is sent small, and large again when one viewer enlarges it', async () => {
     const ann = await enter(here, 'thrift', 'Ann');
     const bob = await enter(there, 'thrift', 'Bob');
     await bob.untilSeesAndHears();
     const allowedLayers = (): Promise<number | undefined> => ann.allowedCameraLayers();
     await until('Ann may send every layer', allowedLayers, (layers) => layers === 3);
     await bob.page.setViewportSize({ width: 320, height: 320 });
-    await until('Ann is to send the smallest layer only', allowedLayers, (layers) => layers === 1);
+    await until('Ann may send the smallest layer only', allowedLayers, (layers) => layers === 1);
     await bob.page.setViewportSize({ width: 1280, height: 800 });
     await until('Ann may send every layer again', allowedLayers, (layers) => layers === 3);
     await bob.untilSeesAndHears();
     await bob.leave();
     await until(
-      'Ann is to send the smallest layer only, for nobody',
+      'Ann may send the smallest layer only, since nobody watches',
       allowedLayers,
       (layers) => layers === 1,
     );
@@ -170,7 +170,7 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it('[SE30] a closed tab takes its tile along, without a word from the person', async () => {
+  it('[SE30] closing a tab removes the person’s tile at once', async () => {
     const ann = await enter(here, 'closing', 'Ann');
     const bob = await enter(there, 'closing', 'Bob');
     await ann.untilOthersAre(['Bob']);
@@ -180,7 +180,7 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it(`[LG4] after ${ROUNDS} rounds of joining and leaving nothing is left`, async () => {
+  it(`[LG4] after ${ROUNDS} rounds of joining and leaving nothing remains`, async () => {
     const ann = await enter(here, 'rounds', 'Ann');
     const bob = await enter(there, 'rounds', 'Bob');
     for (let round = 1; round <= ROUNDS; round += 1) {

@@ -1,4 +1,4 @@
-/** `nginx.example.conf` in front of two real edges, with nothing changed in it but addresses and paths. */
+/** `nginx.example.conf` in front of two real edges, unchanged except for addresses and paths. */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { Visitor } from './harness/visitor.ts';
 
 const run = promisify(execFile);
 const PAGE = '<!doctype html><title>Plenary behind nginx</title>';
-/** Debian puts it where a plain user's PATH does not look. */
+/** Debian installs it in a folder that is not in a plain user's PATH. */
 const NGINX = 'nginx';
 const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`;
 
@@ -89,7 +89,7 @@ describe('nginx.example.conf', () => {
     visitor.leave();
   }
 
-  it('serves the page and keeps what is for operators from the world', async () => {
+  it('serves the page and answers 404 to the operators’ paths', async () => {
     const answer = await visitor.get('/r/some-room');
     expect(answer).toMatchObject({ status: 200, body: PAGE });
     expect(answer.headers['strict-transport-security']).toBe('max-age=31536000');
@@ -109,14 +109,14 @@ describe('nginx.example.conf', () => {
     }
   });
 
-  it('carries WebSockets, also after an edge was killed, and every page request is served', async () => {
+  it('carries WebSockets and serves every page request, also while an edge is dead', async () => {
     const [first, second] = cluster.edges;
     if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
     for (const [dying, living] of [
       [first, second],
       [second, first],
     ] as const) {
-      // Only requests tell nginx that an edge is back: two seconds after it failed, one is tried on it again.
+      // Only requests show nginx that an edge is back: two seconds after a failure it tries one there again.
       await untilServed(dying.id);
       await untilServed(living.id);
       await dying.kill('SIGKILL');
@@ -128,7 +128,7 @@ describe('nginx.example.conf', () => {
     }
   });
 
-  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] serves people as soon as an edge is ready, also when it started before any edge', async () => {
     await startBeforeEdges(proxy, cluster.edges, visitor);
   });
 });

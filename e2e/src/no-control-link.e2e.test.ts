@@ -1,4 +1,4 @@
-/** Two edges, of which one has another cluster secret than everybody else: nobody who comes may notice. */
+/** Two edges, one of which has a wrong cluster secret and so no media node: people who join may not notice. */
 import { freePort } from '@plenary/cluster/testing/ports';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
@@ -41,7 +41,7 @@ describe('an edge that can use no media node', () => {
     if (one === undefined || two === undefined) throw new Error('the cluster has two edges');
     [useless, good] = [one, two];
     await until(
-      'the edge to say that it can use no media node',
+      'the edge to report that it can use no media node',
       async () => READINESS.parse(await (await fetch(`${useless.operatorUrl}/ready`)).json()).reasons,
       (reasons) => reasons.includes('no_control_link'),
     );
@@ -50,7 +50,7 @@ describe('an edge that can use no media node', () => {
     await cluster.stop();
   });
 
-  it('[HL22] is left by the page that it served: people join on another edge, and see and hear each other', async () => {
+  it('[HL22] serves a page that joins on another edge, where people see and hear each other', async () => {
     const browser = await launchChromium();
     try {
       const ann = await Participant.open(browser, useless.publicUrl, 'elsewhere', 'Ann');
@@ -66,24 +66,24 @@ describe('an edge that can use no media node', () => {
     }
   });
 
-  it('[HL22] is given nobody by Caddy with the checks of its example: of 20 joins 20 succeed', async () => {
+  it('[HL22] gets no join from Caddy with its example’s health checks: of 20 joins 20 succeed elsewhere', async () => {
     const edges = `${dial(useless)} ${dial(good)}`;
     const caddy = await startCaddy('Caddyfile.ha.example', caddyPort, {
       PLENARY_NEAR_EDGES: edges,
       PLENARY_ALL_EDGES: edges,
     });
     const visitor = new Visitor(caddyPort, caddy.ca, cluster);
-    const askedOfUseless = async (): Promise<number> =>
+    const joinsAtUselessEdge = async (): Promise<number> =>
       (await readMetrics(useless.operatorUrl)).get('plenary_edge_joins_total') ?? 0;
-    const before = await askedOfUseless();
+    const before = await joinsAtUselessEdge();
     try {
       const joined: string[] = [];
       for (let index = 0; index < 20; index += 1) {
         joined.push((await visitor.joinedEdge(`room-${index % 4}`)).edgeId);
       }
       expect(joined).toEqual(Array.from({ length: 20 }, () => good.id));
-      // Also none that it refused, and that was let in by the other one then.
-      expect(await askedOfUseless()).toBe(before);
+      // The useless edge did not even refuse a join that the other edge then accepted.
+      expect(await joinsAtUselessEdge()).toBe(before);
     } finally {
       visitor.leave();
       await caddy.proxy.stop();

@@ -1,4 +1,4 @@
-/** Media nodes in networks of their own: what clients reach is not what the nodes reach of each other. */
+/** Media nodes in separate networks: clients reach other addresses of a node than the other nodes do. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
@@ -21,7 +21,7 @@ const ip = async (...args: string[]): Promise<void> => {
   await run('ip', args);
 };
 
-/** What clients on this machine reach of a node, and no other node does: no datacenter has a route to it. */
+/** An address of a node that clients on this machine reach and other nodes do not, since no datacenter has a route to it. */
 const publicAddress = (datacenters: LocalDatacenters, index: number): string =>
   datacenters.hostAddress.replace(/^198\.18\./, '198.19.').replace(/\.\d+$/, `.${index + 1}`);
 
@@ -82,20 +82,20 @@ describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for
     expect(people.flatMap(({ problems }) => problems)).toEqual([]);
   }
 
-  it('[PI12] send each other media by their addresses for pipes', async () => {
+  it('[PI12] connect their pipes over their pipe addresses', async () => {
     const cluster = await start((listenIp) => listenIp);
     const sentBefore = (await cluster.datacenters.sent('gra', 'sbg')).packets;
     await eachHearsTheOther(cluster);
-    // By the cable between the two, which clients and control links do not use.
+    // The packets use the cable between the two, which clients and control links do not use.
     expect((await cluster.datacenters.sent('gra', 'sbg')).packets).toBeGreaterThan(sentBefore + 15);
   });
 });
 
 describe.skipIf(fault !== undefined)(`a media node with several addresses${why}`, () => {
-  /** Beside the first one of its interface, which the system prefers for what it sends. */
+  /** A second address of the node's interface; the system prefers the first one for outgoing packets. */
   const secondAddress = (datacenters: LocalDatacenters): string =>
     datacenters.hostAddress.replace(/\.\d+$/, '.20');
-  /** Documentation's: nobody has it. */
+  /** An address reserved for documentation, which no machine has. */
   const UNREACHABLE = '192.0.2.1';
 
   async function start(announced: (datacenters: LocalDatacenters) => string): Promise<SpanningCluster> {
@@ -112,14 +112,14 @@ describe.skipIf(fault !== undefined)(`a media node with several addresses${why}`
 
   it.each([
     [
-      '[AD5] lets people hear each other by the one that it announces, and listens on every interface',
+      '[AD5] lets people hear each other over the announced address, and listens on every interface',
       secondAddress,
     ],
     [
-      '[AD7] is reached by the internal one where the public one leads nowhere',
+      '[AD7] is reached over the internal address when the public one is unreachable',
       (datacenters: LocalDatacenters) => `${UNREACHABLE},${secondAddress(datacenters)}`,
     ],
-  ])('%s', async (_says, announced) => {
+  ])('%s', async (_title, announced) => {
     const cluster = await start(announced);
     const [speaker, listener] = [
       await cluster.join('several', 'gra', { canPublish: true }),

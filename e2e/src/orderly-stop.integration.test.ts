@@ -1,4 +1,4 @@
-/** Processes that are stopped in order while people meet on them: what is expected then is no warning. */
+/** Processes that are stopped orderly during a meeting may log no warning. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { ClusterEvent, LocalCluster, RunningNode } from '@plenary/deploy/local-cluster';
 import { Bot, endMediaLinks, makeJoinToken } from '@plenary/loadtest/bots';
@@ -10,7 +10,7 @@ import { until } from './harness/until.ts';
 const LINE = z.object({ level: z.string(), msg: z.string() });
 const LOUD = new Set(['warn', 'error', 'fatal']);
 
-/** The lines of processes that are being stopped, from their signal on. */
+/** Collects the lines of stopping processes from their signal on. */
 class StopLog {
   readonly #lines = new Map<string, string[]>();
   #stopping: (id: string) => boolean = () => false;
@@ -20,11 +20,11 @@ class StopLog {
     this.#lines.set(event.id, [...(this.#lines.get(event.id) ?? []), event.line]);
   };
 
-  stops(isStopping: (id: string) => boolean): void {
+  expectStop(isStopping: (id: string) => boolean): void {
     this.#stopping = isStopping;
   }
 
-  /** Lines at `warn` or above, and lines that are no log lines at all. */
+  /** Lines at `warn` or above, and lines that are not log lines. */
   loud(): string[] {
     return [...this.#lines].flatMap(([id, lines]) =>
       lines
@@ -33,7 +33,7 @@ class StopLog {
     );
   }
 
-  said(id: string): string[] {
+  messages(id: string): string[] {
     return (this.#lines.get(id) ?? []).map((line) => LINE.parse(JSON.parse(line)).msg);
   }
 }
@@ -41,7 +41,7 @@ class StopLog {
 const clusters: LocalCluster[] = [];
 const bots: Bot[] = [];
 afterEach(async () => {
-  // Their edges may be gone by now, which refuses the request to leave and closes everything all the same.
+  // If an edge has stopped already, it refuses the leave request, and the bot closes everything all the same.
   await Promise.allSettled(bots.splice(0).map((bot) => bot.leave()));
   for (const cluster of clusters.splice(0)) await cluster.stop();
 });
@@ -55,7 +55,7 @@ async function start(): Promise<{ cluster: LocalCluster; log: StopLog }> {
   return { cluster, log };
 }
 
-/** One person in each datacenter, who see each other through a pipe between the two media nodes. */
+/** Has one person in each datacenter join; they see each other through a pipe between the two media nodes. */
 async function meet(cluster: LocalCluster): Promise<void> {
   for (const { operatorUrl } of cluster.edges) {
     await until(
@@ -85,26 +85,28 @@ async function meet(cluster: LocalCluster): Promise<void> {
 }
 
 async function stopOne(node: RunningNode, log: StopLog): Promise<void> {
-  log.stops((id) => id === node.id);
+  log.expectStop((id) => id === node.id);
   await node.kill('SIGTERM');
-  expect(log.said(node.id)).toContain('stopped');
+  expect(log.messages(node.id)).toContain('stopped');
 }
 
 describe('an orderly stop', () => {
   it('[LC11] of a cluster in which nobody meets logs no warning', async () => {
     const { cluster, log } = await start();
-    log.stops((id) => id !== 'redis');
+    log.expectStop((id) => id !== 'redis');
     await cluster.stop();
-    for (const { id } of [...cluster.edges, ...cluster.mediaNodes]) expect(log.said(id)).toContain('stopped');
+    for (const { id } of [...cluster.edges, ...cluster.mediaNodes])
+      expect(log.messages(id)).toContain('stopped');
     expect(log.loud()).toEqual([]);
   });
 
   it('[LC11] of a cluster with a meeting over two media nodes logs no warning', async () => {
     const { cluster, log } = await start();
     await meet(cluster);
-    log.stops((id) => id !== 'redis');
+    log.expectStop((id) => id !== 'redis');
     await cluster.stop();
-    for (const { id } of [...cluster.edges, ...cluster.mediaNodes]) expect(log.said(id)).toContain('stopped');
+    for (const { id } of [...cluster.edges, ...cluster.mediaNodes])
+      expect(log.messages(id)).toContain('stopped');
     expect(log.loud()).toEqual([]);
   });
 
@@ -114,7 +116,7 @@ describe('an orderly stop', () => {
     const [edge] = cluster.edges;
     const [node] = cluster.mediaNodes;
     if (edge === undefined || node === undefined) throw new Error('the cluster has edges and media nodes');
-    // The edge first: it would still say that the media node is gone.
+    // The edge stops first, because it would log the loss of the media node.
     await stopOne(edge, log);
     await stopOne(node, log);
     expect(log.loud()).toEqual([]);

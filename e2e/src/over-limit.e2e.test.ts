@@ -14,7 +14,7 @@ beforeAll(async () => {
     mediaNodes: 1,
     workers: 1,
     logLevel: 'warn',
-    // So little that any camera sends many times as much.
+    // Any camera sends many times as much.
     mediaNode: () => ({ env: { PLENARY_MAX_INCOMING_KBIT: '100' } }),
   });
   browser = await launchChromium();
@@ -24,7 +24,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-test('[WB11] a camera that is paused for sending too much is off on the page, which says why', async () => {
+test('[WB11] a camera that the node paused for sending too much is off on the page, which says why', async () => {
   const url = cluster.edges[0]?.publicUrl ?? '';
   const ann = await Participant.open(browser, url, 'limited', 'Ann');
   const bob = await Participant.open(browser, url, 'limited', 'Bob');

@@ -1,4 +1,4 @@
-/** What the page switches on and says, in real browsers: nothing that a person did not want, and nothing that is not so. */
+/** The page in real browsers: it switches on nothing that the person did not want, and says only what is true. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser, Page } from 'playwright-core';
@@ -7,10 +7,10 @@ import { launchChromium } from '@plenary/loadtest/browser';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
 
-/** More people than a room here may hold are sent away. */
+/** The limit of a room here. */
 const MOST_PEOPLE = 2;
 
-/** Holds what a person has yet to answer, and keeps every track that was captured. */
+/** `answer` lets the browser's pending question be answered; `captured` holds every captured track. */
 declare global {
   var captured: MediaStreamTrack[] | undefined;
   var answer: (() => void) | undefined;
@@ -67,7 +67,7 @@ describe('the page', () => {
       ),
     );
 
-  /** Waits until somebody knows another one as who they are now, and not as who they were before a reload. */
+  /** Waits until one person knows the other by their current peer id, and not by the one before a reload. */
   async function untilKnows(person: Participant, other: Participant): Promise<void> {
     const peerId = await other.page.evaluate(() => globalThis.plenary?.getSnapshot().self?.peerId);
     await until(
@@ -81,7 +81,7 @@ describe('the page', () => {
     );
   }
 
-  /** Has the browser answer a question only when the test says so, as a person at a prompt does. */
+  /** Delays the browser's answer until the test gives it, as a person at a prompt does. */
   async function holdAnswers(
     { page, name }: Participant,
     question: 'getUserMedia' | 'getDisplayMedia',
@@ -139,7 +139,7 @@ describe('the page', () => {
     expect([...ann.errors, ...bob.errors]).toEqual([]);
   });
 
-  it('[WB4] a permission that is given late does not switch on what was muted meanwhile', async () => {
+  it('[WB4] a late permission does not switch on what was muted meanwhile', async () => {
     const bob = await enter('late', 'Bob');
     const ann = await open('late', 'Ann');
     await holdAnswers(ann, 'getUserMedia');
@@ -161,7 +161,7 @@ describe('the page', () => {
     expect((await others(bob)).filter(({ source }) => source === 'microphone')).toEqual([]);
   });
 
-  it('[WB39] sound that the system pauses is said, with a button, until it plays again', async () => {
+  it('[WB39] while the system pauses sound the page shows a button, until sound plays again', async () => {
     const ann = await enter('paused', 'Ann');
     await enter('paused', 'Bob');
     await until(
@@ -178,14 +178,14 @@ describe('the page', () => {
     await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
     await pause();
     await ann.page.getByTestId('hear-button').waitFor();
-    // As where the system lets it go on by itself.
+    // Some systems resume playback automatically.
     await ann.page.evaluate(async () => {
       for (const sound of document.querySelectorAll('audio')) await sound.play();
     });
     await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
   });
 
-  it('[WB6] a screen that is chosen after the meeting was left is not captured on, and not shared at the next join', async () => {
+  it('[WB6] a screen that is chosen after leaving is released, and not shared at the next join', async () => {
     const ann = await open('picker', 'Ann');
     await holdAnswers(ann, 'getDisplayMedia');
     await ann.join();
@@ -194,7 +194,7 @@ describe('the page', () => {
     await answer(ann.page);
     await untilCaptured(ann.page);
     await until(
-      'the screen is let go of',
+      'the screen is released',
       () => liveTracks(ann.page),
       (tracks) => tracks?.length === 0,
     );
@@ -203,7 +203,7 @@ describe('the page', () => {
     expect(await ann.page.locator('[data-testid=tile][data-source=screen]').count()).toBe(0);
   });
 
-  it('[WB21] a tab that was duplicated shows the first one as somebody else, and after a reload itself once', async () => {
+  it('[WB21] a duplicated tab shows the first tab as another person, and itself once after a reload', async () => {
     const ann = await enter('twice', 'Ann');
     const [copy] = await Promise.all([
       ann.page.waitForEvent('popup'),
@@ -230,12 +230,12 @@ describe('the page', () => {
     }
   });
 
-  it('[WB16] [WB56] what the browser does not have fails no page, and a page that fails says so and leaves', async () => {
+  it('[WB16] [WB56] a missing browser feature does not break the page, and a page that fails says so and leaves', async () => {
     const bob = await enter('fails', 'Bob');
     const ann = await open('fails', 'Ann');
     await ann.page.addInitScript(() => {
       Reflect.deleteProperty(Promise, 'withResolvers');
-      // As Firefox does where the microphone has another sample rate than the loudspeaker.
+      // Firefox does this when the microphone has another sample rate than the loudspeaker.
       AudioContext.prototype.createMediaStreamSource = () => {
         throw new DOMException('different sample-rate', 'NotSupportedError');
       };
@@ -267,7 +267,7 @@ describe('the page', () => {
     await bob.untilOthersAre([]);
   });
 
-  it('[WB9] a full meeting says so at once, with what to do', async () => {
+  it('[WB9] a full meeting says so at once, and what to do', async () => {
     await enter('full', 'Ann');
     await enter('full', 'Bob');
     const cy = await open('full', 'Cy');
@@ -276,9 +276,9 @@ describe('the page', () => {
     expect(await cy.page.getByRole('alert').innerText()).toContain('The meeting is full');
   });
 
-  it('[WB19] marks that are stacked on a letter cover nobody else’s message', async () => {
+  it('[WB19] combining marks stacked on a letter do not cover another message', async () => {
     const [ann, bob] = [await enter('tower', 'Ann'), await enter('tower', 'Bob')];
-    // One's own that is still on its way is another element.
+    // A person's own pending message is another element.
     const messages = bob.page.locator('[data-testid=chat-message][data-status=posted]');
     const say = async (person: Participant, text: string, count: number): Promise<void> => {
       await person.page.evaluate((chosen) => globalThis.plenary?.postChat(chosen), text);
@@ -295,7 +295,7 @@ describe('the page', () => {
     expect(await messages.first().screenshot({ animations: 'disabled' })).toEqual(before);
   });
 
-  it('[WB10] [WB47] who spells a room with capitals, or pastes its link, is in the same room', async () => {
+  it('[WB10] [WB47] a person who spells a room in capitals, or pastes its link, is in the same room', async () => {
     const ann = await enter('TEAM', 'Ann');
     expect(new URL(ann.page.url()).pathname).toBe('/r/team');
     const bob = await open('other', 'Bob');

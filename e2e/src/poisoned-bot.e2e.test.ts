@@ -32,7 +32,7 @@ function edge() {
 }
 
 test.each(['first', 'later'])(
-  '[MS4] a bot that cannot take one consumer among the %s ones says so, and has all others',
+  '[MS4] a bot that cannot receive one consumer among the %s ones reports it, and receives all others',
   async (when) => {
     const [bad, good] = [await join(when, 'bad'), await join(when, 'good')];
     const relay = await PoisoningRelay.start(edge().url);
@@ -45,7 +45,7 @@ test.each(['first', 'later'])(
     const wanted = await good.publish('audio');
     const listener = early ?? (await join(when, 'listener', relay.url));
     await waitFor('the good voice', () => listener.received.some(({ packets }) => packets > 0));
-    await waitFor('the word of it', async () => (await failures()) > before);
+    await waitFor('the report of the failure', async () => (await failures()) > before);
     expect(listener.received.map(({ trackId }) => trackId)).toEqual([wanted]);
     expect(listener.problems).toEqual([
       `${poisoned} cannot be taken: audio/opus has another payload type than in the cluster.`,
@@ -56,7 +56,7 @@ test.each(['first', 'later'])(
   },
 );
 
-test('[MS26] a bot that asks for a track twice, as when a join and an event tell of it, goes on receiving it', async () => {
+test('[MS26] a bot that requests a track twice, as when a join and an event announce it, keeps receiving it', async () => {
   const [speaker, listener] = [await join('twice', 'speaker'), await join('twice', 'listener')];
   const track = await speaker.publish('audio');
   const packets = (): number => listener.received.find(({ trackId }) => trackId === track)?.packets ?? 0;

@@ -47,7 +47,7 @@ async function until(page: Page, trackId: string, status: string): Promise<void>
 
 describe('Chromium is offered a consumer that it cannot take', () => {
   test.each<Poison>(['line-end', 'clashing-id', 'refused'])(
-    '[MS4] in the middle of a meeting (%s): that one is lost alone',
+    '[MS4] in the middle of a meeting (%s): only that one is lost',
     async (poison) => {
       const page = await opened();
       await publish(page, 'voice');
@@ -71,7 +71,7 @@ describe('Chromium is offered a consumer that it cannot take', () => {
     ['line-end', 0],
     ['clashing-id', 0],
     ['refused', 1],
-  ])('[MS4] among the first ones (%s): everything else is had', async (poison, reopened) => {
+  ])('[MS4] among the first ones (%s): everything else is received', async (poison, reopened) => {
     const page = await opened();
     await publish(page, 'voice');
     await publish(page, 'bad', poison);

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const tests = globSync('**/*.test.ts', { cwd: import.meta.dirname });
 
-it('the README says of every test here what it shows', () => {
+it('the README says what each test file shows', () => {
   expect(tests.length).toBeGreaterThan(20);
   const unnamed = tests.filter(
     (file) => basename(file) !== 'readme.test.ts' && !README.includes(`${file}\``),
@@ -13,7 +13,7 @@ it('the README says of every test here what it shows', () => {
   expect(unnamed).toEqual([]);
 });
 
-it('the README names no file that is not there', () => {
+it('the README names only files that exist', () => {
   const there = new Set(globSync('**/*.ts', { cwd: import.meta.dirname }).map((file) => basename(file)));
   const simulation = globSync('*.ts', { cwd: new URL('../simulation', import.meta.url).pathname });
   for (const file of simulation) there.add(file);

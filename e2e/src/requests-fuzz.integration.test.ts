@@ -1,4 +1,4 @@
-/** Sessions that ask for anything that one may, nearly right, and go in any way: when all are gone nothing of them is left. */
+/** Sessions that send random, nearly valid requests and end in every way leave nothing behind. */
 import { randomUUID } from 'node:crypto';
 import { CLIENT_REQUESTS, PROTOCOL_VERSION, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { ClientReply, ClientRequestName } from '@plenary/cluster/protocol';
@@ -16,18 +16,18 @@ import { camera, microphone } from './hostile/stranger.ts';
 const REQUESTS = 600;
 const ROOM = 'fuzzed';
 const READY_TIMEOUT_MS = 90_000;
-/** The longest that anything is kept: peers whose edge is gone, and claims of tenants, for a minute; sessions for less. */
-const GIVEN_BACK_WITHIN_MS = 120_000;
+/** The longest time that anything is kept, in milliseconds: peers of a dead edge and tenants' claims for a minute, sessions less. */
+const FREED_WITHIN_MS = 120_000;
 const REQUESTS_PER_LIFE = 10;
 const LIVES_AT_ONCE = 5;
 
-type Asked = Exclude<ClientRequestName, 'join' | 'resume'>;
+type FuzzedRequestName = Exclude<ClientRequestName, 'join' | 'resume'>;
 
 interface Request {
-  readonly name: Asked;
-  /** Which of what there is to choose from, such as tracks. */
+  readonly name: FuzzedRequestName;
+  /** Chooses among the existing ids, such as tracks. */
   readonly choice: number;
-  /** Laid over a payload that is right. */
+  /** Fields that replace those of a valid payload. */
   readonly odd: Readonly<Record<string, unknown>>;
   readonly isAwaited: boolean;
 }
@@ -40,7 +40,7 @@ interface Life {
 
 let cluster: LocalCluster;
 const ended: string[] = [];
-/** How often a request was answered so: nothing would be left behind by lives in which nothing is ever done. */
+/** How often each request had each outcome, because sessions whose every request fails would prove nothing. */
 const outcomes = new Map<string, number>();
 const note = (name: ClientRequestName, outcome: string): void => {
   const key = `${name} ${outcome}`;
@@ -75,14 +75,14 @@ const edgeUrl = (index: number): string => {
   return edge.publicUrl;
 };
 
-/** What is known of a session while it lives. */
+/** The ids that a live session has learned. */
 interface Known {
   readonly joined: ClientReply<'join'>;
   readonly tracks: string[];
   readonly consumers: string[];
 }
 
-/** A payload that is right, of what there is. */
+/** A valid payload, with ids that exist. */
 function rightPayload({ name, choice }: Request, { joined, tracks, consumers }: Known): object {
   const { media, room } = joined;
   const others = room.tracks.map(({ trackId }) => trackId);
@@ -141,7 +141,7 @@ function rightPayload({ name, choice }: Request, { joined, tracks, consumers }: 
 }
 const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
 
-function learn(name: Asked, data: unknown, { tracks, consumers }: Known): void {
+function learn(name: FuzzedRequestName, data: unknown, { tracks, consumers }: Known): void {
   if (name === 'track.publish') tracks.push(CLIENT_REQUESTS['track.publish'].reply.parse(data).trackId);
   if (name === 'subscribe')
     consumers.push(
@@ -149,7 +149,7 @@ function learn(name: Asked, data: unknown, { tracks, consumers }: Known): void {
     );
 }
 
-async function liveOne({ isSecondEdge, frames, end }: Life): Promise<void> {
+async function runLife({ isSecondEdge, frames, end }: Life): Promise<void> {
   const own = isSecondEdge ? 1 : 0;
   const client = await RawClient.open(edgeUrl(own));
   await client.enter();
@@ -170,7 +170,7 @@ async function liveOne({ isSecondEdge, frames, end }: Life): Promise<void> {
   const { outcome, data } = await join;
   note('join', outcome);
   if (outcome !== 'ok') {
-    // A budget of the room or the address may be spent: that is not what is looked for.
+    // A budget of the room or the address may be spent, which is not under test here.
     await client.close();
     return;
   }
@@ -220,12 +220,12 @@ async function resumeElsewhere(
 }
 
 const name = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom<Asked[]>('track.publish', 'media.open', 'subscribe') },
+  { weight: 4, arbitrary: fc.constantFrom<FuzzedRequestName[]>('track.publish', 'media.open', 'subscribe') },
   {
     weight: 5,
     arbitrary: fc.constantFrom(
       ...Object.keys(CLIENT_REQUESTS).filter(
-        (one): one is Asked => one !== 'join' && one !== 'resume' && one !== 'leave',
+        (one): one is FuzzedRequestName => one !== 'join' && one !== 'resume' && one !== 'leave',
       ),
     ),
   },
@@ -254,15 +254,15 @@ const lives: fc.Arbitrary<readonly Life[]> = fc.array(
 
 describe('any requests at all', () => {
   it('[EN31] leave nothing behind, on no media node and in no store', { timeout: 1_200_000 }, async () => {
-    // Each of them costs calls of mediasoup: a tenth of the frames that are told.
+    // Each request costs calls of mediasoup, so only a tenth of the configured frames are sent.
     const { frames, seed } = fuzzOptions(REQUESTS * 10);
     await fuzz(lives, { frames: Math.ceil(frames / 10), seed }, async (chosen) => {
-      await Promise.all(chosen.map(liveOne));
+      await Promise.all(chosen.map(runLife));
       expect(ended).toEqual([]);
     });
     for (const done of ['join', 'resume', 'track.publish', 'media.open', 'subscribe'])
       expect(outcomes.get(`${done} ok`), done).toBeGreaterThan(0);
-    await until('everything to be given back', () => leftOver(cluster), isNothing, GIVEN_BACK_WITHIN_MS);
+    await until('everything to be given back', () => leftOver(cluster), isNothing, FREED_WITHIN_MS);
     expect(ended).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** Every secret of a cluster is changed while people meet, as HA_SETUP title: by restarts of real edges and real media nodes. */
+/** Changes every secret of a cluster during a meeting by restarting real edges and media nodes, as HA_SETUP describes. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { PROTOCOL_VERSION, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
@@ -18,17 +18,17 @@ const MEDIA_WITHIN_MS = 60_000;
 const READINESS = z.object({ reasons: z.array(z.string()) });
 const JOINED = z.object({ session: z.object({ rejoinToken: z.string() }) });
 
-/** One of each secret. */
+/** One secret of each kind. */
 interface Secrets {
   readonly cluster: string;
   readonly admin: string;
   readonly api: string;
 }
 
-/** What processes are restarted with, and what operators and the application use meanwhile. */
+/** One step: the secrets that processes restart with, and those that operators and the application use meanwhile. */
 interface Step {
   readonly title: string;
-  /** The first one makes, all are believed. */
+  /** Processes sign with the first one and accept all. */
   readonly processes: readonly Secrets[];
   readonly others: Secrets;
 }
@@ -48,7 +48,7 @@ async function nodeKey(id: string, secrets: readonly Secrets[]): Promise<string>
   return plenaryctl(['node-key', id], { PLENARY_CLUSTER_SECRET: joinedBy(secrets, 'cluster') });
 }
 
-/** The environment of an edge that has these secrets. */
+/** An edge's environment with these secrets. */
 async function edgeSettings(apiKey: string, id: string, secrets: readonly Secrets[]): Promise<Settings> {
   return {
     PLENARY_CLUSTER_SECRET: joinedBy(secrets, 'cluster'),
@@ -57,7 +57,7 @@ async function edgeSettings(apiKey: string, id: string, secrets: readonly Secret
   };
 }
 
-/** That of a media node, which has no secret but its own keys. */
+/** A media node's environment with these secrets; it holds only keys of its own. */
 async function nodeSettings(id: string, secrets: readonly Secrets[]): Promise<Settings> {
   return {
     PLENARY_NODE_KEY: await nodeKey(id, secrets),
@@ -65,13 +65,13 @@ async function nodeSettings(id: string, secrets: readonly Secrets[]): Promise<Se
   };
 }
 
-/** Asks to join, and tells what was answered: a client that was let in leaves again. */
-class Asker {
+/** Sends joins and returns the answers; a client that joined leaves again. */
+class JoinProbe {
   readonly #key: TestSessionKey;
   #rejoinToken = '';
 
-  static async create(): Promise<Asker> {
-    return new Asker(await TestSessionKey.create());
+  static async create(): Promise<JoinProbe> {
+    return new JoinProbe(await TestSessionKey.create());
   }
 
   private constructor(key: TestSessionKey) {
@@ -82,7 +82,7 @@ class Asker {
     return this.#ask(edge, token, () => Promise.resolve({}));
   }
 
-  /** By what came with the last join. */
+  /** Rejoins with the token of the last join. */
   async rejoin(edge: RunningEdge, token = this.#rejoinToken): Promise<string> {
     return this.#ask(edge, token, async (id) => ({ proof: await this.#key.proveRejoin(id, token) }));
   }
@@ -133,7 +133,7 @@ describe('the secrets of a cluster', () => {
       datacenters: ['gra'],
       readyTimeoutMs: 180_000,
       env: { PLENARY_LOG_LEVEL: 'warn' },
-      // Two people are on two nodes, which then have to believe each other.
+      // Packing is off, so two people are on two nodes, which must trust each other.
       edge: () => ({ env: { PLENARY_PACKING_LIMIT: '0', PLENARY_ROOM_PEERS_PER_NODE: '1' } }),
     });
     const { clusterSecret, adminToken, apiSecret } = cluster;
@@ -160,7 +160,7 @@ describe('the secrets of a cluster', () => {
     return bot;
   }
 
-  /** Somebody joins at each edge, gets the meeting's media, and leaves. @returns the nodes that they were on */
+  /** One person joins at each edge, receives the meeting's tracks, and leaves. @returns their media nodes */
   async function newcomers({ api }: Secrets): Promise<string[]> {
     const bots: Bot[] = [];
     for (const edge of cluster.edges) bots.push(await join(edge, api));
@@ -169,7 +169,7 @@ describe('the secrets of a cluster', () => {
     return bots.map(({ mediaNodeId }) => mediaNodeId);
   }
 
-  /** A cluster of its own on the same store, by the old secrets, whose processes need not become ready. */
+  /** A second cluster on the same store, with the old secrets; its processes need not become ready. */
   async function intruder(kind: 'edge' | 'media-node'): Promise<LocalCluster> {
     const PLENARY_NODE_KEY = await nodeKey('media-old-1', [old]);
     return startLocalCluster({
@@ -185,7 +185,7 @@ describe('the secrets of a cluster', () => {
     });
   }
 
-  it('[KY2] [KY3] [TK9] [OP5] are all changed in a meeting that misses nothing, and the old ones open nothing after it', async () => {
+  it('[KY2] [KY3] [TK9] [OP5] all secrets change in a meeting that loses no packet, and the old ones are refused afterwards', async () => {
     const [first, second] = cluster.edges;
     if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
     const sent: number[] = [];
@@ -204,7 +204,7 @@ describe('the secrets of a cluster', () => {
       (count) => count > 0,
     );
     const since = sent.findIndex((timestamp) => got.has(timestamp));
-    const returning = await Asker.create();
+    const returning = await JoinProbe.create();
     expect(await returning.join(first, token(old.api))).toBe('ok');
     const oldRejoinToken = returning.rejoinToken;
 
@@ -223,7 +223,7 @@ describe('the secrets of a cluster', () => {
             : await nodeSettings(node.id, processes),
         );
         for (const nodeId of await newcomers(others)) nodesOfNewcomers.add(nodeId);
-        // Who is served by no edge could not ask for this.
+        // Only a bot that has an edge can post.
         for (const bot of [publisher, viewer]) await bot.postChat(`${node.id} has ${title}`);
       }
       if (processes.includes(old)) expect(await returning.rejoin(second, oldRejoinToken)).toBe('ok');
@@ -231,7 +231,7 @@ describe('the secrets of a cluster', () => {
     expect([...nodesOfNewcomers].sort()).toEqual(cluster.mediaNodes.map(({ id }) => id).sort());
     const all = sent.slice(since);
     await until(
-      'the viewer has all that was sent',
+      'the viewer has received every packet',
       () => all.filter((timestamp) => !got.has(timestamp)).length,
       (missing) => missing === 0,
     );
@@ -255,7 +255,7 @@ describe('the secrets of a cluster', () => {
         'every media node to refuse an edge with the old secret',
         () => reasonsAgainst(edges.edges[0]),
         (reasons) =>
-          reasons.includes('no_control_link') && cluster.mediaNodes.every(saysDifferent('edge-old-1')),
+          reasons.includes('no_control_link') && cluster.mediaNodes.every(logsDifferentSecrets('edge-old-1')),
         60_000,
       );
     } finally {
@@ -265,7 +265,7 @@ describe('the secrets of a cluster', () => {
     try {
       await until(
         'every edge to refuse a media node with the old key',
-        () => cluster.edges.every(saysDifferent('media-old-1')),
+        () => cluster.edges.every(logsDifferentSecrets('media-old-1')),
         Boolean,
         60_000,
       );
@@ -278,14 +278,14 @@ describe('the secrets of a cluster', () => {
   }, 600_000);
 });
 
-/** Why an edge is not ready; nothing while it does not listen yet. */
+/** The reasons why an edge is not ready; empty while it does not listen yet. */
 async function reasonsAgainst(edge: RunningEdge | undefined): Promise<readonly string[]> {
   const response = await fetch(`${edge?.operatorUrl}/ready`).catch(() => undefined);
   return response === undefined ? [] : READINESS.parse(await response.json()).reasons;
 }
 
-/** Whether the log of a process tells of another one whose secret differs. */
-function saysDifferent(id: string): (process: RunningEdge | RunningMediaNode) => boolean {
+/** Whether a process's log names another process whose secret differs. */
+function logsDifferentSecrets(id: string): (process: RunningEdge | RunningMediaNode) => boolean {
   return (process) =>
     process.logs().some((line) => line.includes(id) && line.includes('have different secrets'));
 }

@@ -1,4 +1,4 @@
-/** A room over five media nodes in three datacenters, which are network namespaces with cables whose bytes are counted. */
+/** A room over five media nodes in three datacenters, which are network namespaces whose links count bytes. */
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import { endMediaLinks, readRtpTimestamp } from '@plenary/loadtest/bots';
 import type { Bot } from '@plenary/loadtest/bots';
@@ -10,13 +10,13 @@ import { until } from './harness/until.ts';
 
 type TrackId = Awaited<ReturnType<Bot['publish']>>;
 
-/** 1.8 Mbit/s in packets as large as those of a camera, so that headers weigh as little as in earnest. */
+/** 1.8 Mbit/s in packets as large as a camera's, so that headers have their usual share. */
 const CAMERA = { intervalMs: 5, payloadBytes: 1_100 };
-/** Ten seconds of it: what is on its way at either end of the window is a small part then. */
+/** Ten seconds of the track, so that packets in flight at either end of the window hardly count. */
 const WINDOW_BYTES = 2_000_000;
 /**
- * What one copy of {@link CAMERA} weighs on a link, by what one viewer gets of it without the headers below RTP. Those
- * of Ethernet, IP, UDP and SRTP make it 1.05. Some more are sent again and some for RTCP; some are still on their way
+ * What one copy of {@link CAMERA} weighs on a link, relative to what one viewer receives without the headers below RTP.
+ * Ethernet, IP, UDP and SRTP headers make it 1.05; retransmissions and RTCP add some, and some packets are still in flight
  * when the window ends. A second copy would make it 2.1.
  */
 const ONE_COPY = { least: 0.9, most: 1.25 };
@@ -26,7 +26,7 @@ const DATACENTERS = [
   { name: 'sbg', mediaNodes: 2 },
   { name: 'waw', mediaNodes: 2 },
 ];
-/** Leases are as they are shipped: a shorter one would lapse on a machine that stands still for three seconds, and pipes would end. */
+/** Leases have their default length: shorter ones would lapse, and end pipes, when the machine stands still for three seconds. */
 const ENV = { PLENARY_LOG_LEVEL: 'warn' };
 
 const fault = await whyNoDatacenters();
@@ -38,7 +38,7 @@ function packetsOf(bot: Bot, trackId: TrackId): number {
   return bot.received.find((stream) => stream.trackId === trackId)?.packets ?? 0;
 }
 
-/** One person on each of the five nodes, all of whom publish and get what the others publish. */
+/** One person on each of the five nodes; all publish, and all receive what the others publish. */
 async function everybodyReceivesEverything(spanning: SpanningCluster): Promise<void> {
   const people: Bot[] = [];
   for (const { name } of DATACENTERS)
@@ -90,13 +90,13 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     );
   }
 
-  /** A camera in gra. */
+  /** Publishes a camera in gra. */
   async function publishInGra(roomId: string): Promise<{ publisher: Bot; trackId: TrackId }> {
     const publisher = await spanning.join(roomId, 'gra', { canPublish: true });
     return { publisher, trackId: await publisher.publish('video', CAMERA) };
   }
 
-  /** How many copies of a track cross from gra into a datacenter, by what one of its viewers gets meanwhile. */
+  /** How many copies of a track cross from gra into a datacenter, relative to what one viewer there receives. */
   async function copiesInto(datacenter: string, viewer: Bot, trackId: TrackId): Promise<number> {
     const look = async () => ({
       crossed: await bytesBetween('gra', datacenter),
@@ -124,11 +124,11 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     return bot;
   }
 
-  it('brings every track to everybody, whichever node and datacenter they are on', async () => {
+  it('every person receives every track, on whichever node and in whichever datacenter', async () => {
     await everybodyReceivesEverything(spanning);
   });
 
-  it('[GW2] sends one copy of a track into each datacenter, for two nodes with two viewers each, and nothing else', async () => {
+  it('[GW2] one copy of a track crosses into each datacenter, for two nodes with two viewers each, and nothing else', async () => {
     const asideBefore = await bothWays('sbg', 'waw');
     const { trackId } = await publishInGra('one-copy');
     const inSbg = await spanning.fill('one-copy', 'sbg', 2);
@@ -145,8 +145,8 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
   });
 
   /**
-   * Waits until less than one packet of the track crosses into a datacenter while hundreds cross into another one. It need
-   * not be nothing at all: a pipe that is still open, or only paused, is reported on (RTCP) once in a second.
+   * Waits until less than one packet of the track crosses into a datacenter while hundreds cross into another one. Some
+   * bytes may cross: a pipe that is open or only paused sends RTCP reports once a second.
    */
   async function untilNoMedia(datacenter: string, flowing: string): Promise<void> {
     const look = async () => ({
@@ -154,13 +154,13 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
       flowing: await bytesBetween('gra', flowing),
     });
     let since = await look();
-    await until(`no media crosses to ${datacenter}`, look, (now) => {
+    await until(`no packets cross to ${datacenter}`, look, (now) => {
       if (now.crossed - since.crossed >= CAMERA.payloadBytes) since = now;
       return now.flowing - since.flowing > WINDOW_BYTES / 4;
     });
   }
 
-  /** Waits until not one byte crosses between gra and a datacenter while much of the track crosses into another one. */
+  /** Waits until no byte crosses between gra and a datacenter while much of the track crosses into another one. */
   async function untilStill(datacenter: string, flowing: string): Promise<void> {
     const look = async () => ({
       crossed: await bothWays('gra', datacenter),
@@ -173,7 +173,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     });
   }
 
-  it('[PI3] [PI16][GW4] sends nothing into a datacenter where nobody watches, and again as soon as one does', async () => {
+  it('[PI3] [PI16][GW4] nothing is sent into a datacenter where nobody watches, and again as soon as somebody does', async () => {
     const { trackId } = await publishInGra('nobody-there');
     const inSbg = await spanning.fill('nobody-there', 'sbg', 1);
     const inWaw = await spanning.fill('nobody-there', 'waw', 1);
@@ -187,7 +187,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     await untilReceiving(inWaw, [trackId]);
   });
 
-  it('[DM2] tells the publisher what is wanted in the other datacenters, layer by layer', async () => {
+  it('[DM2] the publisher learns which layers the other datacenters want', async () => {
     const { publisher, trackId } = await publishInGra('demand');
     const inSbg = await spanning.fill('demand', 'sbg', 1);
     const inWaw = await spanning.fill('demand', 'waw', 1);
@@ -195,9 +195,9 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     await untilReceiving(viewers, [trackId]);
     const untilWanted = (wanted: number | null): Promise<unknown> =>
       until(
-        `the publisher is told ${String(wanted)}`,
+        `the publisher’s demand is ${String(wanted)}`,
         () => publisher.demandFor(trackId),
-        (told) => told === wanted,
+        (demand) => demand === wanted,
       );
     await Promise.all(viewers.map((bot) => bot.prefer([trackId], 0)));
     await untilWanted(0);
@@ -210,7 +210,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     await untilReceiving([someOf(inSbg)], [trackId]);
   });
 
-  it('[GW3] goes on in a datacenter whose gateway was killed, with one copy again', async () => {
+  it('[GW3] viewers in a datacenter whose gateway was killed receive the track again, as one copy', async () => {
     const roomId = 'gateway-death';
     const { publisher, trackId } = await publishInGra(roomId);
     const inSbg = await spanning.fill(roomId, 'sbg', 2, { resubscribes: true });
@@ -226,7 +226,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     await gateway.restart();
   });
 
-  it('[GW6] misses no packet in a datacenter whose gateway is stopped on purpose', async () => {
+  it('[GW6] viewers in a datacenter lose no packet when its gateway is stopped orderly', async () => {
     const roomId = 'gateway-stop';
     const sent: number[] = [];
     const got = new Map<Bot, Set<number>>();
@@ -255,7 +255,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     );
     const all = sent.slice(since);
     await until(
-      'the viewer behind the gateway has all of it',
+      'the viewer behind the gateway has received every packet',
       () => all.filter((timestamp) => !timestamps.has(timestamp)).length,
       (missing) => missing === 0,
     );
@@ -285,14 +285,14 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters 10 ms apart$
     await until('everything is freed', () => leftOver(spanning.cluster), isNothing);
   });
 
-  it('brings every track to everybody, although one packet in a hundred is lost between them', async () => {
+  it('every person receives every track, although one packet in a hundred is lost between datacenters', async () => {
     await everybodyReceivesEverything(spanning);
     const { forwarded, failed, overflowed } = await spanning.distance.counts();
     expect(forwarded).toBeGreaterThan(1_000);
     expect(failed + overflowed).toBe(0);
   });
 
-  it('sends again what was lost on the way, so that nobody misses a packet', async () => {
+  it('lost packets are retransmitted, so that the viewer misses none', async () => {
     const lostBefore = (await spanning.distance.counts()).lost;
     const sent: number[] = [];
     const got = new Set<number>();
@@ -312,7 +312,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters 10 ms apart$
     );
     const all = sent.slice(since);
     await until(
-      'the viewer has all of it',
+      'the viewer has received every packet',
       () => all.filter((timestamp) => !got.has(timestamp)).length,
       (missing) => missing === 0,
     );

@@ -1,4 +1,4 @@
-/** What a meeting notices of a store that forgets everything: nothing. */
+/** A store that loses everything in the middle of a meeting: nobody may notice. */
 import { isDeepStrictEqual } from 'node:util';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
@@ -11,7 +11,7 @@ import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
 
-/** Notes each tile that goes, from now on, in the page itself: what is only looked at now and then may flicker unseen. */
+/** Records each tile that is removed, from within the page: polling would miss a tile that only flickers. */
 async function watchTiles({ page }: Participant): Promise<() => Promise<readonly string[]>> {
   const gone = await page.evaluateHandle(() => {
     const names: string[] = [];
@@ -88,20 +88,20 @@ describe('FLUSHALL in the middle of a call', () => {
     await redis.flushall();
     redis.disconnect();
     const reception = await Promise.all(both.map((person) => person.reception()));
-    // Two peers, and the two tracks of each.
-    await until('everything is published again', repairs, (count) => count >= 6);
+    // Two peers, and two tracks of each, are republished.
+    await until('the owners have republished everything', repairs, (count) => count >= 6);
     for (const [index, person] of both.entries()) {
       const known = before[index];
-      if (known === undefined) throw new Error('somebody was not looked at');
+      if (known === undefined) throw new Error('There is no earlier state of this person.');
       await until(
-        'the room in its new order, with all that it had',
+        'the room in its new order, with everything that it had',
         () => roomOf(person),
         (now) =>
           now.lastEventId > known.lastEventId &&
           isDeepStrictEqual(now, { ...known, lastEventId: now.lastEventId }),
       );
       await until(
-        `${person.name} goes on seeing`,
+        `${person.name} still receives pictures`,
         () => person.reception(),
         (now) => now.framesDecoded > (reception[index]?.framesDecoded ?? Infinity),
       );

@@ -1,4 +1,4 @@
-/** What a meeting survives today: the death of an edge and of a worker. */
+/** A meeting survives the death of an edge and of a worker. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
@@ -39,7 +39,7 @@ describe('a running meeting', () => {
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
   }
 
-  it('[SE27] goes on when an edge is killed: its people resume on the other one, media untouched', async () => {
+  it('[SE27] continues when an edge is killed: its clients resume on the other edge, with the same media session', async () => {
     await meet('edge-death');
     const [, there] = cluster.edges;
     const nodeBefore = await bob.mediaNodeId();
@@ -62,11 +62,11 @@ describe('a running meeting', () => {
     await Promise.all([ann.leave(), bob.leave()]);
   });
 
-  it('[WK1] [WK18] goes on when a worker is killed: it is replaced, and its people open media anew', async () => {
+  it('[WK1] [WK18] continues when a worker is killed: the node replaces it, and its peers open new media sessions', async () => {
     await meet('worker-death');
     const nodeId = await ann.mediaNodeId();
     const node = cluster.mediaNodes.find(({ id }) => id === nodeId);
-    if (node?.pid === undefined || node.pid === null) throw new Error('Ann’s media node runs');
+    if (node?.pid === undefined || node.pid === null) throw new Error('Ann’s media node does not run.');
     const workers = childrenOf(node.pid);
     expect(workers.length).toBeGreaterThan(0);
     for (const worker of workers) process.kill(worker, 'SIGKILL');

@@ -1,4 +1,4 @@
-/** What a page says and shows while something is cut, lost or taken away, in real browsers over ways that can be spoilt. */
+/** What the page says and shows while a path is cut, a device is lost or a feature is missing, in real browsers. */
 import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 import { CHROMIUM_OPTIONS, launchChromium } from '@plenary/loadtest/browser';
 import { chromium } from 'playwright-core';
@@ -22,7 +22,7 @@ describe('what the page says', () => {
     [browser, sleeper] = await Promise.all([launchChromium(), launchFreezableBrowser()]);
   });
   afterEach(async () => {
-    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
+    for (const proxy of [proxied.udp, proxied.tcp, proxied.edge]) proxy.setImpairment(NO_IMPAIRMENT);
     for (const person of people.splice(0)) await person.close();
   });
   afterAll(async () => {
@@ -61,7 +61,7 @@ describe('what the page says', () => {
     );
   const toasts = (page: Page): Promise<string[]> => page.getByTestId('toast').allInnerTexts();
 
-  it('[WB7] with the edge alone cut off it says what goes on; with media alone cut off, what does not', async () => {
+  it('[WB7] with signalling alone cut off, the page says what still works; with media alone cut off, what does not', async () => {
     const ann = await enter('cuts', 'Ann');
     const bob = await enter('cuts', 'Bob');
     await bob.untilSeesAndHears();
@@ -95,7 +95,7 @@ describe('what the page says', () => {
     await untilTile(bob, 'Ann', 'data-trouble', null);
   });
 
-  it('[WB41] the shared screen of somebody who is lost is marked, also where nothing else of them is sent', async () => {
+  it('[WB41] a lost person’s shared screen is marked, also when they send nothing else', async () => {
     const ann = await enter('screen', 'Ann');
     const bob = await enter('screen', 'Bob', sleeper.browser);
     await ann.untilSeesAndHears();
@@ -113,11 +113,11 @@ describe('what the page says', () => {
     await untilTile(ann, 'Bob', 'data-trouble', null, 'screen');
   });
 
-  it('[WB26] a device that ends by itself is off at its button and for the others, and stays off', async () => {
+  it('[WB26] a device that ends on its own is off at its button and for the others, and stays off', async () => {
     const ann = await enter('ends', 'Ann');
     const bob = await enter('ends', 'Bob');
     await bob.untilSeesAndHears();
-    // As the browser tells that a device was unplugged.
+    // The browser reports an unplugged device this way.
     await ann.page.evaluate(() => {
       for (const { mediaTrack } of globalThis.plenary?.getSnapshot().localTracks.values() ?? []) {
         mediaTrack?.stop();
@@ -127,7 +127,7 @@ describe('what the page says', () => {
     await Promise.all([
       untilTile(bob, 'Ann', 'data-has-video', 'false'),
       untilTile(bob, 'Ann', 'data-muted', 'true'),
-      // It is shown for some seconds only, which the others may take to see the rest.
+      // The toast disappears after some seconds, which the other waits may take.
       until(
         'Ann is told',
         () => toasts(ann.page),
@@ -141,7 +141,7 @@ describe('what the page says', () => {
     await untilTile(bob, 'Ann', 'data-muted', 'true');
   });
 
-  it('[WB32] a microphone that cannot be had says so, and the one before goes on for the others', async () => {
+  it('[WB32] a microphone that cannot be opened is reported, and the previous one keeps sending', async () => {
     const ann = await enter('switch', 'Ann');
     const bob = await enter('switch', 'Bob');
     await bob.untilSeesAndHears();
@@ -176,14 +176,14 @@ describe('what the page says', () => {
     await bob.untilSeesAndHears();
   });
 
-  it('[WB13] [WB54] a page by plain HTTP says what the browser does not give it, and shows the meeting all the same', async () => {
+  it('[WB13] [WB54] a page over plain HTTP says which features the browser denies it, and still shows the meeting', async () => {
     const ann = await enter('plain', 'Ann');
     const { hostname, port } = new URL(proxied.edgeUrl);
-    // Loopback addresses count as secure, whatever their scheme; names do not.
+    // Loopback addresses count as secure, whatever their scheme, so the page is opened by a name.
     const args = [...(CHROMIUM_OPTIONS.args ?? []), `--host-resolver-rules=MAP plain.test ${hostname}`];
     const plain = await chromium.launch({ ...CHROMIUM_OPTIONS, args });
     try {
-      // Without its own hints, which insecure pages do not get, a headless browser is not known as Chrome.
+      // Insecure pages get no client hints, so the headless browser is recognised as Chrome by its user agent.
       const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${plain.version()} Safari/537.36`;
       const context = await openContext(plain, { userAgent });
       const page = await context.newPage();

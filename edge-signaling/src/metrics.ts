@@ -18,7 +18,7 @@ export function createEdgeMetrics() {
     registry,
     server: new Gauge({
       name: 'plenary_edge_server',
-      help: 'Which HTTP server carries the sockets: uws, or node where uWebSockets.js cannot load.',
+      help: 'HTTP server of the sockets: uws, or node where uWebSockets.js cannot load.',
       labelNames: ['server'],
       registers,
     }),
@@ -55,13 +55,13 @@ export function createEdgeMetrics() {
     }),
     tenantJoins: new Counter({
       name: 'plenary_edge_tenant_joins_total',
-      help: 'Joins whose token was believed, by tenant and result: ok or the error code.',
+      help: 'Joins with a valid token, by tenant and result: ok or the error code.',
       labelNames: ['tenant', 'result'],
       registers,
     }),
     joinSeconds: new Histogram({
       name: 'plenary_edge_join_seconds',
-      help: 'Time from a join to its answer, when it went well.',
+      help: 'Seconds from a successful join to its answer.',
       buckets: JOIN_BUCKETS_SECONDS,
       registers,
     }),
@@ -73,19 +73,19 @@ export function createEdgeMetrics() {
     }),
     resumeSeconds: new Histogram({
       name: 'plenary_edge_resume_seconds',
-      help: 'Time from a resume to its answer, when it went well.',
+      help: 'Seconds from a successful resume to its answer.',
       buckets: JOIN_BUCKETS_SECONDS,
       registers,
     }),
     waitingEntries: new Gauge({
       name: 'plenary_edge_waiting_entries',
-      help: 'Joins, resumes and openings of media that wait for their turn on this edge, and admissions that wait for theirs at a media node, by kind.',
+      help: 'Joins, resumes and openings of media sessions that wait for their turn on this edge, and admissions that wait for their turn at a media node, by kind.',
       labelNames: ['kind'],
       registers,
     }),
     placements: new Counter({
       name: 'plenary_edge_placements_total',
-      help: 'Answers of the placement ladder by reason.',
+      help: 'Placement decisions by reason.',
       labelNames: ['reason'],
       registers,
     }),
@@ -115,7 +115,7 @@ export function createEdgeMetrics() {
     }),
     slowSockets: new Counter({
       name: 'plenary_edge_slow_sockets_total',
-      help: 'Sockets cut off because too much waited for a client that did not read; it resumes.',
+      help: 'Sockets closed because too much waited for a client that did not read; the client resumes.',
       registers,
     }),
     controlLinks: new Gauge({
@@ -126,7 +126,7 @@ export function createEdgeMetrics() {
     }),
     controlCallSeconds: new Histogram({
       name: 'plenary_edge_control_call_seconds',
-      help: 'Time of a request to a media node, by name.',
+      help: 'Seconds from a request to a media node to its answer, by name.',
       labelNames: ['name'],
       buckets: CALL_BUCKETS_SECONDS,
       registers,
@@ -139,12 +139,12 @@ export function createEdgeMetrics() {
     }),
     consumerFailures: new Counter({
       name: 'plenary_edge_consumer_failures_total',
-      help: 'Consumers that a client could not make a receiver for.',
+      help: 'Consumers for which a client could not create a receiver.',
       registers,
     }),
     mediaLost: new Counter({
       name: 'plenary_edge_media_lost_total',
-      help: 'Sessions told that their media is gone, by reason.',
+      help: 'Sessions that were told that their media session is lost, by reason.',
       labelNames: ['reason'],
       registers,
     }),
@@ -155,13 +155,13 @@ export function createEdgeMetrics() {
     }),
     storeTrouble: new Gauge({
       name: 'plenary_edge_store_trouble',
-      help: 'Why the store, or a part of it, is away: 1 for the reason that was found last.',
+      help: 'Why the store, or a part of it, is unavailable: 1 for the last reason found.',
       labelNames: ['reason'],
       registers,
     }),
     pubSubTrouble: new Gauge({
       name: 'plenary_edge_pubsub_trouble',
-      help: 'Why this edge hears no other edge, or is not heard, although the store serves: 1 for the reason that was found last.',
+      help: 'Why this edge and other edges do not hear each other although the store serves: 1 for the last reason found.',
       labelNames: ['reason'],
       registers,
     }),
@@ -172,31 +172,31 @@ export function createEdgeMetrics() {
     }),
     consulTrouble: new Gauge({
       name: 'plenary_edge_consul_trouble',
-      help: 'Why Consul does not serve, or does not let the edge announce itself: 1 for the reason that was found last.',
+      help: 'Why Consul does not serve, or does not let the edge announce itself: 1 for the last reason found.',
       labelNames: ['reason'],
       registers,
     }),
     malformedRecords: new Counter({
       name: 'plenary_edge_malformed_records_total',
-      help: 'Records in the store that were skipped because they do not parse, by kind, each time they were met.',
+      help: 'Records in the store that were skipped because they do not parse, by kind, counted at each reading.',
       labelNames: ['kind'],
       registers,
     }),
     limited: new Counter({
       name: 'plenary_edge_limited_total',
-      help: 'Requests refused, and connections closed for their frames, because a budget was spent, by whose budget and of what.',
+      help: 'Requests refused, and connections closed for their frames, because a budget was spent, by budget and resource.',
       labelNames: ['scope', 'resource'],
       registers,
     }),
     broadcasts: new Counter({
       name: 'plenary_edge_broadcasts_total',
-      help: 'Notices to rooms: published to other edges, or local only because the store was away.',
+      help: 'Notices to rooms: published to other edges, or local only because the store was unavailable.',
       labelNames: ['result'],
       registers,
     }),
     departures: new Gauge({
       name: 'plenary_edge_pending_departures',
-      help: 'Peers that left while the store was away and are still to be removed.',
+      help: 'Peers that left while the store was unavailable and are still to be removed.',
       registers,
     }),
     swept: new Counter({
@@ -207,29 +207,29 @@ export function createEdgeMetrics() {
     }),
     repairs: new Counter({
       name: 'plenary_edge_repairs_total',
-      help: 'What the store had lost and this edge published again or made good: peers, events, entries of rooms, or records of peers that are gone.',
+      help: 'Repairs of the store by this edge: lost peers, events and entries of rooms that it published again, and records of peers that are gone.',
       labelNames: ['what'],
       registers,
     }),
     entryFaults: new Counter({
       name: 'plenary_edge_entry_faults_total',
-      help: 'Faults of this program at an entry, each of which cost one message, tick or call, by what came in.',
+      help: 'Faults of this program at an entry point, each of which dropped one message, timer tick or call, by kind of entry.',
       labelNames: ['entry'],
       registers,
     }),
     clockOffset: new Gauge({
       name: 'plenary_edge_clock_offset_seconds',
-      help: 'How far the clock of this host is ahead of that of Redis; tokens fail from 30 s on.',
+      help: 'How far the clock of this host is ahead of that of Redis, in seconds; tokens fail from 30 s on.',
       registers,
     }),
     lostLogLines: new Counter({
       name: 'plenary_edge_lost_log_lines_total',
-      help: 'Lines of the log that could not be written: the disk was full, or nobody read them.',
+      help: 'Log lines that could not be written: the disk was full, or nobody read them.',
       registers,
     }),
     faults: new Counter({
       name: 'plenary_edge_faults_total',
-      help: 'Errors that the edge handled and only logged, by where they happened.',
+      help: 'Errors that the edge handled and only logged, by place.',
       labelNames: ['where'],
       registers,
     }),

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import type { Browser, LaunchOptions } from 'playwright-core';
 
-/** Debian's place; `PLENARY_CHROMIUM` names another one. */
+/** Debian's path; `PLENARY_CHROMIUM` names another one. */
 const CHROMIUM = process.env['PLENARY_CHROMIUM'] ?? '/usr/bin/chromium';
 
-/** Only a browser that hangs takes as long to start, on a busy machine too. */
+/** Only a hanging browser takes this long to start, in milliseconds, also on a busy machine. */
 const START_WITHIN_MS = 90_000;
 
-/** How every Chromium is started: without a screen, with a fake camera and a microphone that beeps once a second. */
+/** Options of every Chromium: headless, with a fake camera and a microphone that beeps once a second. */
 export const CHROMIUM_OPTIONS: LaunchOptions = {
   executablePath: CHROMIUM,
   timeout: START_WITHIN_MS,

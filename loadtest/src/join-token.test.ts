@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { makeJoinToken } from './join-token.ts';
 
-it('signs a token as the protocol describes it, for at most ten minutes', () => {
+it('signs a token as the protocol describes it, valid for at most ten minutes', () => {
   const token = makeJoinToken({ apiKey: 'key', apiSecret: 'secret' }, { subject: 'bot-1', roomId: 'room' });
   const [header = '', claims = '', signature] = token.split('.');
   const read = (part: string): unknown => JSON.parse(Buffer.from(part, 'base64url').toString());

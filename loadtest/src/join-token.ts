@@ -1,20 +1,20 @@
 import { createHmac } from 'node:crypto';
 import type { Role, TrackSource } from '@plenary/cluster/protocol';
 
-/** What an application needs to make join tokens. */
+/** The API key with which an application signs join tokens. */
 export interface ApiCredentials {
   readonly apiKey: string;
   readonly apiSecret: string;
 }
 
 export interface Grants {
-  /** Who this is for the application. */
+  /** The application's id of the person. */
   readonly subject: string;
   readonly roomId: string;
   readonly displayName?: string;
   readonly role?: Role;
   readonly publish?: readonly TrackSource[];
-  /** Where the person is; that of the edge by default. */
+  /** The person's datacenter; the edge's by default. */
   readonly datacenter?: string;
 }
 

@@ -12,8 +12,8 @@ export interface PageServer {
 }
 
 /**
- * Bundles a page as the web app is bundled, and serves it on loopback, where browsers give camera and keys without HTTPS.
- * @param entry - the page's script; that of the benchmarks by default
+ * Bundles a page as the web app is bundled, and serves it on loopback, where browsers allow cameras and keys without HTTPS.
+ * @param entry - the page's script; the benchmarks' page by default
  */
 export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
   const script = await bundle(entry);
@@ -29,7 +29,7 @@ export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the page server has no port');
+  if (address === null || typeof address === 'string') throw new Error('The page server has no port.');
   return {
     url: `http://127.0.0.1:${address.port}/`,
     close: async () => {
@@ -41,7 +41,7 @@ export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
 }
 
 async function bundle(entry: string): Promise<string> {
-  // Only here: its threads are not to run beside the bots.
+  // The bundler is imported only here, so that its threads do not run beside the bots.
   const { build } = await import('vite');
   const built = await build({
     configFile: false,
@@ -55,6 +55,6 @@ async function bundle(entry: string): Promise<string> {
   });
   const [bundled] = Array.isArray(built) ? built : [built];
   const chunk = bundled !== undefined && 'output' in bundled ? bundled.output[0] : undefined;
-  if (chunk === undefined) throw new Error('the bench page was not built');
+  if (chunk === undefined) throw new Error('The bench page was not built.');
   return chunk.code;
 }

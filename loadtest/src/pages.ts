@@ -1,4 +1,4 @@
-/** Pages of one's own for real browsers, for whoever tests or measures with them. */
+/** A server for test pages in real browsers. */
 export { makeJoinToken } from './join-token.ts';
 export { startPageServer, type PageServer } from './page-server.ts';
 export { percentile, summarise, type Summary } from './bench-join/statistics.ts';

@@ -1,4 +1,4 @@
-/** A table for people: the first column to the left, figures to the right. */
+/** Formats a table as text: the first column to the left, figures to the right. */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
@@ -15,7 +15,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   );
 }
 
-/** A figure with as many decimals as it deserves. */
+/** A figure with a suitable number of decimals. */
 export function figure(value: number | undefined): string {
   if (value === undefined) return '–';
   const size = Math.abs(value);

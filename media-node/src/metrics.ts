@@ -28,16 +28,18 @@ export function createMetrics(withProcess: boolean) {
     workers: gauge('media_workers', 'mediasoup workers that are alive'),
     workerDeaths: counter(
       'media_worker_deaths_total',
-      'Workers that died by themselves (died), or did not answer and were killed (hung)',
+      'Workers that died (died), or that hung and were killed by the node (hung)',
       ['reason'],
     ),
-    workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
-    workerFiles: gauge('media_worker_open_files', 'Files that a worker has open, of those that it may', [
+    workerCpu: gauge('media_worker_cpu', 'CPU use of a worker, as a share of one core', ['worker']),
+    workerFiles: gauge('media_worker_open_files', 'Open files of a worker; each worker has its own limit', [
       'worker',
     ]),
-    load: gauge('media_load', 'Load by kind, over what the node may use; the highest decides on placement', [
-      'kind',
-    ]),
+    load: gauge(
+      'media_load',
+      'Load by kind, as a share of what the node may use; placement uses the highest',
+      ['kind'],
+    ),
     routers: gauge('media_routers', 'Open routers'),
     transports: gauge('media_transports', 'Open transports', ['kind']),
     producers: gauge('media_producers', 'Open producers of peers of this node'),
@@ -45,13 +47,15 @@ export function createMetrics(withProcess: boolean) {
     consumers: gauge('media_consumers', 'Open consumers of peers'),
     pipeConsumers: gauge('media_pipe_consumers', 'Tracks that are sent into pipes'),
     observers: gauge('media_audio_observers', 'Open audio level observers'),
-    rooms: gauge('media_rooms', 'Rooms of which anything lives here'),
+    rooms: gauge('media_rooms', 'Rooms with peers or tracks on this node'),
     peers: gauge('media_peers', 'Peers hosted here'),
-    orphans: gauge('media_orphan_peers', 'Peers whose control link is gone'),
-    pipes: gauge('media_pipes', 'Open pipe ends, by the side that asked and the side that is home', ['side']),
+    orphans: gauge('media_orphan_peers', 'Peers whose control link is lost'),
+    pipes: gauge('media_pipes', 'Open pipe ends, by side: the one that requested the pipe, or the home', [
+      'side',
+    ]),
     controlLinks: gauge('media_control_links', 'Open control links, by kind of caller', ['caller']),
     nodeLinks: gauge('media_node_links', 'Control links that this node opened to others'),
-    calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
+    calls: counter('mediasoup_calls_total', 'Calls into mediasoup, including closing ones', ['method']),
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
     unreachedPeers: counter(
       'media_unreached_peers_total',
@@ -59,7 +63,7 @@ export function createMetrics(withProcess: boolean) {
     ),
     unreached: gauge(
       'media_unreached',
-      '1 while nobody seems to find a path to the announced address, so that newcomers are sent to another node where there is one',
+      '1 while nobody seems to find a path to the announced address, so that newcomers are placed on another node if there is one',
     ),
     noEdgeLink: gauge(
       'media_no_edge_link',
@@ -67,26 +71,29 @@ export function createMetrics(withProcess: boolean) {
     ),
     overLimit: counter(
       'media_over_limit_total',
-      'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',
+      'Steps against peers that kept sending more than they may: warned, paused, ended, dropped',
       ['step'],
     ),
     resendExcesses: counter(
       'media_resend_excesses_total',
-      'Peers that had far more sent again than anybody needs: their media was closed, and for an hour they get nothing twice',
+      'Peers that requested far more retransmissions than anybody needs: their media session was closed, and they get none for an hour',
     ),
-    errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
+    errors: counter('errors_total', 'Errors that the node answered or handled, by place and code', [
+      'where',
+      'code',
+    ]),
     entryFaults: counter(
       'media_entry_faults_total',
-      'Faults of this program at an entry, each of which cost one message, tick or call, by what came in',
+      'Faults of this program at an entry point, each of which dropped one message, timer tick or call, by kind of entry',
       ['entry'],
     ),
     clockOffset: gauge(
       'media_clock_offset_seconds',
-      'How far the clock of this host is ahead of that of Redis; a media node works all the same',
+      'How far the clock of this host is ahead of that of Redis, in seconds; a media node works in any case',
     ),
     lostLogLines: counter(
       'media_lost_log_lines_total',
-      'Lines of the log that could not be written: the disk was full, or nobody read them',
+      'Log lines that could not be written: the disk was full, or nobody read them',
     ),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     refusedConnections: counter(
@@ -102,29 +109,29 @@ export function createMetrics(withProcess: boolean) {
     lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
     malformedRecords: counter(
       'media_malformed_records_total',
-      'Records in the store that were skipped because they do not parse, by kind, each time they were met',
+      'Records in the store that were skipped because they do not parse, by kind, counted at each reading',
       ['kind'],
     ),
     repairs: counter(
       'media_repairs_total',
-      'Tracks that the store had lost and this node published again, or records of tracks that are gone and it ended',
+      'Repairs of the store by this node: lost tracks that it published again, and records of ended tracks that it removed',
       ['what'],
     ),
     limited: counter(
       'media_limited_total',
-      'Requests refused because a budget was spent, by whose budget and of what',
+      'Requests refused because a budget was spent, by budget and resource',
       ['scope', 'resource'],
     ),
     store: gauge('store_available', '1 while the store answers'),
     storeTrouble: gauge(
       'store_trouble',
-      'Why the store, or a part of it, is away: 1 for the reason that was found last',
+      'Why the store, or a part of it, is unavailable: 1 for the last reason found',
       ['reason'],
     ),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     consulTrouble: gauge(
       'consul_trouble',
-      'Why Consul does not serve, or does not let the node announce itself: 1 for the reason that was found last',
+      'Why Consul does not serve, or does not let the node announce itself: 1 for the last reason found',
       ['reason'],
     ),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),

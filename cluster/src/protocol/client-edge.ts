@@ -176,7 +176,7 @@ export const TRACK_PUBLICATION = z.object({
 export const CLIENT_REQUESTS = {
   join: {
     summary:
-      'Enters a room and opens media, in one round trip. A repeat with the same requestId gives the same peer.',
+      'Enters a room and opens a media session, in one round trip. A repeat with the same requestId gives the same peer.',
     payload: z.object({
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
@@ -195,7 +195,7 @@ export const CLIENT_REQUESTS = {
     reply: z.object({ session: SESSION, room: ROOM_SNAPSHOT, media: MEDIA_OFFER }),
   },
   resume: {
-    summary: 'Takes the session up again on this connection, on any edge. Media is not touched.',
+    summary: 'Resumes the session on this connection, on any edge. The media session is not affected.',
     payload: z.object({
       protocolVersion: z.int(),
       roomId: ROOM_NAME,
@@ -218,19 +218,20 @@ export const CLIENT_REQUESTS = {
     }),
   },
   'session.confirm': {
-    summary: 'Tells that a newer session token arrived: the older ones do not resume any more.',
+    summary: 'Confirms that a newer session token arrived: the older ones can no longer resume.',
     payload: z.object({ sessionToken: TOKEN_TEXT }),
     reply: NOTHING,
   },
-  leave: { summary: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
+  leave: { summary: 'Leaves the room and releases everything at once.', payload: NOTHING, reply: NOTHING },
   'edge.check': {
-    summary: 'Asks an edge that owes an answer for a sign of life, which needs neither store nor media node.',
+    summary:
+      'Requests a sign of life from an edge that owes an answer. The reply needs neither store nor media node.',
     payload: NOTHING,
     reply: NOTHING,
   },
   'media.open': {
     summary:
-      'Opens media anew, on a media node chosen anew: after `media.lost`, when a resume found media gone, or, with `moveFrom`, beside the media that goes on.',
+      'Opens a new media session, on a newly chosen media node: after `media.lost`, when a resume found the media session lost, or, with `moveFrom`, beside the session that continues.',
     payload: MEDIA_REQUEST.extend({
       /** After `media.move`: the epoch of the media that goes on until `media.moved`. A repeat gives the same media. */
       moveFrom: EPOCH.optional(),
@@ -242,12 +243,12 @@ export const CLIENT_REQUESTS = {
     reply: MEDIA_OFFER,
   },
   'media.moved': {
-    summary: 'The client is on its newer media altogether: the older one may end.',
+    summary: 'The client uses only its newer media session: the older one may end.',
     payload: z.object({ epoch: EPOCH }),
     reply: NOTHING,
   },
   'media.check': {
-    summary: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
+    summary: 'Asks whether the media node still hosts this client, which no longer receives media.',
     payload: z.object(OF_MEDIA),
     reply: z.object({
       /** `false` when the media node lost the peer: send `media.open`. */
@@ -262,7 +263,7 @@ export const CLIENT_REQUESTS = {
     reply: NOTHING,
   },
   'transport.restartIce': {
-    summary: 'Asks for new ICE parameters after a change of network.',
+    summary: 'Requests new ICE parameters after a change of network.',
     payload: z.object({ transportId: TRANSPORT_ID, ...OF_MEDIA }),
     reply: z.object({ iceParameters: ICE_PARAMETERS }),
   },
@@ -273,18 +274,18 @@ export const CLIENT_REQUESTS = {
     reply: z.object({ trackId: TRACK_ID }),
   },
   'track.pause': {
-    summary: 'Mutes or unmutes a track of one’s own.',
+    summary: 'Mutes or unmutes one of the client’s own tracks.',
     payload: z.object({ trackId: TRACK_ID, paused: z.boolean(), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'track.end': {
-    summary: 'Ends a track of one’s own.',
+    summary: 'Ends one of the client’s own tracks.',
     payload: z.object({ trackId: TRACK_ID, ...OF_MEDIA }),
     reply: NOTHING,
   },
   subscribe: {
     summary:
-      'Asks for tracks of others. What cannot be had is listed in `failed`; the rest is not held up by it.',
+      'Requests tracks of others. Tracks that cannot be opened are listed in `failed` and do not delay the others.',
     payload: z.object({ trackIds: z.array(TRACK_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: z.object({
       consumers: z.array(CONSUMER_OFFER),
@@ -292,18 +293,19 @@ export const CLIENT_REQUESTS = {
     }),
   },
   unsubscribe: {
-    summary: 'Closes consumers. Ids that are gone already are no error.',
+    summary: 'Closes consumers. Ids of closed consumers are no error.',
     payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'consumer.failed': {
-    summary: 'The client cannot make a receiver for a consumer: it is closed, and counted by the operators.',
+    summary:
+      'The client cannot create a receiver for a consumer: the consumer is closed, and counted for operators.',
     payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID, ...OF_MEDIA }),
     reply: NOTHING,
   },
   'consumers.update': {
     summary:
-      'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
+      'Pauses, resumes, or sets layers and priority of consumers. Ids of closed consumers are no error.',
     payload: CONSUMER_UPDATES.extend(OF_MEDIA),
     reply: NOTHING,
   },
@@ -314,7 +316,7 @@ export const CLIENT_REQUESTS = {
     reply: z.object({ message: CHAT_MESSAGE }),
   },
   'roster.page': {
-    summary: 'Gives the next page of the roster.',
+    summary: 'Returns the next page of the roster.',
     payload: z.object({ cursor: CURSOR_TEXT }),
     reply: z.object({
       peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
@@ -323,7 +325,7 @@ export const CLIENT_REQUESTS = {
   },
   sync: {
     summary:
-      'Gives what happened after an event: asked for when an event’s previousId is not the last one known.',
+      'Returns the events after a given one: sent when an event’s previousId is not the last one known.',
     payload: z.object({ afterEventId: EVENT_ID }),
     reply: z.discriminatedUnion('type', [
       z.object({ type: z.literal('events'), events: z.array(HEARD_EVENT) }),
@@ -343,22 +345,21 @@ export const MEDIA_LOSS_REASON = z.enum(['worker_died', 'node_lost', 'transport_
 export const EDGE_NOTICES = {
   event: { summary: 'Something happened in the room.', payload: HEARD_EVENT },
   head: {
-    summary: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
+    summary:
+      'The id of the room’s last event, sent regularly: a client whose last event is older sends `sync`.',
     payload: z.object({ lastEventId: EVENT_ID }),
   },
   edges: {
-    summary:
-      'The edges that the client may go to, whenever they change; in place of those that it was told before.',
+    summary: 'The edges that the client may use, sent whenever they change; replaces the previous list.',
     payload: z.object({ edges: z.array(EDGE_HINT).max(64) }),
   },
   'edge.leaving': {
     summary:
-      'This edge will go: resume on another one while this connection goes on. Who is still here after ten seconds is sent away with `bye`.',
+      'This edge will stop: resume on another one while this connection still works. A client that is still here after ten seconds is disconnected with `bye`.',
     payload: NOTHING,
   },
   speakers: {
-    summary:
-      'Who is heard now and how loud, as one media node hears its own peers. Repeated, since it may be lost.',
+    summary: 'The peers of one media node who speak now, with their volume. Repeated, since it may be lost.',
     payload: z.object({
       mediaNodeId: MEDIA_NODE_ID,
       speakers: z
@@ -369,7 +370,7 @@ export const EDGE_NOTICES = {
   },
   'track.demand': {
     summary:
-      'What is wanted of one of the client’s own tracks: more than that need not be sent. Until told, everything is.',
+      'The demand for one of the client’s own tracks: higher layers need not be sent. Until this arrives, every layer is wanted.',
     payload: z.object({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'publishing.limited': {
@@ -379,7 +380,7 @@ export const EDGE_NOTICES = {
   },
   'consumer.closed': {
     summary:
-      'A consumer of this client is gone, for example because its track ended. Where `isPathLost` is true, only the way that the track came by is, and to `subscribe` to it anew at once is worth it.',
+      'A consumer of this client is closed, for example because its track ended. With `isPathLost`, only the path of the track is lost: `subscribe` to the track again at once.',
     payload: z.object({
       consumerId: CONSUMER_ID,
       trackId: TRACK_ID,
@@ -388,24 +389,24 @@ export const EDGE_NOTICES = {
   },
   'consumer.superseded': {
     summary:
-      'The track of this consumer comes another way now: `subscribe` to it anew, and `unsubscribe` this consumer when the new one plays. It goes on for ten seconds.',
+      'The track of this consumer takes another path now: `subscribe` to it again, and `unsubscribe` this consumer when the new one plays. This consumer continues for ten seconds.',
     payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
   'media.lost': {
-    summary: 'This client’s media is gone from its media node: send `media.open`.',
+    summary: 'The media node lost this client’s media session: send `media.open`.',
     payload: z.object({ reason: openTo(MEDIA_LOSS_REASON, 'transport_failed'), epoch: EPOCH }),
   },
   'media.move': {
     summary:
-      'The media node of this media will go: send `media.open` with `moveFrom`, and `media.moved` when everything goes by the new media. Said again as long as that has not happened.',
+      'The media node of this media session will stop: send `media.open` with `moveFrom`, and `media.moved` when the new session carries everything. Repeated until then.',
     payload: z.object({ epoch: EPOCH }),
   },
   'session.renewed': {
-    summary: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',
+    summary: 'A newer session token, sent regularly: use it in the next `resume`; the older one will expire.',
     payload: z.object({ sessionToken: TOKEN_TEXT }),
   },
   refused: {
-    summary: 'A message that asked for no acknowledgement was refused.',
+    summary: 'A message without acknowledgement was refused.',
     payload: WIRE_ERROR,
   },
   bye: {

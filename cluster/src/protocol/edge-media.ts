@@ -135,7 +135,8 @@ export const CONTROL_REQUESTS = {
     }),
   },
   'peer.attach': {
-    summary: 'Makes this control link the one that hears of a peer: after a resume on another edge.',
+    summary:
+      'Makes this control link the one that receives notices about a peer: after a resume on another edge.',
     payload: PLACED_PEER.extend({
       /** Whether the reply is to count media, which costs two calls into mediasoup. */
       countMedia: z.boolean().optional(),
@@ -148,7 +149,7 @@ export const CONTROL_REQUESTS = {
     reply: z.object({ alive: z.boolean() }),
   },
   'peer.drop': {
-    summary: 'Frees everything of a peer up to this epoch. That the peer is unknown is no error.',
+    summary: 'Closes everything of a peer up to this epoch. An unknown peer is no error.',
     payload: PLACED_PEER,
     reply: NOTHING,
   },
@@ -204,13 +205,13 @@ export const CONTROL_REQUESTS = {
   },
   'pipe.relay': {
     summary:
-      'Asks a gateway by which of its routers tracks of a node elsewhere come in; null when it is not, or no longer, the gateway to that node.',
+      'Asks a gateway which of its routers receives the tracks of a remote node; null when it is not, or no longer, the gateway to that node.',
     payload: z.object({ roomId: ROOM_ID, homeNodeId: MEDIA_NODE_ID }),
     reply: z.object({ routerId: ROUTER_ID.nullable() }),
   },
   'pipe.open': {
     summary:
-      'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
+      'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: a repeat replaces the old pipe of the pair.',
     payload: PIPE_KEY.extend({
       end: PIPE_END,
       /** By which of the home's own addresses the asking side reaches it; without it the home chooses. */
@@ -222,7 +223,7 @@ export const CONTROL_REQUESTS = {
   },
   'pipe.consume': {
     summary:
-      'Sends a track into an open pipe; a gateway pulls it from its home for that. A repeat gives the same consumer.',
+      'Sends a track into an open pipe; a gateway first pulls it from its home. A repeat gives the same consumer.',
     payload: PIPE_KEY.extend(TRACK_ORIGIN.shape),
     reply: z.object({
       kind: MEDIA_KIND,
@@ -231,23 +232,23 @@ export const CONTROL_REQUESTS = {
     }),
   },
   'pipe.demand': {
-    summary: 'Says what is wanted of a track behind a pipe: with null it is paused there.',
+    summary: 'States the demand for a track behind a pipe: with null the track is paused in the pipe.',
     payload: PIPE_KEY.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
     reply: NOTHING,
   },
   'pipe.release': {
-    summary: 'Takes a track out of a pipe.',
+    summary: 'Removes a track from a pipe.',
     payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
     reply: NOTHING,
   },
   'pipe.traffic': {
     summary:
-      'Asks how many bytes of RTP were sent into a pipe so far: where it is more and more, and nothing comes out, the pipe leads nowhere.',
+      'Asks how many bytes of RTP were sent into a pipe so far: if the number grows and nothing arrives, the pipe leads nowhere.',
     payload: PIPE_KEY,
     reply: z.object({ sentBytes: z.number().min(0) }),
   },
   'pipe.close': {
-    summary: 'Closes a pipe. That it is gone already is no error.',
+    summary: 'Closes a pipe. An unknown pipe is no error.',
     payload: PIPE_KEY,
     reply: NOTHING,
   },
@@ -256,7 +257,7 @@ export const CONTROL_REQUESTS = {
 /** Notices of a media node on a control link. */
 export const CONTROL_NOTICES = {
   hello: {
-    summary: 'The first message on a link: who this is.',
+    summary: 'The first message on a link: the identity of the node.',
     payload: z.object({
       controlVersion: z.int(),
       mediaNodeId: MEDIA_NODE_ID,
@@ -271,16 +272,16 @@ export const CONTROL_NOTICES = {
     }),
   },
   beat: {
-    summary: 'The node lives; every CONTROL_BEAT_MS.',
+    summary: 'The node is alive; sent every CONTROL_BEAT_MS.',
     payload: z.object({ incarnation: INCARNATION }),
   },
   'room.events': {
     summary:
-      'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
+      'Changes of a room that the node made without a request and wrote to the log: the edge passes them to the room.',
     payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_NODE_EVENT).min(1) }),
   },
   speakers: {
-    summary: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',
+    summary: 'The node’s own peers of a room who speak; an empty list ends an earlier one.',
     payload: z.object({
       roomId: ROOM_ID,
       speakers: z.array(z.object({ peerId: PEER_ID, volumeDbov: z.int().min(-127).max(0) })).max(16),
@@ -297,7 +298,7 @@ export const CONTROL_NOTICES = {
   },
   'consumer.superseded': {
     summary:
-      'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',
+      'The track of a consumer takes another path from now on: the client should subscribe again and close the old consumer.',
     payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
   'publishing.limited': {
@@ -305,21 +306,21 @@ export const CONTROL_NOTICES = {
     payload: PLACED_PEER.extend(PUBLISHING_LIMIT.shape),
   },
   'track.demand': {
-    summary: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
+    summary: 'The demand of all viewers for a peer’s own track, wherever they are.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'peer.lost': {
-    summary: 'The node no longer hosts this peer, although nobody asked.',
+    summary: 'The node no longer hosts this peer, although nobody requested it.',
     payload: PLACED_PEER.extend({ reason: PEER_LOST_REASON }),
   },
   'peer.unreached': {
     summary:
-      'The client found no path to this node in its time. The node goes on hosting it; the edge moves it where there is another node.',
+      'The client found no path to this node within the time limit. The node keeps hosting it; the edge moves it if there is another node.',
     payload: PLACED_PEER,
   },
   'peer.move': {
     summary:
-      'The node drains: the client is to open media elsewhere, and goes on here until it has. Said again until it left.',
+      'The node drains: the client should open a media session on another node, and stays here until then. Repeated until it has left.',
     payload: PLACED_PEER,
   },
   'pipe.producer': {
@@ -328,12 +329,12 @@ export const CONTROL_NOTICES = {
     payload: PIPE_KEY.extend({ trackId: TRACK_ID, state: z.enum(['paused', 'resumed', 'ended']) }),
   },
   'pipe.closed': {
-    summary: 'To a node behind a pipe: the home side of the pipe is gone.',
+    summary: 'To a node behind a pipe: the home side of the pipe is closed.',
     payload: PIPE_KEY,
   },
   'pipe.moved': {
     summary:
-      'To a node behind a gateway: tracks of a home elsewhere should come another way; they go on here meanwhile.',
+      'To a node behind a gateway: tracks of a remote home should take another path; meanwhile they continue here.',
     payload: PIPE_KEY.extend({ homeNodeId: MEDIA_NODE_ID }),
   },
 } as const;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { repositoryRoot } from '../cluster/options.ts';
 import type { CommandResult } from './run.ts';
 
-/** A registry that does not answer must not hold up the check. */
+/** A registry that does not answer must not block the check, in milliseconds. */
 const TIMEOUT_MS = 20_000;
 const ARGUMENTS = ['audit', '--json', '--fetch-retries=0', '--fetch-timeout=8000'];
 
@@ -19,8 +19,8 @@ const REPORT = z.object({
 });
 
 /**
- * What `npm audit` says. Known vulnerabilities that are high or critical fail the check. An answer that is no report (a
- * mirror without the endpoint, no network) does not: whether the network is there is no property of the sources.
+ * Judges the output of `npm audit`. Known high or critical vulnerabilities fail the check. An answer that is no report (a
+ * mirror without the endpoint, no network) does not, because the network is no property of the sources.
  * @param output of `npm audit --json`
  */
 export function judgeAudit(output: string): CommandResult {
@@ -37,7 +37,7 @@ export function judgeAudit(output: string): CommandResult {
   return { ok: faults.length === 0, output: faults.join('\n') };
 }
 
-/** Asks the registry about the packages of the lockfile. */
+/** Sends the lockfile's packages to the registry's audit. */
 export function audit(): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn('npm', ARGUMENTS, {

@@ -1,9 +1,9 @@
 const PINNED = /^[a-z0-9][\w.\-/:]*:[\w][\w.-]*@sha256:[0-9a-f]{64}$/;
-/** Our own images are built from these files, never pulled. */
+/** These files build our own images, which are never pulled. */
 const OURS = /^plenary\/[a-z-]+:/;
 
 /**
- * What is wrong with the images that a file names.
+ * Finds faults in the images that a file names.
  * @param text of a Dockerfile or a compose file
  */
 export function imageFaults(text: string): string[] {
@@ -21,7 +21,7 @@ const NAMES_IMAGE = [
   /[{,]\s*["']?image["']?:\s*["']?([^\s'",}]+)/,
 ];
 
-/** Every image that a Dockerfile or compose file takes from elsewhere, with defaults filled in. */
+/** Every foreign image that a Dockerfile or compose file uses, with defaults filled in. */
 function imagesOf(text: string): string[] {
   const lines = text.split('\n');
   const defaults = new Map<string, string>();
@@ -35,7 +35,7 @@ function imagesOf(text: string): string[] {
       const image = found
         .replace(/\$\{\w+:?-([^}]*)\}/g, '$1')
         .replace(/\$\{?(\w+)\}?/g, (whole, name: string) => defaults.get(name) ?? whole);
-      // A stage may also be meant by its number.
+      // A number may also refer to a stage.
       if (!stages.has(image) && !/^\d+$/.test(image)) images.push(image);
     }
     const stage = /^\s*FROM\s.*\sAS\s+(\S+)/i.exec(line)?.[1];

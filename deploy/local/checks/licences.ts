@@ -3,7 +3,7 @@ interface LockfileEntry {
   readonly link?: boolean;
 }
 
-/** Licences of packages that anybody may use, change and hand on together with our MIT-licensed code. */
+/** Licences whose packages anybody may use, change and redistribute together with our MIT-licensed code. */
 const ALLOWED: ReadonlySet<string> = new Set([
   '0BSD',
   'Apache-2.0',
@@ -13,21 +13,21 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'CC0-1.0',
   'ISC',
   'MIT',
-  // Copyleft by file: asks for changes to its own files only.
+  // File-level copyleft only covers changes to its own files.
   'MPL-2.0',
 ]);
 
-/** Packages whose licence was read by a person: by name, what the lockfile has of it, and what was found. */
+/** Packages whose licence a person has read: the lockfile's entry, and the finding. */
 const READ: Readonly<Record<string, { readonly license: string | undefined; readonly found: string }>> = {
   'caniuse-lite': { license: 'CC-BY-4.0', found: 'Data for the build; none of it is handed on.' },
   'node-datachannel': { license: 'MPL 2.0', found: 'MPL-2.0, misspelt. Used by the load bots only.' },
   'xmlhttprequest-ssl': { license: undefined, found: 'MIT, in the LICENSE file of the package.' },
 };
-/** Packages of one project with a package for each platform share its entry. */
+/** A project's packages for different platforms share one entry. */
 const FAMILIES: Readonly<Record<string, string>> = { '@node-datachannel/': 'node-datachannel' };
 
 /**
- * What is wrong with the licences of the packages in a lockfile.
+ * Finds faults in the licences of a lockfile's packages.
  * @param text of package-lock.json
  */
 export function licenceFaults(text: string): string[] {
@@ -44,7 +44,7 @@ export function licenceFaults(text: string): string[] {
   });
 }
 
-/** Of `A OR B` one must be allowed, of `A AND B` each. Anything more involved is for a person to read. */
+/** `A OR B` requires one allowed licence, `A AND B` requires both. A person has to read anything more involved. */
 function isAllowed(expression: string): boolean {
   const plain = expression.replace(/^\((.*)\)$/, '$1');
   if (/[()]/.test(plain) || (plain.includes(' OR ') && plain.includes(' AND '))) return false;

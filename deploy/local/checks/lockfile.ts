@@ -6,12 +6,12 @@ interface LockfileEntry {
 }
 
 const PUBLIC_REGISTRY = 'https://registry.npmjs.org/';
-/** The one package that its author publishes elsewhere only (docs/adr/0005); the lockfile holds its bytes like any other's. */
+/** The one package that its author only publishes elsewhere (docs/adr/0005); the lockfile contains its hash like any other's. */
 const AUTHORS_UWS = 'https://github.com/uNetworking/uWebSockets.js/archive/refs/tags/v';
 
 /**
- * What is wrong with a lockfile: a package from anywhere but the public registry would not install elsewhere (or would
- * name somebody's private host to the world), and one without a hash could be swapped.
+ * Finds faults in a lockfile: a package from outside the public registry would not install elsewhere (or would
+ * reveal a private host), and one without a hash could be replaced.
  * @param text of package-lock.json
  */
 export function lockfileFaults(text: string): string[] {

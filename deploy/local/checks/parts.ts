@@ -10,15 +10,15 @@ import type { CommandResult } from './run.ts';
 
 export interface CheckPart {
   readonly name: string;
-  /** Why there is nothing to check, where there is not. */
+  /** The reason, if there is nothing to check. */
   readonly skip?: string;
   readonly run: () => Promise<CommandResult>;
 }
 
 const TSC = 'node_modules/typescript/bin/tsc';
-/** One line a fault, without colours: also for logs. */
+/** Prints one line for each fault, without colours, so that logs are readable. */
 const PLAIN = ['--pretty', 'false'];
-/** Each writes one file, or with `--check` compares it. */
+/** Each program writes one file, or compares it with `--check`. */
 export const GENERATORS = [
   'cluster/src/redis/generate-scripts.ts',
   'media-node/src/engine/generate-router-capabilities.ts',

@@ -5,12 +5,12 @@ import { repositoryRoot } from '../cluster/options.ts';
 export interface CommandResult {
   readonly ok: boolean;
   readonly output: string;
-  /** What a person should know of a part that passed. */
+  /** A note about a part that passed. */
   readonly note?: string;
 }
 
 /**
- * Runs one of our tools under our Node and takes its output. A tool that cannot be run counts as failed.
+ * Runs one of our tools with our Node and collects its output. A tool that cannot be run counts as failed.
  * @param script a path below the repository's root
  */
 export function runTool(script: string, args: readonly string[]): Promise<CommandResult> {

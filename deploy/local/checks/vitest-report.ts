@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 
 const REASON_LINES = 12;
 
-/** The part of vitest's JSON report that is read here. */
+/** The part of vitest's JSON report that this file reads. */
 interface VitestReport {
   readonly success: boolean;
   readonly numPassedTests: number;
@@ -27,7 +27,7 @@ export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** Where, what and why, for the list at the end: all that is left of a run when only its last lines are. */
+  /** File, test and reason for the list at the end, so that a run's last lines are enough. */
   readonly failures: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export function countTests(project: string, text: string | null, exitCode: numbe
   if (failures.length === 0 && (exitCode !== 0 || !report.success)) {
     failures.push(`${project}: an error outside of any test (see "Unhandled Errors" above)`);
   }
-  // A project that has lost its tests (a moved folder, a mistyped pattern) must not look like one that passes.
+  // A project that found no tests (a moved folder, a mistyped pattern) must not pass.
   if (failures.length === 0 && report.numPassedTests === 0)
     failures.push(`${project}: there is no test in it`);
   return {

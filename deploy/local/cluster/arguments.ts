@@ -34,7 +34,7 @@ export type StartCommand =
 /**
  * Reads the command line of \`npm start\`.
  * @param redisUrl the value of REDIS_URL, if any
- * @throws LocalClusterError naming the flag that is wrong and how to see all
+ * @throws LocalClusterError naming the invalid flag and how to list all flags
  */
 export function parseStartArguments(args: readonly string[], redisUrl: string | undefined): StartCommand {
   const values = parse(args);
@@ -124,7 +124,7 @@ function fault(message: string): LocalClusterError {
   return new LocalClusterError(`${message}\nAll options: npm start -- --help`);
 }
 
-/** Drops what was not given, so that a default is taken in one place only. */
+/** Removes undefined values, so that defaults are set in one place only. */
 function defined<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as { [Key in keyof T]?: Exclude<T[Key], undefined> };

@@ -6,7 +6,7 @@ import { systemTimers, withDeadline } from '@plenary/cluster';
 import { LocalClusterError } from './errors.ts';
 import type { ProcessKind } from './options.ts';
 
-/** How many of its last lines a process is remembered with. */
+/** How many of a process's last lines are kept. */
 const KEPT_LINES = 500;
 
 /** How many are shown when a process dies. */
@@ -17,15 +17,15 @@ export interface ChildSpec {
   readonly id: string;
   readonly program: string;
   readonly args: readonly string[];
-  /** The network namespace that it runs in, by its name. */
+  /** The network namespace that it runs in. */
   readonly namespace?: string;
-  /** The whole environment of its first start. */
+  /** The complete environment of its first start. */
   readonly env: NodeJS.ProcessEnv;
 }
 
 export interface ChildCallbacks {
   readonly onLine: (line: string) => void;
-  /** Told when the process ended although nobody asked it to. */
+  /** Is called when the process ended unasked. */
   readonly onUnexpectedExit: (how: string) => void;
 }
 
@@ -50,12 +50,12 @@ export class Child {
     this.#callbacks = callbacks;
   }
 
-  /** The process's number, or null while it does not run. */
+  /** The process id, or null while it does not run. */
   get pid(): number | null {
     return this.#process?.pid ?? null;
   }
 
-  /** What it printed last, oldest first, over all its restarts. */
+  /** Its last output lines, oldest first, over all its restarts. */
   logs(): readonly string[] {
     return [...this.#lines];
   }
@@ -65,14 +65,14 @@ export class Child {
     return this.#ended;
   }
 
-  /** Changes its environment from its next start on. */
+  /** Changes the environment of its later starts. */
   change(env: Readonly<Record<string, string>>): void {
     this.#env = { ...this.#env, ...env };
   }
 
   /**
    * Starts it.
-   * @throws LocalClusterError when its program cannot be run, or when it runs already
+   * @throws LocalClusterError if its program cannot be run, or if it already runs
    */
   async start(): Promise<void> {
     if (this.#process !== null)
@@ -84,7 +84,7 @@ export class Child {
     );
     const child = spawn(program, args, { env: this.#env, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#process = child;
-    // Writing is never done; the pipe is there to end with us. It may break when the child ends first.
+    // Nothing is ever written: the pipe only ends with this process. It may break when the child ends first.
     child.stdin.on('error', () => child.stdin.destroy());
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) => this.#take(line));
@@ -138,7 +138,7 @@ export class Child {
     if (child === null) return true;
     this.#endIsExpected = true;
     child.kill('SIGTERM');
-    // A frozen process (a test of ours froze it) hears nothing until it is thawed.
+    // A frozen process handles no signal until it is thawed.
     child.kill('SIGCONT');
     const outcome = await withDeadline(systemTimers, timeoutMs, this.#ended, () => 'late' as const);
     if (outcome !== 'late') return true;
@@ -147,7 +147,7 @@ export class Child {
     return false;
   }
 
-  /** Kills it without waiting, for the moment when our own process ends. */
+  /** Kills it without waiting, when this process ends. */
   killNow(): void {
     this.#endIsExpected = true;
     this.#process?.kill('SIGKILL');
@@ -168,13 +168,13 @@ interface Command {
   readonly args: readonly string[];
 }
 
-/** `ip netns exec` puts the program in its place too: the process number, and what it is killed by, stay as they are. */
+/** `ip netns exec` also replaces itself with the program, so its process id and its death signal stay the same. */
 function inNamespace(namespace: string | undefined, { program, args }: Command): Command {
   if (namespace === undefined) return { program, args };
   return { program: 'ip', args: ['netns', 'exec', namespace, program, ...args] };
 }
 
-/** setpriv puts itself in place of the program, so the process number stays the program's own. */
+/** setpriv replaces itself with the program, so the process id stays the program's own. */
 function withDeathSignal(program: string, args: readonly string[]): Command {
   if (SETPRIV !== undefined)
     return { program: SETPRIV, args: ['--pdeathsig', 'KILL', '--', program, ...args] };
@@ -185,7 +185,7 @@ function withDeathSignal(program: string, args: readonly string[]): Command {
   return { program: '/bin/sh', args: ['-c', script, 'sh', program, ...args] };
 }
 
-/** Our environment without what is meant for other processes of ours. */
+/** Our environment without the settings of other Plenary processes. */
 export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     // A process refuses PLENARY_ settings that it does not know; what a person's shell has set for one of them

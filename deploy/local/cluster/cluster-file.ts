@@ -21,7 +21,7 @@ export interface ClusterFileProcess {
   readonly announcedAddress?: string;
 }
 
-/** What `cluster.json` says while the cluster runs, for tools and tests. No secret is in it. */
+/** The content of `cluster.json` while the cluster runs, for tools and tests. It contains no secret. */
 export interface ClusterFile {
   /** The process that runs the cluster. */
   readonly pid: number;
@@ -36,7 +36,7 @@ export function clusterFilePath(dataDir: string): string {
   return join(dataDir, 'cluster.json');
 }
 
-/** Written beside and moved into place, so that nobody ever reads half a file. */
+/** Writes a second file and renames it, so that nobody reads an incomplete file. */
 export function writeClusterFile(path: string, content: ClusterFile): void {
   writePrivately(path, `${JSON.stringify(content, null, 2)}\n`, 0o644);
 }
@@ -61,7 +61,7 @@ function writePrivately(path: string, content: string, mode: number): void {
 }
 
 /**
- * Refuses a data folder that another living cluster uses. What a killed one left is of no account.
+ * Refuses a data folder that another live cluster uses. A dead cluster's folder may be reused.
  * @throws LocalClusterError
  */
 export function refuseRunningCluster(dataDir: string): void {
@@ -86,13 +86,13 @@ export function refuseRunningCluster(dataDir: string): void {
   );
 }
 
-/** Whether a process of this number runs. */
+/** Whether a process with this id runs. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: the process runs and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

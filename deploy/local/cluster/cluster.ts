@@ -13,7 +13,7 @@ import type { ClusterSecrets, EdgePlan, MediaNodePlan, NodePlan, PortSlice } fro
 import { waitUntilHealthy, waitUntilReady } from './ready.ts';
 import { redactUrl, waitForRedis } from './redis.ts';
 
-/** Every process of a cluster inherits this variable; by it we find what a process of ours has started. */
+/** Every process of a cluster inherits this variable, which identifies the processes that we started. */
 export const CLUSTER_MARK = 'LOCAL_CLUSTER_ID';
 
 /** How long after the last process's end its own children (workers) may take to notice, on a machine that stands still for a while too. */
@@ -39,9 +39,9 @@ export interface RunningRedis extends RunningProcess {
 
 export interface RunningNode extends RunningProcess {
   readonly datacenter: string;
-  /** Where this machine reaches it over HTTP, without a slash at the end. */
+  /** Its HTTP URL on this machine, without a trailing slash. */
   readonly url: string;
-  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin`. */
+  /** The URL of `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
   /**
    * Ends it if it runs (SIGTERM, then SIGKILL), starts it again, waits until it is ready.
@@ -67,7 +67,7 @@ export interface StartedParts {
   readonly id: string;
   readonly shape: ClusterShape;
   readonly dataDir: string;
-  /** The folder was made for this cluster and goes with it. */
+  /** Whether the folder was made for this cluster and is removed with it. */
   readonly ownsDataDir: boolean;
   readonly secrets: ClusterSecrets;
   readonly redisUrl: string;
@@ -80,7 +80,7 @@ export interface StartedParts {
 export class LocalCluster {
   readonly edges: readonly RunningEdge[];
   readonly mediaNodes: readonly RunningMediaNode[];
-  /** The cluster's own Redis, or null where it uses one that was there. */
+  /** The cluster's own Redis, or null if it uses an existing one. */
   readonly redis: RunningRedis | null;
   readonly redisUrl: string;
   readonly apiKey: string;
@@ -133,7 +133,7 @@ export class LocalCluster {
     );
   }
 
-  /** Writes `cluster.json` as things are now. */
+  /** Writes the current state to `cluster.json`. */
   publish(): void {
     if (this.#stopping !== null) return;
     writeClusterFile(this.clusterFile, {
@@ -158,7 +158,7 @@ export class LocalCluster {
     return this.#stopping;
   }
 
-  /** Ends everything at once, without asking: for the second Ctrl-C. */
+  /** Kills everything at once, for the second Ctrl-C. */
   killNow(): void {
     this.#killAll();
   }
@@ -260,7 +260,7 @@ export class LocalCluster {
   }
 }
 
-/** A process's number changes with its restarts, so it is asked for each time. */
+/** A process's id changes with its restarts, so it is read each time. */
 function withPid<Handle extends object>(
   handle: Handle,
   child: Child,
@@ -289,7 +289,7 @@ function killIfAlive(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
-    // It ended between the look and the kill, which is what was wanted.
+    // The process ended before the kill, which is the wanted result.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
@@ -302,7 +302,7 @@ export function nodeEnvironment(plan: NodePlan, clusterId: string): NodeJS.Proce
 /** New secrets for one start. */
 export function makeSecrets(): ClusterSecrets {
   const random = (bytes: number) => randomBytes(bytes).toString('base64url');
-  // The key has no characters that the `key:secret,key:secret` form could trip over.
+  // The key has no character that would break the form `key:secret,key:secret`.
   return {
     clusterSecret: random(32),
     apiKey: `local${randomBytes(6).toString('hex')}`,

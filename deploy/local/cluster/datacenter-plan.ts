@@ -31,9 +31,9 @@ export type Direction = 'others' | 'outwards' | 'host';
 export interface MediaNodePlace {
   readonly datacenter: string;
   readonly namespace: string;
-  /** For control and health; reached from everywhere, past the links between datacenters. */
+  /** The address for control and health, reached from everywhere, but not over the links between datacenters. */
   readonly controlAddress: string;
-  /** For media alone: between datacenters it is reached over the link of the two, and by no other way. */
+  /** The address for media alone; between datacenters only the link between the two leads to it. */
   readonly mediaAddress: string;
 }
 
@@ -46,7 +46,7 @@ export interface DatacenterPlan {
   readonly mediaNodes: readonly MediaNodePlace[];
   /** By the datacenter's name. */
   readonly cabling: ReadonlyMap<string, Cabling>;
-  /** The namespace that every cable between datacenters leads through, where they are apart. */
+  /** The namespace that all cables between datacenters lead through, if they are apart. */
   readonly between?: string;
   /** Lines for `ip -batch`, outside of the namespaces. */
   readonly hostCommands: readonly string[];
@@ -66,7 +66,7 @@ export function blockName(block: number): string {
   return `plenary${block}`;
 }
 
-/** Where the cables lead through; no datacenter may have this name. */
+/** The namespace that connects the cables; no datacenter may have this name. */
 const BETWEEN = 'between';
 
 /** The interface of a datacenter's namespace that leads to another datacenter, and nowhere else. */
@@ -198,13 +198,13 @@ function cablingOf(
     cutOnHost: [`link set ${site.hostEnd} down`],
     mendOnHost: [`link set ${site.hostEnd} up`],
     towards: {
-      // Connections of the others come from in between, where they are apart.
+      // Connections of the others come from the namespace between, if they are apart.
       others: [...own, ...(apart ? [`${addresses.between}/32`] : [])],
       outwards: own,
       host: [`${addresses.host}/32`],
     },
     cut: outgoing.map((to) => `link set ${linkTo(to.name)} down`),
-    // Linux forgets the routes and neighbours of an interface that is set down.
+    // Linux forgets the routes and neighbours of an interface that is down.
     mend: outgoing.flatMap((to) => routeOver(linkTo(to.name), to, hardwareAddress(apart ? 1 : 0, to, site))),
   };
 }
@@ -224,7 +224,7 @@ function cable(one: Site, other: Site): string {
   ].join(' ');
 }
 
-/** The half of the way to another datacenter that ends in between. */
+/** The half of the path to another datacenter that ends in the namespace between. */
 function cableInto(between: string, from: Site, to: Site): string {
   return [
     `link add ${linkTo(to.name)} netns ${from.namespace} address ${hardwareAddress(0, from, to)} type veth`,

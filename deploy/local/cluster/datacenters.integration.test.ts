@@ -22,7 +22,7 @@ async function create(names: readonly string[], apart = false): Promise<LocalDat
 
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
 
-/** Sends a datagram out of a media node's place to another's address. */
+/** Sends a datagram from a media node's place to another one's address. */
 function send(datacenters: LocalDatacenters, from: number, to: number, payload: string): void {
   const { namespace = '', listenIp = '' } = datacenters.mediaNode(from);
   const script = `
@@ -32,7 +32,7 @@ function send(datacenters: LocalDatacenters, from: number, to: number, payload: 
   execFileSync('ip', ['netns', 'exec', namespace, process.execPath, '-e', script]);
 }
 
-/** A busy kernel hands a packet on a moment after its sender has ended. */
+/** A busy kernel delivers a packet a moment after its sender has ended. */
 async function untilSent(datacenters: LocalDatacenters, from: string, to: string): Promise<void> {
   await waitFor(`a packet from ${from} to ${to}`, async () => (await datacenters.sent(from, to)).packets > 0);
 }
@@ -40,10 +40,10 @@ async function untilSent(datacenters: LocalDatacenters, from: string, to: string
 /** How long a connection waits where an answer is due. A cable just set up may lose the first packets: TCP asks again after 1, 3 and 7 s. */
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** How long nothing has to come where the way is cut. */
+/** How long nothing may arrive over a cut path, in milliseconds. */
 const SILENCE_MS = 1_000;
 
-/** What comes of a connection to a port where nobody listens: a refusal, if there is a way to that machine. */
+/** The result of a connection to a port without a listener: a refusal, if that machine can be reached. */
 function whatAnswers(host: string, timeoutMs = ANSWER_TIMEOUT_MS): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port: 9, timeout: timeoutMs });

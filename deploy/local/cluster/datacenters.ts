@@ -16,16 +16,16 @@ const COUNTERS = z
   .array(z.object({ stats64: z.object({ tx: z.object({ bytes: z.int(), packets: z.int() }) }) }))
   .length(1);
 
-/** What crossed a link since it was made, as the kernel counts it: with Ethernet, IP and UDP headers. */
+/** The packets and bytes that crossed a link since it was created, as the kernel counts them: with Ethernet, IP and UDP headers. */
 export interface LinkCounters {
   readonly bytes: number;
   readonly packets: number;
 }
 
-/** Where a process runs. */
+/** The namespace and addresses of a process. */
 export type ProcessPlace = Required<Pick<ProcessOverrides, 'datacenter' | 'namespace' | 'host'>>;
 
-/** Of the routing rules that drop: before every route to somebody else. */
+/** The priority of the routing rules that drop packets, before every route to others. */
 const SILENCE_PREFERENCE = 100;
 
 /** Ethernet (14), IPv4 (20) and UDP (8) headers of each packet that a link counts. */
@@ -82,7 +82,7 @@ export class LocalDatacenters {
     }
   }
 
-  /** This machine as the datacenters see it: for Redis, edges and clients. */
+  /** This machine's address in the datacenters: for Redis, edges and clients. */
   get hostAddress(): string {
     return this.#plan.hostAddress;
   }
@@ -124,7 +124,7 @@ export class LocalDatacenters {
   }
 
   /**
-   * Sets every cable of a datacenter down: nothing gets in or out, and nobody is told. Cutting twice is cutting once.
+   * Sets every cable of a datacenter down: nothing gets in or out, and nobody is notified. A second cut changes nothing.
    * @throws LocalClusterError when there is no such datacenter
    */
   async cut(datacenter: string): Promise<void> {
@@ -133,7 +133,7 @@ export class LocalDatacenters {
     await ipBatch(['-n', namespace], cut);
   }
 
-  /** Sets the cables up again. @throws LocalClusterError when there is no such datacenter */
+  /** Sets the cables up again. @throws LocalClusterError if there is no such datacenter */
   async mend(datacenter: string): Promise<void> {
     const { namespace, mend, mendOnHost } = this.#cablingOf(datacenter);
     await ipBatch(['-n', namespace], mend);
@@ -148,7 +148,7 @@ export class LocalDatacenters {
     await ipBatch([], this.#plan.hostMoves.there);
   }
 
-  /** Gives it its own address again, instead of the other. */
+  /** Gives this machine its own address back. */
   async moveHostBack(): Promise<void> {
     await ipBatch([], this.#plan.hostMoves.back);
   }
@@ -174,7 +174,7 @@ export class LocalDatacenters {
     await ipBatch(['-n', namespace], lines);
   }
 
-  /** What media nodes of one datacenter sent to those of another. @throws LocalClusterError when there is no such link */
+  /** The bytes and packets that media nodes of one datacenter sent to those of another. @throws LocalClusterError if there is no such link */
   async sent(from: string, to: string): Promise<LinkCounters> {
     const { namespace } = this.#cablingOf(from);
     const answer = await ip(['-n', namespace, '-j', '-s', 'link', 'show', 'dev', linkTo(to)]);
@@ -182,7 +182,7 @@ export class LocalDatacenters {
     return { bytes: counters?.stats64.tx.bytes ?? 0, packets: counters?.stats64.tx.packets ?? 0 };
   }
 
-  /** Removes them. Processes in them must have ended. May be called twice. */
+  /** Removes the datacenters. Their processes must have ended. May be called twice. */
   async remove(): Promise<void> {
     process.off('exit', this.#removeNow);
     await removeBlock(this.#block);
@@ -221,7 +221,7 @@ const DISABLE_IPV6 =
 
 const ANSWER_ARP_FOR_OWN_ONLY = 'echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore';
 
-/** Why this machine cannot make datacenters, or `undefined` where it can. */
+/** The reason why this machine cannot create datacenters, or `undefined` if it can. */
 export async function whyNoDatacenters(): Promise<string | undefined> {
   const namespace = `plenary-probe-${process.pid}`;
   try {
@@ -240,7 +240,7 @@ export async function whyNoDatacenters(): Promise<string | undefined> {
   }
 }
 
-/** Takes a block that no living process has, and removes on the way what dead ones left. */
+/** Reserves a block that no live process has, and removes what dead processes left. */
 async function takeBlock(): Promise<{ readonly block: number; readonly lock: Server }> {
   const names = await everyName();
   let taken: { readonly block: number; readonly lock: Server } | undefined;
@@ -258,7 +258,7 @@ async function takeBlock(): Promise<{ readonly block: number; readonly lock: Ser
   return taken;
 }
 
-/** @returns undefined when a living process has it */
+/** @returns undefined if a live process has it */
 function tryLock(block: number): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
@@ -282,7 +282,7 @@ async function removeBlock(block: number): Promise<void> {
 
 function removal(namespaces: readonly string[], interfaces: readonly string[]): string[] {
   return [
-    // A namespace lives as long as a process in it; its cables to the host are cut at once.
+    // A namespace exists as long as a process in it runs; its cables to the host are cut at once.
     ...interfaces.map((name) => `link delete ${name}`),
     ...namespaces.map((name) => `netns delete ${name}`),
   ];

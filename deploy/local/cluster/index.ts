@@ -64,7 +64,7 @@ async function assemble(shape: ClusterShape, reservation: PortReservation): Prom
   const secrets = makeSecrets();
   const redisUrl = shape.redisUrl ?? `redis://${shape.redisHost}:${reservation.redis}`;
   const plans = planCluster(shape, reservation.ports, redisUrl, secrets);
-  // Automatic ports were looked at when they were chosen; given ones are looked at here, with a name for each.
+  // Automatic ports were checked when they were chosen; given ports are checked here, each with a name.
   if (shape.ports !== 'auto') await refuseTakenPorts(plans);
 
   const ownsDataDir = shape.dataDir === undefined;
@@ -127,7 +127,7 @@ function emit(shape: ClusterShape, event: ClusterEvent): void {
   shape.onEvent?.(event);
 }
 
-/** A folder for one run, named by our process so that what a killed run left can be told from a living one's. */
+/** Creates a folder for one run, named by this process, so that a dead run's folder can be recognised. */
 function makeDataDir(): string {
   const parent = join(repositoryRoot, '.plenary', 'runs');
   mkdirSync(parent, { recursive: true });
@@ -156,7 +156,7 @@ function refuseMissingPrograms(shape: ClusterShape): void {
   }
 }
 
-/** Given ports, with one for Redis that nobody else has. */
+/** The given ports, with a free one for Redis. */
 async function checkedPorts(
   shape: ClusterShape,
   ports: Exclude<ClusterShape['ports'], 'auto'>,

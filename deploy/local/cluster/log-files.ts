@@ -2,7 +2,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { join } from 'node:path';
 
-/** Every process's full log as a file of its own, anew at each start of the cluster. */
+/** Writes each process's full log to a file of its own, which starts empty with the cluster. */
 export class LogFiles {
   readonly #folder: string;
   readonly #files = new Map<string, WriteStream>();
@@ -12,7 +12,7 @@ export class LogFiles {
     mkdirSync(this.#folder, { recursive: true });
   }
 
-  /** Appends a line to the process's file. A full disk must not end the cluster: the first failure is told, once. */
+  /** Appends a line to the process's file. A full disk must not end the cluster, so only the first failure is reported. */
   write(id: string, line: string): void {
     let file = this.#files.get(id);
     if (file === undefined) {

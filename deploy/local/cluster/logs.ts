@@ -1,4 +1,4 @@
-/** A line of a process's log, as far as people care. */
+/** The parts of a log line that people need. */
 interface LogLine {
   readonly level: string;
   readonly message: string;
@@ -6,7 +6,7 @@ interface LogLine {
 
 const SHOWN_LEVELS = new Set(['warn', 'error', 'fatal']);
 
-/** Where an error's own words stand in a logged object, by pino's habits. */
+/** The fields in which pino logs an error's message. */
 const ERROR_FIELDS = ['err', 'error'];
 
 /** Fields that every line has, or that are shown already. */

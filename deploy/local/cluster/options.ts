@@ -8,7 +8,7 @@ import { LocalClusterError } from './errors.ts';
 /** The repository's root folder. */
 export const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
-/** What one process may have that the others do not. */
+/** Options that one process may have for itself. */
 export interface ProcessOverrides {
   /** Added to the process's environment, last. */
   readonly env?: Readonly<Record<string, string>>;
@@ -17,13 +17,13 @@ export interface ProcessOverrides {
   /** The address it listens on for HTTP. */
   readonly host?: string;
   readonly datacenter?: string;
-  /** The network namespace that it runs in (Linux, as root), by its name; that of this process by default. */
+  /** The network namespace that it runs in (Linux, as root); this process's own by default. */
   readonly namespace?: string;
-  /** Media nodes only: the address told to clients for media. */
+  /** Media nodes only: the address announced to clients for media. */
   readonly announcedAddress?: string;
   /** Media nodes only: the address that media is received on. */
   readonly listenIp?: string;
-  /** Edges only: the address as clients see it, where a proxy stands in front. */
+  /** Edges only: the address that clients use, if a proxy is in front. */
   readonly publicUrl?: string;
 }
 
@@ -56,7 +56,7 @@ export interface LocalClusterOptions {
   readonly listenIp?: string;
   /** Holds Redis' data, `cluster.json`, the credentials and the logs; by default a folder that `stop` removes. */
   readonly dataDir?: string;
-  /** A Redis that is there already, in place of one of the cluster's own. */
+  /** An existing Redis to use instead of the cluster's own. */
   readonly redisUrl?: string;
   /** The address that the own Redis listens on, without a password; 127.0.0.1 by default. */
   readonly redisHost?: string;
@@ -76,9 +76,9 @@ export interface LocalClusterOptions {
   readonly readyTimeoutMs?: number;
   /** How long a process may take to stop before it is killed; 10 s by default. */
   readonly stopTimeoutMs?: number;
-  /** Told of every line that a process logs, and of every process that ends without being asked to. */
+  /** Is called for every log line of a process, and for every process that ends unasked. */
   readonly onEvent?: (event: ClusterEvent) => void;
-  /** Ends a start that is under way: what runs already is stopped, and the start fails. */
+  /** Cancels a start in progress: running processes are stopped, and the start fails. */
   readonly abort?: AbortSignal;
   /** The programs themselves, for tests of the runner. */
   readonly programs?: { readonly edge: string; readonly mediaNode: string };
@@ -107,7 +107,7 @@ const LOOPBACK = '127.0.0.1';
 
 /**
  * Fills in the defaults and checks what can be checked without looking at the machine.
- * @throws LocalClusterError naming the option that is wrong
+ * @throws LocalClusterError naming the invalid option
  */
 export function completeOptions(options: LocalClusterOptions): ClusterShape {
   const edges = count('edges', options.edges ?? 2, 0, 100);
@@ -165,7 +165,7 @@ function count(what: string, value: number, minimum: number, maximum: number): n
   );
 }
 
-/** Where media for an address arrives: on every interface of its family. */
+/** The address that receives media for an announced address: all interfaces of its family. */
 function everyInterface(announcedAddress: string): string {
   return isIP(announcedAddress) === 6 ? '::' : '0.0.0.0';
 }

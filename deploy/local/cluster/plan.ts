@@ -7,7 +7,7 @@ export interface PortSlice {
   readonly last: number;
 }
 
-/** All that is the same for the processes of one cluster and is made anew at each start. */
+/** The values that all processes of a cluster share, made at each start. */
 export interface ClusterSecrets {
   readonly clusterSecret: string;
   readonly apiKey: string;
@@ -21,12 +21,12 @@ interface CommonPlan {
   readonly datacenter: string;
   readonly host: string;
   readonly port: number;
-  /** Where this machine reaches it. */
+  /** Its HTTP URL on this machine. */
   readonly url: string;
   readonly operatorPort: number;
-  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin` are below it. */
+  /** The URL of `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
-  /** The network namespace that it runs in; that of this process where absent. */
+  /** The network namespace that it runs in; this process's own if absent. */
   readonly namespace?: string;
   /** Whether the start waits until it is ready, and not only until it answers `/health`. */
   readonly isAwaited: boolean;
@@ -35,7 +35,7 @@ interface CommonPlan {
 
 export interface EdgePlan extends CommonPlan {
   readonly kind: 'edge';
-  /** As clients see it. */
+  /** The URL that clients use. */
   readonly publicUrl: string;
 }
 
@@ -50,8 +50,8 @@ export interface MediaNodePlan extends CommonPlan {
 export type NodePlan = EdgePlan | MediaNodePlan;
 
 /**
- * Says which processes the cluster has and with what environment each runs. Pure: ports are chosen before, and
- * whether they are free is asked by others.
+ * Plans the processes of the cluster and their environments. It is pure: ports are chosen before, and others
+ * check whether they are free.
  * @throws LocalClusterError when the ports run into each other
  */
 export function planCluster(
@@ -63,7 +63,7 @@ export function planCluster(
   checkPorts(shape, ports);
   const common = {
     PLENARY_PARENT_PIPE: '1',
-    // A cluster on one machine ends with all of its people: there is nowhere to send them.
+    // A cluster on one machine ends with all its people, who have nowhere else to go.
     PLENARY_DRAIN_MS: '0',
     PLENARY_LOG_LEVEL: shape.logLevel,
     REDIS_URL: redisUrl,
@@ -199,13 +199,13 @@ function checkPorts(shape: ClusterShape, ports: FixedPorts): void {
   }
 }
 
-/** Where a process listening on this host is reached from this machine. */
+/** The address at which this machine reaches a process that listens on this host. */
 function localUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 
-/** Browsers give camera and microphone to `localhost` without HTTPS, so that name is told where it is true. */
+/** Browsers allow camera and microphone on `localhost` without HTTPS, so that name is announced where it is correct. */
 function publicHost(host: string, announcedAddress: string): string {
   const host4 = host === '127.0.0.1' || host === '::1' ? 'localhost' : announcedAddress;
   const shown = host4 === '127.0.0.1' ? 'localhost' : host4;

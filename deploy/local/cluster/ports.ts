@@ -6,21 +6,21 @@ import { LocalClusterError } from './errors.ts';
 import type { ClusterShape, FixedPorts } from './options.ts';
 import type { PortSlice } from './plan.ts';
 
-/** A block of ports that one cluster takes for itself. Its last port is the lock. */
+/** A block of ports that one cluster reserves. Its last port is the lock. */
 const BLOCK_SIZE = 1_000;
 const FIRST_BLOCK = 10_000;
 /** In a block, HTTP ports come first; the RTP slices begin here. */
 const RTP_OFFSET = 180;
 const CONTROL_OFFSET = 40;
 const REDIS_OFFSET = 80;
-/** One for each edge and each media node. */
+/** One port for each edge and each media node. */
 const OPERATORS_OFFSET = 90;
 
 export interface PortReservation {
   readonly ports: FixedPorts;
   /** The port for the cluster's own Redis. */
   readonly redis: number;
-  /** Gives the block back. */
+  /** Releases the block. */
   readonly release: () => Promise<void>;
 }
 

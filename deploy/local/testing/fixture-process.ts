@@ -16,7 +16,7 @@ if (env['FIXTURE_FAULT'] !== undefined) {
   process.exit(1);
 }
 
-// Like a mediasoup worker, `cat` ends by itself when its parent is gone; `sleep` would not.
+// Like a mediasoup worker, `cat` ends when its parent is gone; `sleep` would not.
 const worker =
   env['FIXTURE_LEAVE_WORKER'] === undefined
     ? spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] })

@@ -8,7 +8,7 @@ const ICE: IceParameters = { usernameFragment: 'user', password: 'aPasswordOf22C
 
 type OnIceChange = (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void;
 
-/** A client's transport: which of its tracks are here, and what is sent to it. */
+/** A client's transport on a router: its producers and consumers. */
 export class SimulatedTransport implements ClientTransport {
   readonly id: TransportId;
   readonly #router: RouterPart;
@@ -59,7 +59,7 @@ export class SimulatedTransport implements ClientTransport {
     this.#onIceChange(this, 'connected');
   }
 
-  /** Nothing is sent here: who asks learns nothing from it. */
+  /** No packets are sent in the simulation, so the count is always 0. */
   receivedBytes(): Promise<number> {
     return Promise.resolve(0);
   }

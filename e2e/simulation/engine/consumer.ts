@@ -4,7 +4,7 @@ import { PauseSwitch } from '@plenary/media-node/simulation';
 import type { ConsumerEvents } from '@plenary/media-node/simulation';
 import type { ConsumerPart, ProducerPart, RouterPart } from './host.ts';
 
-/** Where a track on a router is sent to: a client, or a pipe. */
+/** Sends a router's track to a client or into a pipe. */
 export class SimulatedConsumer implements ConsumerPart {
   readonly id: ConsumerId;
   readonly kind: MediaKind;

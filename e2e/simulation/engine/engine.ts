@@ -4,7 +4,7 @@ import type { RoomRouter, Workers } from '@plenary/media-node/simulation';
 import type { Host } from './host.ts';
 import { SimulatedRouter } from './router.ts';
 
-/** A worker that died is there again after this time, in milliseconds. */
+/** A dead worker is replaced after this time, in milliseconds. */
 const RESTART_MS = 150;
 
 /** The workers of one life of a media node. */
@@ -35,7 +35,7 @@ export class Engine implements Workers {
     };
   }
 
-  /** A worker dies with everything on it; another one takes its place. To be called as the process. */
+  /** A worker dies with all its routers, and another one replaces it. Call it as the process. */
   workerDies(index: number): void {
     this.#alive[index] = false;
     for (const router of [...this.routers.values()]) if (router.workerIndex === index) router.close();

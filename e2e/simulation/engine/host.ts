@@ -1,21 +1,21 @@
-/** What the parts of an engine in memory stand on, and how they see each other. */
+/** The base of the in-memory engine's parts, and the interfaces by which they know each other. */
 import type { MediaKind, RtpParameters, TransportId } from '@plenary/cluster';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import type { ConsumerEvents, IceChange, MediaConsumer, MediaProducer } from '@plenary/media-node/simulation';
 
-/** What packets see of all nodes: which ports are open, and whose transports are waiting for a client. */
+/** The network as packets see it: the open ports, and the transports that await a client. */
 export class Ether {
-  /** Open ends of pipes by address and port. */
+  /** Open pipe ends by address and port. */
   readonly ports = new Map<string, PortPart>();
-  /** What becomes of the ICE of clients' transports that are open. */
+  /** Clients' open transports, with the callback for their ICE changes. */
   readonly ice = new Map<
     TransportId,
     { readonly host: Host; readonly onChange: (change: IceChange) => void }
   >();
 
-  /** A machine is gone, and nobody told anybody. */
-  vanished(host: Host): void {
+  /** A machine disappears without notice. */
+  remove(host: Host): void {
     for (const [name, port] of this.ports) if (port.router.host === host) this.ports.delete(name);
     for (const [transportId, entry] of this.ice) if (entry.host === host) this.ice.delete(transportId);
   }
@@ -29,8 +29,8 @@ export class Host {
   readonly address: string;
   firstPort = 1;
   #nextId = 0;
-  /** When each worker has answered what it was asked so far: it answers in order. */
-  readonly #answeredMs: number[] = [];
+  /** When each worker will have answered its last request, because it answers in order. */
+  readonly #answeredAtMs: number[] = [];
 
   constructor(net: Net, life: Life, ether: Ether, address: string) {
     this.net = net;
@@ -39,7 +39,7 @@ export class Host {
     this.address = address;
   }
 
-  /** A number that nothing else of this life has. */
+  /** A number that is unique in this life. */
   nextNumber(): number {
     this.#nextId += 1;
     return this.#nextId;
@@ -49,20 +49,20 @@ export class Host {
     return `${this.life.name.replace('.', '-')}-${kind}${this.nextNumber()}`;
   }
 
-  /** A worker takes a moment to answer. */
+  /** Waits as long as the worker takes to answer. */
   answer(workerIndex: number): Promise<void> {
     const { time, random } = this.net;
-    const atMs = Math.max(this.#answeredMs[workerIndex] ?? 0, time.nowMs + random.between(0, 2));
-    this.#answeredMs[workerIndex] = atMs;
+    const atMs = Math.max(this.#answeredAtMs[workerIndex] ?? 0, time.nowMs + random.between(0, 2));
+    this.#answeredAtMs[workerIndex] = atMs;
     return new Promise((resolve) => setTimeout(resolve, atMs - time.nowMs));
   }
 }
 
-/** Keeps what lives on something, which takes it along when it closes. */
+/** The children of a part, which are closed with it. */
 export class Holdings {
   readonly #closers = new Set<() => void>();
 
-  /** @returns forgets it again */
+  /** @returns a function that removes the child again */
   add(close: () => void): () => void {
     this.#closers.add(close);
     return () => this.#closers.delete(close);
@@ -74,10 +74,10 @@ export class Holdings {
   }
 }
 
-/** Where the packets of a track on a router come from: its publisher, or a pipe. */
+/** Where a router's track comes from: its publisher, or a pipe. */
 export type Origin = { readonly kind: 'home' } | { readonly kind: 'pipe'; readonly port: string };
 
-/** A track that is to be on a router. */
+/** A track to be produced on a router. */
 export interface NewTrack {
   readonly producerId: string;
   readonly kind: MediaKind;
@@ -99,7 +99,7 @@ export interface RouterPart {
 
 /** A track on a router. */
 export interface ProducerPart extends MediaProducer {
-  /** The track that this is, or is a copy of. */
+  /** The original track's id, also on copies. */
   readonly trackId: string;
   readonly rtpParameters: RtpParameters;
   readonly origin: Origin;
@@ -107,7 +107,7 @@ export interface ProducerPart extends MediaProducer {
   close(cause?: 'closed' | 'transport_closed'): void;
 }
 
-/** Where a track on a router is sent to. */
+/** Sends a router's track to a client or into a pipe. */
 export interface ConsumerPart extends MediaConsumer {
   readonly router: RouterPart;
   readonly producer: ProducerPart;
@@ -118,8 +118,8 @@ export interface ConsumerPart extends MediaConsumer {
 /** An open end of a pipe. */
 export interface PortPart {
   readonly router: RouterPart;
-  /** What is sent into it, by track. */
+  /** The consumers that send into it, by track. */
   readonly sent: ReadonlyMap<string, ConsumerPart>;
-  /** Where its packets go. */
+  /** The name of the port that receives its packets. */
   readonly peer: string | undefined;
 }

@@ -4,16 +4,16 @@ import type { PipePort } from '@plenary/media-node/simulation';
 import { Holdings } from './host.ts';
 import type { ConsumerPart, PortPart, ProducerPart, RouterPart } from './host.ts';
 
-/** One end of a pipe: what is sent into it, and what comes out. */
+/** One end of a pipe: the consumers that send into it, and the producers that come out of it. */
 export class PipeEndPort implements PipePort, PortPart {
   readonly end: PipeEnd;
   readonly router: RouterPart;
-  /** What is sent into it, by track. */
+  /** The consumers that send into it, by track. */
   readonly sent = new Map<string, ConsumerPart>();
   readonly name: string;
   readonly #held = new Holdings();
   readonly #onClosed: () => void;
-  /** Where its packets go. */
+  /** The name of the port that receives its packets. */
   peer: string | undefined;
   closed = false;
 
@@ -22,7 +22,7 @@ export class PipeEndPort implements PipePort, PortPart {
     this.router = router;
     this.#onClosed = onClosed;
     this.end = {
-      // Of this life: a packet for a previous one finds nobody.
+      // The address names this life, so a packet for a previous life reaches no port.
       address: host.life.name,
       port: 1_024 + (host.nextNumber() % 60_000),
       ...(srtp ? { srtpParameters: { cryptoSuite: 'AEAD_AES_256_GCM', keyBase64: 'AAAA' } } : {}),

@@ -7,10 +7,10 @@ export interface ProducerOptions extends NewTrack {
   readonly router: RouterPart;
 }
 
-/** A track on a router; copies of one track that come different ways have ids of their own. */
+/** A track on a router; copies of one track that arrive by different paths have different ids. */
 export class SimulatedProducer implements ProducerPart {
   readonly id: string;
-  /** The track that this is, or is a copy of. */
+  /** The original track's id, also on copies. */
   readonly trackId: string;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
@@ -48,7 +48,7 @@ export class SimulatedProducer implements ProducerPart {
     this.closed = true;
     this.#options.router.producers.delete(this.id);
     this.#options.onClosed(cause);
-    // The worker tells of its consumers a moment later.
+    // The worker reports its consumers' end a moment later.
     const consumers = [...this.consumers];
     void this.#options.router.answer().then(() => {
       for (const consumer of consumers) consumer.close('producer_closed');

@@ -8,7 +8,7 @@ import { PipeEndPort } from './pipe-port.ts';
 import { SimulatedProducer } from './producer.ts';
 import type { Host, NewTrack, ProducerPart, RouterPart } from './host.ts';
 
-/** A room's router on one worker, in memory: what is open on it and what feeds what; nothing of the packets. */
+/** A room's router on one worker, in memory: its transports, producers and consumers, but no packets. */
 export class SimulatedRouter implements RoomRouter, RouterPart {
   readonly id: RouterId;
   readonly workerIndex: number;

@@ -8,7 +8,7 @@ import { FaultWorld } from './fault-world.ts';
 
 const TIMEOUT_MS = 600_000;
 
-/** One test for each row, all of them with the same body; rows with one kind of store share a cluster. */
+/** Defines one test for each row, all with the same body; rows with one kind of store share a cluster. */
 export async function describeFaults(faults: readonly Fault[]): Promise<void> {
   const fault = await whyNoDatacenters();
   const why = fault === undefined ? '' : ` – skipped: ${fault}`;

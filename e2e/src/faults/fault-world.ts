@@ -18,7 +18,7 @@ import type { FaultStore, StoreKind } from './store.ts';
 
 const PAGE = fileURLToPath(new URL('./page/page.ts', import.meta.url));
 
-/** Two datacenters, each of two hosts with a media node, the first of which has an edge too; and a witness. */
+/** Two datacenters with two hosts each, and a witness. Each host has a media node; a datacenter's first host also has an edge. */
 const HOSTS = [
   { name: 'gra', mediaNodes: 1 },
   { name: 'gra-b', mediaNodes: 1 },
@@ -28,25 +28,25 @@ const HOSTS = [
 ];
 const WITH_EDGE = ['gra', 'sbg'];
 const WITH_STORE = ['gra', 'sbg', 'waw'];
-/** It has an edge and a media node, and not the one Redis. */
+/** This host has an edge and a media node, but not the single Redis. */
 const HOST_WITH_CLOCK = 'sbg';
 const SLICE_SIZE = 20;
-/** Of each media node. */
+/** Workers of each media node. */
 const WORKERS = 1;
-/** Many processes start at once; a loaded machine takes long over it. */
+/** Many processes start at once, which takes long on a loaded machine. */
 const READY_TIMEOUT_MS = 90_000;
 
-/** Ten milliseconds there and back, with some jitter. */
+/** A round trip of ten milliseconds, with some jitter. */
 const DISTANCE: Impairment = { ...NO_IMPAIRMENT, delayMs: 5, jitterMs: 2 };
 
-/** Two on one side, so that there is somebody behind a gateway. */
+/** Two people in one datacenter, so that one of them is behind a gateway. */
 const PEOPLE = [
   { name: 'Ann', datacenter: 'gra' },
   { name: 'Bob', datacenter: 'sbg' },
   { name: 'Cid', datacenter: 'sbg' },
 ];
 
-/** Everybody of a room is on a node of their own, as long as there is one. */
+/** Packing is off, so that each person of a room is on another node as long as there is one. */
 const ENV = {
   PLENARY_PACKING_LIMIT: '0',
   PLENARY_ROOM_PEERS_PER_NODE: '1',
@@ -57,9 +57,9 @@ export const datacenterOf = (host: string): string => host.split('-')[0] ?? host
 
 export interface FaultWorldOptions {
   readonly store: StoreKind;
-  /** Whether the processes of {@link HOST_WITH_CLOCK} have a clock of their own. */
+  /** Whether {@link HOST_WITH_CLOCK} has a clock of its own. */
   readonly hasOwnClock?: boolean;
-  /** Makes loss and jitter repeatable. */
+  /** Makes loss and jitter reproducible. */
   readonly seed?: number;
 }
 
@@ -73,7 +73,7 @@ interface Parts {
   readonly clock: HostClock | undefined;
 }
 
-/** A cluster over two datacenters and a witness, the distance between them, and the people of a meeting. */
+/** A cluster over two datacenters and a witness, the distance between them, and a meeting's people. */
 export class FaultWorld {
   readonly cluster: LocalCluster;
   readonly datacenters: LocalDatacenters;
@@ -92,7 +92,7 @@ export class FaultWorld {
     this.store = parts.store;
   }
 
-  /** @throws Error when this machine cannot make it; nothing is left of it then */
+  /** @throws Error if this machine cannot start it, after everything was removed again */
   static async start({ store: kind, hasOwnClock = false, seed = 1 }: FaultWorldOptions): Promise<FaultWorld> {
     const ends: (() => Promise<void>)[] = [];
     const end = async (): Promise<void> => {
@@ -151,7 +151,7 @@ export class FaultWorld {
     return this.#roomId;
   }
 
-  /** Lets everybody into a room that nobody was in before. */
+  /** Has everybody join a new room. */
   async meet(): Promise<void> {
     this.#rooms += 1;
     this.#roomId = `faults-${this.#rooms}`;
@@ -172,8 +172,8 @@ export class FaultWorld {
     }
   }
 
-  /** Everybody leaves, and nothing of the meeting is left. */
-  async part(): Promise<void> {
+  /** Everybody leaves, and nothing of the meeting remains. */
+  async end(): Promise<void> {
     await Promise.all(this.#people.map((person) => person.leave()));
     await this.#dismiss();
     const { url } = await this.store.primary();
@@ -185,19 +185,19 @@ export class FaultWorld {
     );
   }
 
-  /** How many processes each media node has started that still run. */
+  /** How many child processes of each media node are running. */
   #processes(): Readonly<Record<string, number>> {
     return Object.fromEntries(
       this.cluster.mediaNodes.map(({ id, pid }) => [id, pid === null ? 0 : childrenOf(pid).length]),
     );
   }
 
-  /** For a meeting that did not go on. */
+  /** Closes the people of a meeting that failed. */
   async #dismiss(): Promise<void> {
     await Promise.all(this.#people.splice(0).map((person) => person.close()));
   }
 
-  /** Somebody by the name. */
+  /** @throws Error if nobody has this name */
   person(name: string): Person {
     const person = this.#people.find((one) => one.name === name);
     if (person === undefined) throw new Error(`there is no ${name}`);
@@ -225,7 +225,7 @@ export class FaultWorld {
     return host.name;
   }
 
-  /** The datacenter that the store's primary is in. */
+  /** The datacenter of the store's primary. */
   async datacenterOfPrimary(): Promise<string> {
     const { host } = await this.store.primary();
     const found = WITH_STORE.find((name) => this.datacenters.place(name).host === host);
@@ -233,7 +233,7 @@ export class FaultWorld {
     return datacenterOf(found);
   }
 
-  /** The clock that one host has of its own. @throws Error when none has */
+  /** The clock of the host that has its own. @throws Error if no host has */
   get clock(): HostClock {
     const { clock } = this.#parts;
     if (clock === undefined) throw new Error('no host has a clock of its own');
@@ -253,8 +253,8 @@ export class FaultWorld {
   }
 
   /**
-   * Loses a share of the media that goes between the datacenters, in both directions unless told; none where absent. What
-   * stays inside a datacenter is not impaired.
+   * Loses a share of the media packets between the datacenters, in both directions unless `only` names one. Packets within a
+   * datacenter are not impaired.
    */
   async setLoss(lossRate = 0, only?: { readonly from: string; readonly to: string }): Promise<void> {
     const addresses = (datacenter: string): string[] =>
@@ -273,9 +273,9 @@ export class FaultWorld {
     await this.#parts.distance.setImpairment(only === undefined ? lossy : DISTANCE);
   }
 
-  /** The last lines of every process and page, for a meeting that did not go on. */
-  async lastWords(): Promise<string> {
-    const parts: string[] = [...this.store.lastWords(), ...lastLines(this.cluster)];
+  /** The last lines of every process and page, for the error of a meeting that did not recover. */
+  async diagnostics(): Promise<string> {
+    const parts: string[] = [...this.store.lastLines(), ...lastLines(this.cluster)];
     for (const person of this.#people) {
       const look = await person.read().catch((error: unknown) => String(error));
       const warnings = await person.warnings().catch(() => []);
@@ -290,7 +290,7 @@ async function startCluster(
   store: FaultStore,
   clock: HostClock | undefined,
 ): Promise<LocalCluster> {
-  // Where the store is more than one server, its address is in settings of its own.
+  // A store of several servers has settings of its own instead of one address.
   const storeOf = (host = '') => store.settingsIn(datacenterOf(host));
   const clockOf = (host: string | undefined) => (host === HOST_WITH_CLOCK ? clock?.env : undefined);
   return startLocalCluster({

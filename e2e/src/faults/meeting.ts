@@ -6,7 +6,7 @@ import type { Person } from './person.ts';
 import { everybodySeesAndHears, RECOVERY_TIMEOUT_MS } from './sees-and-hears.ts';
 import type { FaultWorld } from './fault-world.ts';
 
-/** What the people of a meeting noticed of a fault, at worst, in milliseconds. */
+/** The longest time that a person of a meeting was without picture, sound or buttons, in milliseconds. */
 export interface Noticed {
   readonly picture: number;
   readonly sound: number;
@@ -14,9 +14,9 @@ export interface Noticed {
 }
 
 /**
- * The one body of the table: a meeting runs, the fault strikes and is healed; then everybody who should see and hear each
- * other does, roster and chat are complete and the same for all, and nothing is left when they part.
- * @returns what was noticed from before the fault to the end of the recovery; and while nothing was wrong
+ * The body of every row: a meeting runs, the fault strikes and is healed. After that everybody sees and hears everybody, rosters
+ * and chats are complete and the same for all, and nothing remains when people have left.
+ * @returns what people noticed before the fault, and from the fault to the end of the recovery
  */
 export async function survive(
   world: FaultWorld,
@@ -25,48 +25,48 @@ export async function survive(
   try {
     await world.meet();
     await everybodyIsThere(world);
-    await everybodySays(world, 'before');
+    await everybodyChats(world, 'before');
     await watch(world);
     await everybodySeesAndHears(world.people);
-    const judged = await fault.judgedBy?.(world);
-    const calm = await noticedSoFar(world, judged);
+    const measured = await fault.measuredStreams?.(world);
+    const calm = await noticedSoFar(world, measured);
     await watch(world);
     const heal = await fault.strike(world);
     try {
       const lasted = fault.lastsMs === undefined ? undefined : delay(fault.lastsMs);
-      if (fault.meanwhile !== 'nothing') await everybodySeesAndHears(world.people);
-      if (fault.meanwhile === 'everything') await everybodyIsThere(world);
-      await everybodyBegins(world, 'meanwhile');
-      if (fault.meanwhile === 'everything') await everybodyIsHeardInChat(world);
+      if (fault.worksDuringFault !== 'nothing') await everybodySeesAndHears(world.people);
+      if (fault.worksDuringFault === 'everything') await everybodyIsThere(world);
+      await everybodyPosts(world, 'meanwhile');
+      if (fault.worksDuringFault === 'everything') await untilMessagesAreShown(world);
       await lasted;
     } finally {
       await heal();
     }
     await world.store.untilWhole();
     await everybodyIsThere(world);
-    await everybodyIsHeardInChat(world);
-    await everybodySays(world, 'after');
+    await untilMessagesAreShown(world);
+    await everybodyChats(world, 'after');
     await everybodySeesAndHears(world.people);
-    const noticed = await noticedSoFar(world, judged);
+    const noticed = await noticedSoFar(world, measured);
     await chatIsTheSameForAll(world, ['before', 'meanwhile', 'after']);
-    await world.part();
+    await world.end();
     return { calm, noticed };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${fault.name}: ${why}\n${await world.lastWords()}`, { cause: error });
+    throw new Error(`${fault.name}: ${why}\n${await world.diagnostics()}`, { cause: error });
   }
 }
 
 const watch = (world: FaultWorld): Promise<unknown> =>
   Promise.all(world.people.map((person) => person.watch()));
 
-async function noticedSoFar({ people }: FaultWorld, judged = streamsAmong(people)): Promise<Noticed> {
+async function noticedSoFar({ people }: FaultWorld, streams = streamsAmong(people)): Promise<Noticed> {
   const gaps = new Map(
     await Promise.all(people.map(async (person) => [person.name, await person.gaps()] as const)),
   );
   const worst = (kind: string): number =>
     Math.max(
-      ...judged.map(({ viewer, publisher }) => gaps.get(viewer)?.media[`${publisher} ${kind}`] ?? Infinity),
+      ...streams.map(({ viewer, publisher }) => gaps.get(viewer)?.media[`${publisher} ${kind}`] ?? Infinity),
     );
   return {
     picture: worst('video'),
@@ -75,7 +75,7 @@ async function noticedSoFar({ people }: FaultWorld, judged = streamsAmong(people
   };
 }
 
-/** Everybody is in the room, knows everybody, and gets everybody's picture and voice. */
+/** Expects everybody to be in the room, to know everybody, and to receive everybody's picture and sound. */
 async function everybodyIsThere(world: FaultWorld): Promise<void> {
   const names = world.people.map(({ name }) => name).sort();
   for (const person of world.people) {
@@ -92,32 +92,32 @@ async function everybodyIsThere(world: FaultWorld): Promise<void> {
 
 const textOf = ({ name }: Person, when: string): string => `${name} ${when}`;
 
-/** Everybody writes something, whatever becomes of it. */
-async function everybodyBegins({ people }: FaultWorld, when: string): Promise<void> {
-  for (const person of people) await person.say(textOf(person, when));
+/** Has everybody write a message, without waiting for its delivery. */
+async function everybodyPosts({ people }: FaultWorld, when: string): Promise<void> {
+  for (const person of people) await person.post(textOf(person, when));
 }
 
-/** Waits until the room shows what everybody wrote; who is told that it was not sent sends it again. */
-async function everybodyIsHeardInChat({ people }: FaultWorld): Promise<void> {
+/** Waits until the room shows everybody's messages; messages that failed are sent again. */
+async function untilMessagesAreShown({ people }: FaultWorld): Promise<void> {
   for (const person of people) {
     await until(
-      `what ${person.name} wrote is in the room`,
+      `the room shows what ${person.name} wrote`,
       async () => {
-        await person.sayAgain();
+        await person.retryFailedPosts();
         return person.read();
       },
-      ({ unsaid }) => unsaid.length === 0,
+      ({ pendingMessages: unsaid }) => unsaid.length === 0,
       RECOVERY_TIMEOUT_MS,
     );
   }
 }
 
-async function everybodySays(world: FaultWorld, when: string): Promise<void> {
-  await everybodyBegins(world, when);
-  await everybodyIsHeardInChat(world);
+async function everybodyChats(world: FaultWorld, when: string): Promise<void> {
+  await everybodyPosts(world, when);
+  await untilMessagesAreShown(world);
 }
 
-/** Every message is there once, in one order for all. */
+/** Expects every message once, in the same order for all. */
 async function chatIsTheSameForAll({ people }: FaultWorld, whens: readonly string[]): Promise<void> {
   const all = people.flatMap((person) => whens.map((when) => textOf(person, when))).sort();
   await until(

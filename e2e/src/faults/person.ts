@@ -13,7 +13,7 @@ export interface PersonOptions {
   readonly token: () => string;
 }
 
-/** Somebody in a browser of their own, with camera and voice, whose client is the real one. */
+/** A person with a browser context of their own, with camera and voice and the real client. */
 export class Person {
   readonly name: string;
   readonly datacenter: string;
@@ -27,7 +27,7 @@ export class Person {
     this.datacenter = datacenter;
   }
 
-  /** Joins; media is still connecting then. */
+  /** Joins, and does not wait for the media session to connect. */
   static async join(browser: Browser, options: PersonOptions): Promise<Person> {
     const { name, roomId, edgeUrl, pageUrl, token } = options;
     const context = await openContext(browser, { permissions: ['camera', 'microphone'] });
@@ -47,12 +47,12 @@ export class Person {
     return this.#page.evaluate(() => window.plenaryPerson.read());
   }
 
-  async say(text: string): Promise<void> {
-    await this.#page.evaluate((said) => window.plenaryPerson.say(said), text);
+  async post(text: string): Promise<void> {
+    await this.#page.evaluate((said) => window.plenaryPerson.post(said), text);
   }
 
-  sayAgain(): Promise<void> {
-    return this.#page.evaluate(() => window.plenaryPerson.sayAgain());
+  retryFailedPosts(): Promise<void> {
+    return this.#page.evaluate(() => window.plenaryPerson.retryFailedPosts());
   }
 
   watch(): Promise<void> {

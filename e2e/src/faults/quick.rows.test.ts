@@ -1,4 +1,4 @@
-/** The rows of the fault table that fit the time of `npm test`; `npm run test:faults` runs all of them. */
+/** The rows of the fault table that `npm test` has time for; `npm run test:faults` runs all. */
 import { describeFaults } from './describe-faults.ts';
 import { FAULTS } from './table.ts';
 

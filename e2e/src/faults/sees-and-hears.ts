@@ -1,12 +1,12 @@
 import { until } from '../harness/until.ts';
 import type { Person } from './person.ts';
 
-/** How many frames of each kind prove that somebody is seen and heard. */
+/** How many frames of a kind prove that a person is seen or heard. */
 const ENOUGH_FRAMES = 15;
-/** Far beyond what a fault or a loaded machine takes. */
+/** Far beyond what a fault or a loaded machine takes, in milliseconds. */
 export const RECOVERY_TIMEOUT_MS = 60_000;
 
-/** Waits until everybody got more pictures and more sound of everybody else. */
+/** Waits until everybody has received more pictures and sound from everybody else. */
 export async function everybodySeesAndHears(people: readonly Person[]): Promise<void> {
   await Promise.all(
     people.map(async (person) => {

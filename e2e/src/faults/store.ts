@@ -8,7 +8,7 @@ import { until } from '../harness/until.ts';
 
 const REDIS_PORT = 6_379;
 const SENTINEL_PORT = 26_379;
-/** Of the disk that is to run full; Redis rewrites nothing while its file is this small. */
+/** The size of the disk that is to fill up; Redis does not rewrite a file this small. */
 const SMALL_DISK_MEGABYTES = 8;
 
 /** One server of a store. */
@@ -17,40 +17,40 @@ export interface StoreServer {
   readonly process: RedisProcess;
 }
 
-/** The store of a cluster, in the namespaces of its hosts. */
+/** A cluster's store, whose servers run in the namespaces of its hosts. */
 export interface FaultStore {
   readonly kind: StoreKind;
-  /** Settings of the processes of a datacenter that use it. */
+  /** The environment with which a datacenter's processes use the store. */
   settingsIn(datacenter: string): Readonly<Record<string, string>>;
-  /** An address that answers at the start. */
+  /** The address of the first primary. */
   readonly url: string;
   readonly servers: readonly StoreServer[];
-  /** None where there is one server only. */
+  /** Empty for a store with a single server. */
   readonly sentinels: readonly RedisProcess[];
-  /** The server that takes writes now. */
+  /** The server that accepts writes now. */
   primary(): Promise<StoreServer & { readonly url: string }>;
-  /** The last lines of its servers, for a meeting that did not go on. */
-  lastWords(): readonly string[];
-  /** Waits until it is whole: a primary with all its replicas. */
+  /** The servers' last lines, for the error of a meeting that did not recover. */
+  lastLines(): readonly string[];
+  /** Waits until a primary has all its replicas. */
   untilWhole(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * - `redis`: one, that writes what it is told to its disk
- * - `small-disk`: the same, on a disk of its own of a few megabytes
+ * - `redis`: one server, with an append-only file on disk
+ * - `small-disk`: the same, on a separate disk of a few megabytes
  * - `sentinels`: a server and a Sentinel in each of three datacenters
  */
 export type StoreKind = 'redis' | 'small-disk' | 'sentinels';
 
-/** Where others reach the servers at these places. */
+/** The addresses of the servers at these places. */
 export function storeEndpoints(kind: StoreKind, places: readonly ProcessPlace[]): Endpoint[] {
   const redis = places.map(({ host }) => ({ host, port: REDIS_PORT }));
   if (kind !== 'sentinels') return redis.slice(0, 1);
   return [...redis, ...places.map(({ host }) => ({ host, port: SENTINEL_PORT }))];
 }
 
-/** @param places - one in each datacenter; the first has the primary at the start, and the last one is the witness */
+/** @param places - one for each datacenter; the first has the first primary, and the last is the witness */
 export function startStore(kind: StoreKind, places: readonly ProcessPlace[]): Promise<FaultStore> {
   const [first] = places;
   if (first === undefined) throw new Error('a store needs a place');
@@ -63,7 +63,7 @@ async function startOne(place: ProcessPlace, kind: 'redis' | 'small-disk'): Prom
   const { host } = place;
   const folder = await ServerFolder.create();
   try {
-    // `ip netns exec` gives it mounts of its own: what is mounted there goes with the process.
+    // `ip netns exec` gives the process its own mount namespace, so the mount disappears with the process.
     const mount = `mount -t tmpfs -o size=${SMALL_DISK_MEGABYTES}m tmpfs "$0" && exec "$@"`;
     const through = kind === 'redis' ? into(place) : [...into(place), 'sh', '-c', mount, folder.path];
     const process = await RedisProcess.start(
@@ -83,7 +83,7 @@ async function startOne(place: ProcessPlace, kind: 'redis' | 'small-disk'): Prom
       servers: [server],
       sentinels: [],
       primary: () => Promise.resolve({ ...server, url }),
-      lastWords: () => ['--- redis', ...process.lastLines],
+      lastLines: () => ['--- redis', ...process.lastLines],
       untilWhole: () => Promise.resolve(),
       stop: () => folder.end(),
     };
@@ -128,7 +128,7 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
       if (found === undefined) throw new Error('no server of the store is the primary');
       return found;
     },
-    lastWords: () => [
+    lastLines: () => [
       ...started.servers.flatMap(({ url, process }) => [
         `--- redis of ${new URL(url).host}`,
         ...process.lastLines,
@@ -137,7 +137,7 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
     ],
     untilWhole: async () => {
       await until(
-        'one primary has all the others for its replicas',
+        'one primary has all other servers as replicas',
         async () => {
           const found = await primaries();
           const [only] = found;
@@ -146,14 +146,14 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
             replication: only === undefined ? '' : await replication(only.url),
           };
         },
-        ({ primaries: count, replication: told }) =>
-          count === 1 && [...told.matchAll(/slave\d+:.*state=online/g)].length === servers.length - 1,
+        ({ primaries: count, replication: info }) =>
+          count === 1 && [...info.matchAll(/slave\d+:.*state=online/g)].length === servers.length - 1,
         60_000,
       );
-      // A Sentinel that was told last that a replica is a primary, as one that woke was, would take the next primary that is
-      // elected for that one, and make it a replica again.
+      // A Sentinel that still takes a replica for a primary, as one that woke up may, would mistake the next elected primary for that one
+      // and demote it.
       await until(
-        'every Sentinel knows it',
+        'every Sentinel knows the primary',
         async () => {
           const [primary] = await primaries();
           const views = await Promise.all(started.sentinelUrls.map((url) => viewOf(url, started.name)));
@@ -173,7 +173,7 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
 
 const isReplica = (role: string): boolean => role === 'slave';
 
-/** Whom a Sentinel holds for the primary, what the others last said they are, and whether it only looks on after a standstill. */
+/** A Sentinel's view: its primary, the roles that the other servers last reported, and whether it is in TILT mode after a standstill. */
 async function viewOf(
   sentinelUrl: string,
   name: string,

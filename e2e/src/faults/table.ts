@@ -1,4 +1,4 @@
-/** The faults that a meeting survives, one row each. */
+/** The faults that a meeting survives, one row for each. */
 import { open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askServer } from '@plenary/cluster/testing/redis-process';
@@ -15,7 +15,7 @@ import type { FaultWorld } from './fault-world.ts';
 
 const NONE: Goal = { p50: 0, p99: 0 };
 const AFTER_A_NODE: Goal = { p50: 1_000, p99: 2_500 };
-/** So short that nobody notices. */
+/** Too short to be noticed. */
 const UNNOTICED: Goal = { p50: 100, p99: 100 };
 const FROZEN_MS = 10_000;
 
@@ -30,14 +30,14 @@ function workersOf(node: RunningMediaNode): readonly number[] {
   return workers;
 }
 
-/** The node by which Ann comes into the other datacenter, with somebody on another one behind it. */
+/** The gateway through which Ann's tracks enter the other datacenter, where a person is on another node behind it. */
 async function gatewayToAnn(world: FaultWorld): Promise<RunningMediaNode> {
   const home = await nodeOfAnn(world);
   const { url } = await world.store.primary();
   return gatewayOf(world.cluster, world.roomId, 'sbg', home.id, url);
 }
 
-/** What comes to somebody through the gateway to Ann, and not from who is on it. */
+/** Ann's streams to the people behind the gateway, without those to people on the gateway itself. */
 async function behindTheGateway(world: FaultWorld): Promise<readonly Stream[]> {
   const gateway = await gatewayToAnn(world);
   const behind: Stream[] = [];
@@ -60,7 +60,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: true,
     goals: { media: NONE, buttons: { p50: 500, p99: 1_500 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing in picture and sound; buttons and chat wait for the resume on another edge',
     operator: 'one edge less; `plenary_edge_resumes_total` on the others',
     strike: async (world) => {
@@ -74,7 +74,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: true,
     goals: { media: AFTER_A_NODE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'those on it freeze and come back on another node; the others miss only them',
     operator: 'the node is missing in the registry; `plenary_edge_media_lost_total{reason="node_lost"}`',
     strike: async (world) => {
@@ -88,7 +88,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: AFTER_A_NODE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'as above',
     operator: '`plenary_media_worker_deaths_total`, a `warn` line; a new worker takes its port',
     strike: async (world) => {
@@ -101,11 +101,11 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: { p50: 500, p99: 1_500 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person:
       'those behind it miss the other datacenter for a moment, of which the figures are; those on it are as with a node killed',
     operator: '`another node is the gateway now`, `pipe opened` in the logs',
-    judgedBy: behindTheGateway,
+    measuredStreams: behindTheGateway,
     strike: async (world) => {
       const gateway = await gatewayToAnn(world);
       await gateway.kill('SIGKILL');
@@ -117,10 +117,10 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: {},
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing for those behind it, of whom the figures are; those on it are as with a node killed',
     operator: '`stopping` in its log; `plenary_edge_media_lost_total` for those on it',
-    judgedBy: behindTheGateway,
+    measuredStreams: behindTheGateway,
     strike: async (world) => {
       const gateway = await gatewayToAnn(world);
       await gateway.kill('SIGTERM');
@@ -132,7 +132,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: UNNOTICED },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing',
     operator: '`/ready` 503 `draining`; `plenaryctl status`; `plenary_media_peers` falls to 0',
     strike: async (world) => {
@@ -148,7 +148,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: NONE, buttons: UNNOTICED },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing',
     operator:
       '`/ready` 503 `draining`; `plenaryctl status`; `plenary_edge_sockets` falls to 0, `plenary_edge_resumes_total` on the others',
@@ -165,7 +165,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: UNNOTICED, buttons: UNNOTICED },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing',
     operator: 'as above, of one after the other',
     strike: async (world) => {
@@ -181,7 +181,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: true,
     goals: { media: { p50: 3_000, p99: 5_000 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'those on it freeze until they are on another node',
     operator: 'the node is missing in the registry; it says `/ready` 503 `lease_lapsed` itself',
     strike: async (world) => {
@@ -199,7 +199,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: { p50: 3_000, p99: 5_000 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'as above',
     operator: 'as above',
     strike: async (world) => {
@@ -217,7 +217,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: {},
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'those on it are not seen by others for two leases, then they are moved to another node',
     operator: 'the node is missing in the registry; it says `/ready` 503 `lease_lapsed` itself',
     strike: async (world) => {
@@ -235,7 +235,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: {},
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'those on it freeze until they have looked for another path to it, and are on another node',
     operator: 'nothing; `plenary_edge_media_lost_total` stays still',
     strike: async (world) => {
@@ -249,7 +249,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: {},
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person:
       'those on it are as with a node killed; whoever is sent to it afterwards sees and hears nothing for four seconds, until they are moved',
     operator:
@@ -258,7 +258,7 @@ export const FAULTS: readonly Fault[] = [
       const host = 'gra-b';
       const node = world.cluster.mediaNodes.find((one) => world.hostOf(one) === host);
       if (node === undefined) throw new Error(`${host} has no media node`);
-      // Nobody has reached it since its start, and Ann, whose own node ends, is sent to the other one of her datacenter.
+      // No client has reached the node since its start. Ann's node ends, and she is placed on the other node of her datacenter, which is this one.
       await node.restart();
       await world.datacenters.silence(host, 'host');
       const other = await until(
@@ -280,7 +280,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: true,
     goals: { media: NONE },
     lastsMs: 5_000,
-    meanwhile: 'media',
+    worksDuringFault: 'media',
     person: 'pictures, sound and mute go on; chat is marked as not sent, joins are refused as retryable',
     operator: '`plenary_store_available` 0, `/ready` 503, `/health` 200',
     strike: async (world) => {
@@ -295,7 +295,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: FROZEN_MS,
-    meanwhile: 'media',
+    worksDuringFault: 'media',
     person: 'as above',
     operator: 'as above',
     strike: async (world) => {
@@ -309,7 +309,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: NONE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing; who joins later does not see what was written before',
     operator: '`plenary_edge_repairs_total`, `plenary_media_repairs_total`',
     strike: async (world) => {
@@ -323,14 +323,14 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     isQuick: false,
     goals: { media: NONE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'pictures, sound and mute go on; the last messages may be missing for who joins later',
     operator: '`plenary_edge_repairs_total`, `plenary_media_repairs_total`',
     strike: async (world) => {
       const { process, url } = await world.store.primary();
       const folder = join(await dataFolderOf(url), 'appendonlydir');
       await process.kill();
-      await forgetHalfOf(folder, world.roomId);
+      await truncateToHalf(folder, world.roomId);
       await process.restart();
       return () => Promise.resolve();
     },
@@ -341,20 +341,20 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: 5_000,
-    meanwhile: 'media',
+    worksDuringFault: 'media',
     person: 'as above',
     operator: '`MISCONF` in the logs; Redis goes on by itself when there is room again',
     strike: async (world) => {
       const { process, url } = await world.store.primary();
       const folder = await dataFolderOf(url);
-      // As Redis itself sees its disk.
+      // Redis' own mount namespace has the small disk.
       const filler = join(`/proc/${process.pid}/root`, folder, 'filler');
       await fillDisk(filler);
-      // Leases are renewed all the time: the next one is what finds the disk full.
+      // Leases are renewed all the time, so the next renewal finds the disk full.
       await until(
         'Redis cannot write to its disk',
         () => askServer(url, (redis) => redis.info('persistence')),
-        (told) => told.includes('aof_last_write_status:err'),
+        (info) => info.includes('aof_last_write_status:err'),
       );
       return () => rm(filler);
     },
@@ -364,7 +364,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'sentinels',
     isQuick: false,
     goals: { media: NONE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'as with Redis away, until another primary is elected',
     operator: 'as with Redis away, for some 6 s with the shipped settings',
     strike: async (world) => {
@@ -379,7 +379,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: FROZEN_MS,
-    meanwhile: 'media',
+    worksDuringFault: 'media',
     person: 'as above',
     operator: 'as above; the old primary is made a replica when it wakes',
     strike: async (world) => {
@@ -394,7 +394,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: FROZEN_MS,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing',
     operator: '`+sdown sentinel` in the logs of the other two; for 30 s more it only looks on (`+tilt`)',
     strike: (world) => {
@@ -409,7 +409,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'sentinels',
     isQuick: false,
     goals: { media: { p50: 3_000, p99: 6_000 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'its people freeze until another primary is elected and they are in the other datacenter',
     operator: 'its edges and nodes are missing in the registry; as with Redis’ primary killed',
     strike: async (world) => loseDatacenter(world, await world.datacenterOfPrimary()),
@@ -419,7 +419,7 @@ export const FAULTS: readonly Fault[] = [
     store: 'sentinels',
     isQuick: false,
     goals: { media: { p50: 3_000, p99: 6_000 } },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'its people freeze until they are in the other datacenter; the others miss only them',
     operator: 'its edges and nodes are missing in the registry',
     strike: async (world) =>
@@ -430,10 +430,10 @@ export const FAULTS: readonly Fault[] = [
     store: 'sentinels',
     isQuick: false,
     goals: { media: NONE },
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing, of one another',
     operator: 'as above',
-    judgedBy: ({ people }) =>
+    measuredStreams: ({ people }) =>
       Promise.resolve(streamsAmong(people.filter(({ datacenter }) => datacenter === 'sbg'))),
     strike: (world) => loseDatacenter(world, 'gra'),
   },
@@ -443,7 +443,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: FROZEN_MS,
-    meanwhile: 'media',
+    worksDuringFault: 'media',
     person:
       'nothing in picture and sound; buttons and chat wait for three seconds, and for the resume on another edge',
     operator: 'the edge does not answer `/health`; `plenary_edge_resumes_total` on the others',
@@ -455,7 +455,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: FROZEN_MS,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'as with a node killed, although its workers go on: nobody can ask it for anything',
     operator: 'the node does not answer `/health`; `plenary_edge_media_lost_total{reason="node_lost"}`',
     strike: async (world) => freeze(await nodeOfAnn(world)),
@@ -466,7 +466,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: FROZEN_MS,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'those on it freeze for two seconds more than with a worker crashed',
     operator:
       '`plenary_media_worker_deaths_total{reason="hung"}`, two `warn` lines; a new worker takes its port',
@@ -475,7 +475,7 @@ export const FAULTS: readonly Fault[] = [
       const workers = workersOf(node);
       for (const worker of workers) process.kill(worker, 'SIGSTOP');
       return () => {
-        // Those that are left: a process id that is free again may be anybody's.
+        // Only workers that still exist: a process id that was freed may belong to another process.
         for (const worker of workersOf(node)) {
           if (workers.includes(worker)) process.kill(worker, 'SIGCONT');
         }
@@ -490,7 +490,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: 5_000,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person:
       'nothing; who comes to an edge of that host may be refused, and what needs a new link from or to that host has to wait',
     operator: '`token_invalid` where a new link is made; the time of that host’s log lines',
@@ -503,7 +503,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE },
     lastsMs: 5_000,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'nothing; who comes to an edge of that host may be refused, since the token is not valid yet',
     operator: 'the time of that host’s log lines',
     strike: clockJump(-3_600),
@@ -514,12 +514,12 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: 5_000,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'a freeze until the browser has found the new way; buttons and chat wait for the resume',
     operator: '`plenary_edge_resumes_total`; `plenary_edge_media_lost_total` stays still',
     strike: async (world) => {
       await world.datacenters.moveHost();
-      // To come back is a change, too.
+      // Returning is a change of network, too.
       return () => world.datacenters.moveHostBack();
     },
   },
@@ -529,7 +529,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: 5_000,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'next to nothing: what is lost is sent again between the datacenters',
     operator: '–',
     strike: lossOf(0.05),
@@ -540,7 +540,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: 5_000,
-    meanwhile: 'everything',
+    worksDuringFault: 'everything',
     person: 'pictures of the other datacenter stutter',
     operator: '–',
     strike: lossOf(0.2),
@@ -551,7 +551,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: 5_000,
-    meanwhile: 'nothing',
+    worksDuringFault: 'nothing',
     person: 'the other side freezes for as long, in one direction',
     operator: '–',
     strike: async (world) => {
@@ -561,10 +561,11 @@ export const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** @throws Error when anybody had to be cut off */
+/** @throws Error if the drain had to cut anybody off */
 async function drainAll({ cluster }: FaultWorld, node: RunningNode): Promise<void> {
   const { left, cut } = await drain(node, cluster.adminToken);
-  if (left + cut > 0) throw new Error(`${node.id} was drained, with ${left} people left and ${cut} cut off`);
+  if (left + cut > 0)
+    throw new Error(`${node.id} was drained, but ${left} people were left and ${cut} were cut off.`);
 }
 
 async function loseDatacenter(world: FaultWorld, datacenter: string): Promise<() => Promise<void>> {
@@ -590,7 +591,7 @@ function lossOf(lossRate: number): Fault['strike'] {
   };
 }
 
-/** A host that is cut off alone must not take the store or an edge along. */
+/** A node whose host has neither the store nor an edge, so that only the node is cut off. */
 async function nodeInAnotherHostThanTheStore(world: FaultWorld): Promise<RunningMediaNode> {
   for (const person of world.people) {
     const node = await world.mediaNodeOf(person);
@@ -609,8 +610,8 @@ async function dataFolderOf(redisUrl: string): Promise<string> {
   return z.tuple([z.literal('dir'), z.string()]).parse(answer)[1];
 }
 
-/** Cuts off the later half of what was written since a room began: an earlier one must not come back with it. */
-async function forgetHalfOf(folder: string, roomId: string): Promise<void> {
+/** Truncates the file to half of what was written since the room began, so that no earlier room returns with it. */
+async function truncateToHalf(folder: string, roomId: string): Promise<void> {
   const name = (await readdir(folder)).find((file) => file.endsWith('.incr.aof'));
   if (name === undefined) throw new Error(`${folder} has no file that Redis appends to`);
   const path = join(folder, name);
@@ -620,7 +621,7 @@ async function forgetHalfOf(folder: string, roomId: string): Promise<void> {
   await truncate(path, Math.floor((beganAt + written.length) / 2));
 }
 
-/** Writes until there is no room for one byte more. */
+/** Writes until the disk has no byte left. */
 async function fillDisk(path: string): Promise<void> {
   const file = await open(path, 'w');
   try {

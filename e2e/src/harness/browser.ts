@@ -3,10 +3,10 @@ import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-
 import { treeOf } from '@plenary/cluster/testing/process-tree';
 import { CHROMIUM_OPTIONS } from '@plenary/loadtest/browser';
 
-/** Far beyond what a loaded machine needs: it only ends what would hang. Playwright's own 30 s would end what is slow. */
+/** Only ends what would hang, in milliseconds: far beyond what a loaded machine needs. Playwright's 30 s would end slow steps. */
 const ACT_WITHIN_MS = 90_000;
 
-/** A browser of somebody's own, in whose pages whatever is clicked and waited for may take its time. */
+/** A person's own browser context, whose clicks and waits may take long on a loaded machine. */
 export async function openContext(
   browser: Browser,
   options: BrowserContextOptions = {},
@@ -19,7 +19,7 @@ export async function openContext(
 /** A browser whose machine can be put to sleep. */
 export interface FreezableBrowser {
   readonly browser: Browser;
-  /** Stops all its processes (SIGSTOP), as sleep does: nothing runs, and what was open stays open. */
+  /** Stops all its processes (SIGSTOP), as sleep does: nothing runs, and connections stay open. */
   freeze(): void;
   thaw(): void;
   close(): Promise<void>;

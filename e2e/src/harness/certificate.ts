@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Makes `cert.pem` and `key.pem` of `localhost` in a folder. */
+/** Writes `cert.pem` and `key.pem` for `localhost` into a folder. */
 export async function makeCertificate(folder: string): Promise<void> {
   await run('openssl', [
     ...['req', '-x509', '-nodes', '-days', '1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],

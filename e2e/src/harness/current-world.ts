@@ -1,9 +1,9 @@
-/** A cluster with a meeting that rows of a table act on, one after the other. */
+/** A cluster with a meeting, on which the rows of a table act one after the other. */
 interface TestWorld {
   stop(): Promise<void>;
 }
 
-/** Made when it is needed, and anew after a row that it did not withstand. */
+/** Starts the world at first use, and replaces it after a row that failed. */
 export class CurrentWorld<Kind extends TestWorld> {
   readonly #make: () => Promise<Kind>;
   #world: Kind | undefined;
@@ -17,7 +17,7 @@ export class CurrentWorld<Kind extends TestWorld> {
     return this.#world;
   }
 
-  /** @throws what the act throws; the world is ended then */
+  /** @throws the action's error, after it has stopped the world */
   async act<Result>(act: (world: Kind) => Promise<Result>): Promise<Result> {
     const world = await this.start();
     try {

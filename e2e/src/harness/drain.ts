@@ -2,7 +2,7 @@ import { askAdmin } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import { until } from './until.ts';
 
-/** The part of a drain's status that these tests read, spelled out as an operator's own tool would. */
+/** The part of a drain's status that these tests read, written out as an operator's own tool would. */
 const STATUS = z.object({
   state: z.enum(['serving', 'draining', 'drained']),
   left: z.number(),

@@ -3,7 +3,7 @@ import type { Proxy } from './proxy.ts';
 import { until } from './until.ts';
 import type { Visitor } from './visitor.ts';
 
-/** Starts a proxy while no edge is there, and the edges when it has found that nobody serves. Settles when people get in. */
+/** Starts a proxy before any edge, and the edges once the proxy has found them all down. Resolves when people can join. */
 export async function startBeforeEdges(
   proxy: Proxy,
   edges: readonly RunningEdge[],
@@ -12,7 +12,7 @@ export async function startBeforeEdges(
   await Promise.all(edges.map((edge) => edge.kill('SIGKILL')));
   await proxy.restart();
   await until(
-    'the proxy to say that nobody serves',
+    'the proxy to answer that no edge serves',
     async () => {
       proxy.assertRuns();
       return visitor.get('/').then(
@@ -24,7 +24,7 @@ export async function startBeforeEdges(
   );
   await Promise.all(edges.map((edge) => edge.restart()));
   await until(
-    'people to get in',
+    'people to join',
     async () =>
       visitor.joinedEdge('early').then(
         ({ edgeId }) => edgeId,

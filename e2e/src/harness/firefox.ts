@@ -8,14 +8,14 @@ import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 
-/** Debian's place; `PLENARY_FIREFOX` names another one. */
+/** Debian's path; `PLENARY_FIREFOX` names another one. */
 const FIREFOX = process.env['PLENARY_FIREFOX'] ?? '/usr/bin/firefox-esr';
 const PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
-  // A camera and a microphone that nobody has to allow.
+  // A fake camera and microphone, without a permission prompt.
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
   'media.autoplay.default': 0,
-  // Nothing is fetched or told while it runs, and nothing is asked at its first start.
+  // No downloads, telemetry or first-run questions.
   'app.update.enabled': false,
   'browser.shell.checkDefaultBrowser': false,
   'datareporting.policy.dataSubmissionEnabled': false,
@@ -31,7 +31,7 @@ const EVALUATED = z.object({
   exceptionDetails: z.object({ text: z.string() }).optional(),
 });
 
-/** Why there is no Firefox to test with; `undefined` where there is one. */
+/** The reason why there is no Firefox to test with, or `undefined` if there is one. */
 export function whyNoFirefox(): string | undefined {
   return existsSync(FIREFOX)
     ? undefined
@@ -39,8 +39,8 @@ export function whyNoFirefox(): string | undefined {
 }
 
 /**
- * A headless Firefox with one page, over WebDriver BiDi (w3.org/TR/webdriver-bidi), which it speaks by itself. Playwright asks stock
- * Firefox for commands that the ESR does not know; three of its own are all that is needed here.
+ * A headless Firefox with one page, driven by WebDriver BiDi (w3.org/TR/webdriver-bidi). Playwright needs commands that the
+ * stock ESR does not have, and these tests need only three.
  */
 export class Firefox {
   readonly #socket: WebSocket;
@@ -54,7 +54,7 @@ export class Firefox {
     this.#end = end;
     socket.on('message', (data: Buffer) => {
       const answer = ANSWER.safeParse(JSON.parse(data.toString()));
-      // What has no id is an event, of which none was asked for.
+      // A message without an id is an event; this client subscribes to none.
       if (answer.success) this.#waiting.get(answer.data.id)?.(answer.data);
     });
   }
@@ -85,7 +85,7 @@ export class Firefox {
         url = /WebDriver BiDi listening on (ws:\S+)/.exec(line)?.[1];
         if (url !== undefined) break;
       }
-      if (url === undefined) throw new Error('Firefox ended before it listened.');
+      if (url === undefined) throw new Error('Firefox exited before it listened for WebDriver BiDi.');
       child.stderr.resume();
       const socket = new WebSocket(`${url}/session`);
       await once(socket, 'open');
@@ -104,7 +104,7 @@ export class Firefox {
     await this.#command('browsingContext.navigate', { context: this.#context, url, wait: 'complete' });
   }
 
-  /** The value of an expression on the page, or what its promise resolves to, read by a schema. */
+  /** Evaluates an expression on the page, awaits it, and parses its value by a schema. */
   async evaluate<Value>(schema: z.ZodType<Value>, expression: string): Promise<Value> {
     const { result, exceptionDetails } = EVALUATED.parse(
       await this.#command('script.evaluate', {

@@ -3,7 +3,7 @@ import { KEYS } from '@plenary/cluster/testing/store-keys';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { Redis } from 'ioredis';
 
-/** The media node by which tracks of a home elsewhere come into a datacenter. @throws Error when there is none */
+/** The media node through which a remote home's tracks enter a datacenter. @throws Error if there is none */
 export async function gatewayOf(
   cluster: LocalCluster,
   roomId: string,

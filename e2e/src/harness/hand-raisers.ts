@@ -1,10 +1,10 @@
-/** People who raise hands, in either browser: what they see, and how they press buttons. */
+/** People who raise hands in either browser: what their pages show, and how they press buttons. */
 import { z } from 'zod';
 import type { Firefox } from './firefox.ts';
 import type { Participant } from './participant.ts';
 import { until } from './until.ts';
 
-/** What one sees of raised hands: the list in order, the badges of tiles, and the state of one's own button. */
+/** What a page shows of raised hands: the list in order, the tiles' badges, and whether the own button is pressed. */
 export interface SeenHands {
   readonly list: readonly string[];
   readonly badges: readonly string[];
@@ -15,7 +15,7 @@ const SEEN: z.ZodType<SeenHands> = z.object({
   badges: z.array(z.string()),
   isUp: z.boolean(),
 });
-/** Works in either browser. Tiles of people without a camera picture have badges as well. */
+/** Runs in either browser. Tiles without a camera picture have badges too. */
 const LOOK = `(() => ({
   list: [...document.querySelectorAll('[data-testid=raised-hand] .person-name')].map((name) => name.textContent.replace(' (you)', '')),
   badges: [...document.querySelectorAll('[data-testid=tile-hand]')]
@@ -24,7 +24,7 @@ const LOOK = `(() => ({
   isUp: document.querySelector('[data-testid=hand-button]')?.getAttribute('aria-pressed') === 'true',
 }))()`;
 
-/** Somebody in either browser. */
+/** A person in either browser. */
 export interface HandRaiser {
   readonly name: string;
   look(): Promise<SeenHands>;
@@ -51,7 +51,7 @@ export async function untilHandsAre(people: readonly HandRaiser[], names: readon
   }
 }
 
-/** Joins by the form of the page, as a person does it. */
+/** Joins through the page's form, as a person does. */
 export async function joinInFirefox(
   firefox: Firefox,
   url: string,
@@ -61,8 +61,8 @@ export async function joinInFirefox(
   await firefox.goto(`${url}/r/${room}`);
   const has = (selector: string) =>
     firefox.evaluate(z.boolean(), `document.querySelector('${selector}') !== null`);
-  await until('the door of the room', () => has('[data-testid=name-input]'), Boolean);
-  // As React hears of what a person types.
+  await until('the pre-join page', () => has('[data-testid=name-input]'), Boolean);
+  // React only notices typing that goes through the native setter and an input event.
   await firefox.evaluate(
     z.boolean(),
     `(() => {

@@ -3,11 +3,11 @@ import { Redis } from 'ioredis';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { readMetrics } from './metrics.ts';
 
-/** Everything that a meeting makes and its end must free. */
+/** Everything that a meeting creates and that its end must free. */
 export interface LeftOver {
-  /** Gauges of the media nodes, added up, by what they count. */
+  /** The media nodes' gauges, summed over nodes, by metric name. */
   readonly media: Readonly<Record<string, number>>;
-  /** Keys in Redis beside the registry. */
+  /** Redis keys other than the registry's. */
   readonly keys: readonly string[];
   readonly sessions: number;
 }
@@ -21,7 +21,7 @@ const MEDIA_GAUGES = [
   'plenary_media_peers',
 ];
 
-/** @param redisUrl - where its keys are; the cluster's own address of the store by default */
+/** @param redisUrl - the store's address; the cluster's own by default */
 export async function leftOver(cluster: LocalCluster, redisUrl = cluster.redisUrl): Promise<LeftOver> {
   const media: Record<string, number> = Object.fromEntries(MEDIA_GAUGES.map((gauge) => [gauge, 0]));
   for (const node of cluster.mediaNodes) {
@@ -38,19 +38,19 @@ export async function leftOver(cluster: LocalCluster, redisUrl = cluster.redisUr
   return { media, keys: await keysBesideRegistry(redisUrl), sessions };
 }
 
-/** Whether nothing of any meeting is left. */
+/** Whether nothing of any meeting remains. */
 export function isNothing(left: LeftOver): boolean {
   return (
     left.keys.length === 0 && left.sessions === 0 && Object.values(left.media).every((count) => count === 0)
   );
 }
 
-/** How many pipes the media nodes have, both ends counted. */
+/** How many pipe ends the media nodes have. */
 export async function pipeCount(cluster: LocalCluster): Promise<number> {
   return (await leftOver(cluster)).media['plenary_media_pipes'] ?? 0;
 }
 
-/** Sorted: the order of `KEYS` changes as Redis' table grows. */
+/** The keys are sorted, because the order of `KEYS` changes as Redis' table grows. */
 async function keysBesideRegistry(redisUrl: string): Promise<string[]> {
   const redis = new Redis(redisUrl);
   try {

@@ -1,4 +1,4 @@
-/** Readings of a process' `/metrics`, summed over labels. */
+/** The values of a process's `/metrics`, summed over labels. */
 export type Readings = ReadonlyMap<string, number>;
 
 interface Series {
@@ -19,21 +19,21 @@ function parseSeries(text: string): readonly Series[] {
   });
 }
 
-/** @throws Error when the process does not answer */
+/** @throws Error if the process does not answer */
 async function fetchSeries(url: string): Promise<readonly Series[]> {
   const response = await fetch(new URL('/metrics', url));
   if (!response.ok) throw new Error(`${url}/metrics answered ${response.status}`);
   return parseSeries(await response.text());
 }
 
-/** Reads the metrics of a process of the cluster. @throws Error when it does not answer */
+/** Reads a process's metrics. @throws Error if it does not answer */
 export async function readMetrics(url: string): Promise<Readings> {
   const readings = new Map<string, number>();
   for (const { name, value } of await fetchSeries(url)) readings.set(name, (readings.get(name) ?? 0) + value);
   return readings;
 }
 
-/** Reads one metric of a process, summed over its series that have these labels. @throws Error when it does not answer */
+/** Reads one metric, summed over its series with these labels. @throws Error if the process does not answer */
 export async function readMetric(
   url: string,
   wanted: string,

@@ -1,6 +1,6 @@
 /**
- * The part of the web app's `window.plenary` that these tests read. It is spelled out here, rather than imported, so
- * that the tests see the app as any other program in the page would.
+ * The part of the web app's `window.plenary` that these tests read. It is written out instead of imported, so that the
+ * tests use the app as any other program in the page would.
  */
 export interface PageMeeting {
   getSnapshot(): {
@@ -41,7 +41,7 @@ declare global {
   var plenary: PageMeeting | undefined;
 }
 
-/** What a page receives of others, in one look. */
+/** What a page has received from others so far. */
 export interface Reception {
   readonly framesDecoded: number;
   readonly audioEnergy: number;

@@ -4,11 +4,11 @@ import './page-meeting.ts';
 import type { Reception } from './page-meeting.ts';
 import { until } from './until.ts';
 
-/** One person in a browser of their own, who uses the app by its buttons. */
+/** A person with a browser context of their own, who uses the app's buttons. */
 export class Participant {
   readonly page: Page;
   readonly name: string;
-  /** What the page logged as errors, for the test that fails. */
+  /** Uncaught errors of the page, which tests expect to be none. */
   readonly errors: string[] = [];
   readonly #context: BrowserContext;
 
@@ -29,7 +29,7 @@ export class Participant {
   ): Promise<Participant> {
     const context = await openContext(browser, { viewport, permissions: ['camera', 'microphone'] });
     const page = await context.newPage();
-    // Both datacenters are this machine: nothing is measured, so that not its noise but the edge's own one decides.
+    // Both datacenters are this machine, so round trips would measure noise. Without them the edge chooses its own datacenter.
     await page.route('**/api/ping', (route) => route.abort());
     const participant = new Participant(context, page, name);
     await page.goto(`${edgeUrl}/r/${roomId}`);
@@ -59,7 +59,7 @@ export class Participant {
     );
   }
 
-  /** The names on the tiles of others. */
+  /** The names on the other people's tiles. */
   async tilesOfOthers(): Promise<string[]> {
     const tiles = await this.page
       .getByTestId('tile')
@@ -77,7 +77,7 @@ export class Participant {
     );
   }
 
-  /** Frames and audio energy received of all others, added up. */
+  /** Decoded frames and audio energy, summed over all remote tracks. */
   async reception(): Promise<Reception> {
     return this.page.evaluate(async () => {
       const stats = await globalThis.plenary?.stats();
@@ -89,7 +89,7 @@ export class Participant {
     });
   }
 
-  /** Waits until the picture moves on by some frames and something more is heard. */
+  /** Waits until more frames are decoded and more audio energy is received. */
   async untilSeesAndHears(moreFrames = 30): Promise<void> {
     await until(
       `${this.name} hears something`,
@@ -104,7 +104,7 @@ export class Participant {
     );
   }
 
-  /** Simulcast layers of the own camera that may be sent; a browser short of CPU sends fewer. */
+  /** How many simulcast layers of the own camera may be sent; a browser short of CPU sends fewer. */
   async allowedCameraLayers(): Promise<number | undefined> {
     return this.page.evaluate(async () => {
       const stats = await globalThis.plenary?.stats();

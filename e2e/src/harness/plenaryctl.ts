@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../../deploy/plenaryctl/main.ts', import.meta.url));
 
-/** What a run of the operators' program came to. */
+/** The result of a run of plenaryctl. */
 export interface Outcome {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs the operators' program, whatever comes of it. */
+/** Runs plenaryctl, and does not throw if it fails. */
 export async function tryPlenaryctl(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -23,7 +23,7 @@ export async function tryPlenaryctl(
   });
 }
 
-/** Runs the operators' program. @returns what it prints @throws Error when it does not succeed */
+/** Runs plenaryctl. @returns its output @throws Error if it fails */
 export async function plenaryctl(
   args: readonly string[],
   env: Readonly<Record<string, string>>,

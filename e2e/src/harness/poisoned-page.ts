@@ -1,17 +1,17 @@
 /**
- * What runs in Chromium: the real headless client on an edge that the page plays itself, and that offers one consumer which the
- * browser does not take among good ones. No media flows; a consumer that has a receiver counts as had.
+ * This page runs in Chromium: the real headless client on an edge that the page simulates. Among good consumers the edge offers
+ * one that the browser refuses. No packets flow, so a consumer with a receiver counts as received.
  */
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import { createMeeting } from '@plenary/web/client';
 import type { Meeting, SignallingConnection, SignallingHandlers, SignallingPort } from '@plenary/web/client';
 
-/** In whose `cname` a section is that the browser is to refuse, as it would refuse one that it cannot parse. */
+/** The browser is to refuse an SDP section with this `cname`, as it would refuse one that it cannot parse. */
 const REFUSED = 'refuse-me';
 
 export interface PoisonedLook {
   readonly statuses: Readonly<Record<string, string>>;
-  /** Of the tracks that are received: `live` or `ended`. */
+  /** `live` or `ended`, for each received track. */
   readonly tracks: Readonly<Record<string, string>>;
   readonly failed: readonly unknown[];
   readonly opened: number;
@@ -162,7 +162,7 @@ const trackOf = (trackId: string) => ({
   paused: false,
 });
 
-/** Chromium takes everything that the cluster's schemas let through; this stands for a browser that does not. */
+/** Chromium accepts everything that the cluster's schemas allow, so this stands for a browser that does not. */
 function refuseSome(): void {
   const Native = globalThis.RTCPeerConnection;
   globalThis.RTCPeerConnection = class extends Native {

@@ -2,12 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 
-/** A payload type that no codec of the cluster has. */
-const NOBODYS = 99;
+/** A payload type that no codec of the cluster uses. */
+const UNUSED_PAYLOAD_TYPE = 99;
 
 /**
- * Stands between a client and its edge, and changes what the edge offers of one track into what no client can take: as a broken edge
- * or node would. All else passes as it is.
+ * Stands between a client and its edge and changes the offers of one track so that no client can receive it, as a broken edge or
+ * node would. All other frames pass unchanged.
  */
 export class PoisoningRelay {
   readonly url: string;
@@ -30,7 +30,7 @@ export class PoisoningRelay {
         for (const frame of early) edge.send(frame);
       });
       edge.on('message', (data) => {
-        client.send(this.#changed(String(data)));
+        client.send(this.#rewrite(String(data)));
       });
       edge.on('close', () => {
         client.close();
@@ -47,7 +47,7 @@ export class PoisoningRelay {
     return new PoisoningRelay(edgeUrl, http);
   }
 
-  /** From now on what is offered of this track cannot be taken. */
+  /** From now on no client can receive what is offered of this track. */
   poison(trackId: string): void {
     this.#trackId = trackId;
   }
@@ -58,16 +58,16 @@ export class PoisoningRelay {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
-  #changed(frame: string): string {
+  #rewrite(frame: string): string {
     const trackId = this.#trackId;
     const bodyAt = frame.indexOf('[');
     if (trackId === undefined || bodyAt < 0 || !frame.includes('"consumerId"')) return frame;
-    // The codecs of an offer: of the one track the payload type is changed.
+    // Only the payload types in this track's offer are changed.
     let isOfTrack = false;
     const body: unknown = JSON.parse(frame.slice(bodyAt));
     const changed = JSON.stringify(body, (name, value: unknown) => {
       if (name === 'trackId') isOfTrack = value === trackId;
-      return name === 'payloadType' && isOfTrack ? NOBODYS : value;
+      return name === 'payloadType' && isOfTrack ? UNUSED_PAYLOAD_TYPE : value;
     });
     return frame.slice(0, bodyAt) + changed;
   }

@@ -2,21 +2,21 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { ImpairmentProxy, NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 
-/** What clients are told. The processes themselves are on 127.0.0.1, and the proxies between. */
+/** The address that clients are given. The processes listen on 127.0.0.1, and the proxies connect the two. */
 const PROXY_ADDRESS = '127.0.0.2';
 
-/** A cluster of one edge and one media node, whose clients reach it by three ways that a test can spoil one by one. */
+/** A cluster of one edge and one media node that clients reach by three paths, each of which a test can impair. */
 export interface ProxiedCluster {
   readonly cluster: LocalCluster;
   readonly edgeUrl: string;
-  /** Media over UDP, media over TCP, and the edge. */
+  /** The paths: media over UDP, media over TCP, and signalling. */
   readonly udp: ImpairmentProxy;
   readonly tcp: ImpairmentProxy;
   readonly edge: ImpairmentProxy;
   stop(): Promise<void>;
 }
 
-/** @param edgeEnv - environment of the edge */
+/** @param edgeEnv - the edge's environment */
 export async function startProxiedCluster(edgeEnv: Record<string, string>): Promise<ProxiedCluster> {
   const cluster = await startLocalCluster({
     edges: 1,
@@ -44,7 +44,7 @@ export async function startProxiedCluster(edgeEnv: Record<string, string>): Prom
   };
   try {
     const edgePort = Number(new URL(cluster.edges[0]?.url ?? '').port);
-    // The one worker's WebRTC port is the first of the slice.
+    // The only worker's WebRTC port is the first of the slice.
     const mediaPort = cluster.mediaNodes[0]?.portSlice.first ?? 0;
     const [udp, tcp, edge] = await Promise.all([
       open('udp', mediaPort),

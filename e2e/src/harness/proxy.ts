@@ -9,12 +9,12 @@ import { until } from './until.ts';
 
 export const repositoryRoot = join(import.meta.dirname, '../../..');
 
-/** Our environment with nothing in it that sends a proxy's own requests elsewhere or configures it behind our back. */
+/** The environment without variables that would redirect or configure a proxy. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^PLENARY_|_proxy$/i.test(name)));
 }
 
-/** A program in front of the edges. Its folder and it itself are gone after `stop`. */
+/** A proxy program in front of the edges. `stop` removes the process and its folder. */
 export class Proxy {
   readonly folder: string;
   readonly #output: string[] = [];
@@ -26,7 +26,7 @@ export class Proxy {
     this.folder = mkdtempSync(join(tmpdir(), 'plenary-proxy-'));
   }
 
-  /** What it printed, for the test that fails. */
+  /** The program's output, for the message of a failed test. */
   get output(): string {
     return this.#output.join('');
   }
@@ -55,12 +55,12 @@ export class Proxy {
     });
   }
 
-  /** @throws Error with its output when it ended instead of doing what is waited for */
+  /** @throws Error with the program's output if it has ended */
   assertRuns(): void {
     if (this.#child === undefined) throw new Error(`The proxy has ended:\n${this.output}`);
   }
 
-  /** Ends it and starts it as before; it knows nothing then of what it found before. */
+  /** Stops the program and starts it again, so that it forgets what it knew of the edges. */
   async restart(): Promise<void> {
     await this.#end();
     this.#startAgain();
@@ -82,13 +82,13 @@ export class Proxy {
 export interface RunningCaddy {
   readonly proxy: Proxy;
   readonly port: number;
-  /** The authority that signed its certificate. */
+  /** The authority that signed its certificate, as PEM. */
   readonly ca: string;
 }
 
 /**
- * Starts Caddy with an example file of ours exactly as it is; only environment values make it run here: on 127.0.0.1,
- * on ports of its own, with an authority of its own.
+ * Starts Caddy with one of our example files, unchanged. Environment variables make it run on 127.0.0.1, on its own ports
+ * and with its own certificate authority.
  */
 export async function startCaddy(
   file: string,
@@ -128,7 +128,7 @@ export async function startCaddy(
   }
 }
 
-/** Keeps Caddy to 127.0.0.1 and to a folder. */
+/** Confines Caddy to 127.0.0.1 and to a folder. */
 export function caddyEnvironment(folder: string): Record<string, string> {
   mkdirSync(join(folder, 'data'), { recursive: true });
   return {
@@ -140,7 +140,7 @@ export function caddyEnvironment(folder: string): Record<string, string> {
   };
 }
 
-/** @returns `done`, or why there was no TLS connection */
+/** @returns `done`, or the reason why there was no TLS connection */
 function handshake(port: number, ca: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ca });
@@ -157,6 +157,6 @@ function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // Not written yet; the caller looks again.
+    return ''; // Not written yet; the caller tries again.
   }
 }

@@ -8,14 +8,14 @@ import { z } from 'zod';
 import { readMetrics } from './metrics.ts';
 import { Participant } from './participant.ts';
 
-/** Of this machine, and nobody listens there. */
+/** An address of this machine on which nothing listens. */
 const UNREACHED = '127.0.0.99';
 
 const READINESS = z.object({ reasons: z.array(z.string()) });
 
 /**
- * A cluster of two media nodes, one of which announces an address that nobody reaches, as when an operator mistypes it or a
- * firewall is in the way; and people in real browsers. {@link openPath} stands in for the firewall's being opened.
+ * A cluster of two media nodes, one of which announces an unreachable address, as after a typing error or behind a firewall; and
+ * people in real browsers. {@link openPath} stands for opening the firewall.
  */
 export class UnreachedNode {
   readonly #cluster: LocalCluster;
@@ -29,7 +29,7 @@ export class UnreachedNode {
   }
 
   static async start(): Promise<UnreachedNode> {
-    // People of the edge's datacenter are placed on its node, so that the first ones come to the one that nobody reaches.
+    // The first people of the edge's datacenter are placed on the unreachable node.
     const cluster = await startLocalCluster({
       edges: 1,
       mediaNodes: 2,
@@ -64,18 +64,18 @@ export class UnreachedNode {
     return person;
   }
 
-  /** Why the node is not ready. */
+  /** The reasons why the node is not ready. */
   async reasons(): Promise<readonly string[]> {
     const answer = await fetch(`${this.unreached.operatorUrl}/ready`);
     return READINESS.parse(await answer.json()).reasons;
   }
 
-  /** How many people came to the node and found no path. */
+  /** How many people were placed on the node and found no path to it. */
   async missed(): Promise<number | undefined> {
     return (await readMetrics(this.unreached.operatorUrl)).get('plenary_media_unreached_peers_total');
   }
 
-  /** Carries UDP that comes to the first port of the node at {@link UNREACHED} to where it listens, and back. */
+  /** Forwards UDP from the node's first port at {@link UNREACHED} to where it listens, and back. */
   async openPath(): Promise<void> {
     const port = this.unreached.portSlice.first;
     const outside = createSocket('udp4');

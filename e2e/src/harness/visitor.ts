@@ -13,11 +13,11 @@ import type { ClientReply } from '@plenary/cluster/protocol';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { lastLines } from './last-lines.ts';
 
-/** Longer than any answer takes here; it only ends a test that would hang. */
+/** Only ends a test that would hang, in milliseconds: longer than any answer takes here. */
 const TIMEOUT_MS = 15_000;
-/** For so long an edge is asked again that says that it is too busy. */
-const INSIST_FOR_MS = 60_000;
-const ASK_AGAIN_MS = 200;
+/** How long a join is retried on an edge that answers that it is too busy, in milliseconds. */
+const RETRY_FOR_MS = 60_000;
+const RETRY_MS = 200;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -25,26 +25,26 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** How a joining ends: in the room, or with an error of the closed table. */
+/** The result of a join: the reply, or an error of the closed table. */
 export type Joined =
   | { readonly ok: true; readonly reply: ClientReply<'join'> }
   | { readonly ok: false; readonly code: string; readonly retryable: boolean };
 
-/** Who comes to the site from outside, knowing nothing but its address, its certificate authority and the protocol. */
+/** A person from outside, who knows only the site's address, its certificate authority and the protocol. */
 export class Visitor {
   readonly #port: number;
   readonly #ca: string;
   readonly #cluster: LocalCluster;
   readonly #sockets = new Set<Socket>();
 
-  /** @param cluster - behind the site, whose API key signs the tokens of this visitor */
+  /** @param cluster - the cluster behind the site; its API key signs this visitor's tokens */
   constructor(port: number, ca: string, cluster: LocalCluster) {
     this.#port = port;
     this.#ca = ca;
     this.#cluster = cluster;
   }
 
-  /** Asks for a path, spelled exactly so, on a connection of its own. */
+  /** Requests a path, spelled exactly so, on a connection of its own. */
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
       const sent = request(
@@ -77,7 +77,7 @@ export class Visitor {
     });
   }
 
-  /** Opens a WebSocket as the page would. @throws Error when it is not opened at the first attempt */
+  /** Opens a WebSocket as the page would. @throws Error if the first attempt fails */
   connect(): Promise<Socket> {
     const origin = `https://localhost:${this.#port}`;
     const socket = io(origin, {
@@ -95,7 +95,7 @@ export class Visitor {
     });
   }
 
-  /** Enters a room as a viewer with a join token, by the real protocol. */
+  /** Joins a room as a viewer with a join token, by the real protocol. */
   async join(socket: Socket, roomId: string): Promise<Joined> {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const answer: unknown = await socket.timeout(TIMEOUT_MS).emitWithAck('join', {
@@ -113,12 +113,12 @@ export class Visitor {
   }
 
   /**
-   * Joins on a new socket and says which edge it was that let it in. An edge that is too busy, and says so, is asked again, as every
-   * client does.
-   * @throws Error when a socket is not opened at the first attempt, or the join is refused for good
+   * Joins on a new socket. @returns the socket and the edge that accepted it. While an edge answers that it is too busy, the
+   * join is retried, as every client does.
+   * @throws Error if a socket fails at the first attempt, or the join is refused permanently
    */
   async joinedEdge(roomId: string): Promise<{ readonly socket: Socket; readonly edgeId: string }> {
-    const deadlineMs = performance.now() + INSIST_FOR_MS;
+    const deadlineMs = performance.now() + RETRY_FOR_MS;
     const refusals: string[] = [];
     for (;;) {
       const socket = await this.connect();
@@ -130,17 +130,17 @@ export class Visitor {
         throw new Error(
           [`The join was refused: ${refusals.join(', ')}`, ...lastLines(this.#cluster)].join('\n'),
         );
-      await delay(ASK_AGAIN_MS);
+      await delay(RETRY_MS);
     }
   }
 
-  /** Closes every socket that it opened. */
+  /** Closes all sockets that it opened. */
   leave(): void {
     for (const socket of this.#sockets) socket.disconnect();
     this.#sockets.clear();
   }
 
-  /** As an application with an API key makes it (docs/protocol.md); written out, since visitors share no code with edges. */
+  /** Makes a token as docs/protocol.md says; it is written out, because visitors share no code with edges. */
   #joinToken(roomId: string): string {
     const { apiKey, apiSecret } = this.#cluster;
     const nowSeconds = Math.floor(Date.now() / 1000);

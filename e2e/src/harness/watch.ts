@@ -3,14 +3,14 @@ import './page-meeting.ts';
 
 /** What happened on a page while it was watched. */
 export interface Watched {
-  /** The longest stretch in which the first tile of somebody else showed no new frame, in milliseconds. */
+  /** The longest time without a new frame on the other person's first tile, in milliseconds. */
   readonly longestGapMs: number;
   readonly frames: number;
-  /** Every number of people that the roster had. */
+  /** Every peer count that the page's roster had. */
   readonly rosterSizes: readonly number[];
-  /** Every state of media. */
+  /** Every state that the media session had. */
   readonly mediaStates: readonly string[];
-  /** Whether the tile's element and its video's are the ones of the beginning. */
+  /** Whether the tile's element and its video element are still the same. */
   readonly sameElements: boolean;
 }
 
@@ -18,7 +18,7 @@ declare global {
   var watched: (() => Watched) | undefined;
 }
 
-/** Watches the tile of somebody in the page itself, where each shown frame can be seen. */
+/** Watches a person's tile from within the page, where every shown frame can be seen. */
 export async function startWatching(page: Page, peerName: string): Promise<void> {
   await page.evaluate((name) => {
     const find = (): HTMLVideoElement | undefined =>
@@ -64,7 +64,7 @@ export async function startWatching(page: Page, peerName: string): Promise<void>
 
 export async function stopWatching(page: Page): Promise<Watched> {
   return page.evaluate(() => {
-    if (globalThis.watched === undefined) throw new Error('nothing is watched');
+    if (globalThis.watched === undefined) throw new Error('The page is not being watched.');
     return globalThis.watched();
   });
 }

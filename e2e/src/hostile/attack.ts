@@ -1,25 +1,28 @@
 import type { HostileWorld, HostileWorldKind } from './hostile-world.ts';
 
-/** What an attacker was told, each once: `ok`, codes of errors, `closed`, `refused 403`, HTTP statuses such as `http 400`. */
+/** The answers that an attacker got, each once: `ok`, error codes, `closed`, `refused 403`, HTTP statuses such as `http 400`. */
 export type Answers = readonly string[];
 
 /** One row of the attackers' table. */
 export interface Attack {
   readonly name: string;
   readonly world: HostileWorldKind;
-  /** What the stranger does, or what is odd, for people. */
-  readonly does: string;
-  /** What the stranger gets. Nothing else may be answered. */
-  readonly gets: Answers;
+  /** What the stranger or the odd circumstance does, in words for people. */
+  readonly description: string;
+  /** The answers that the stranger may get. Any other answer fails the row. */
+  readonly allowedAnswers: Answers;
   /**
-   * Goes on until it is over, and tells what was answered. What it opened it has closed by then.
-   * @param isOver - whether the time of the attack is up
+   * Attacks until `isOver`, and returns the answers. It has closed what it opened by then.
+   * @param isOver - whether the attack's time is up
    */
   readonly strike: (world: HostileWorld, isOver: () => boolean) => Promise<Answers>;
 }
 
-/** An attack that is the same small step, over and over. */
-export async function over(isOver: () => boolean, step: () => Promise<string | Answers>): Promise<Answers> {
+/** Repeats one small step of an attack. */
+export async function repeatUntil(
+  isOver: () => boolean,
+  step: () => Promise<string | Answers>,
+): Promise<Answers> {
   const answers = new Set<string>();
   do {
     for (const answer of [await step()].flat()) answers.add(answer);
@@ -28,23 +31,23 @@ export async function over(isOver: () => boolean, step: () => Promise<string | A
 }
 
 /**
- * An attack that tries each of a list, one after the other, over and over.
- * @param list - made anew for each round
- * @param attempt - what it was answered with
+ * Repeats an attack that tries the items of a list one after the other.
+ * @param list - makes the list again for each round
+ * @param attempt - tries an item and returns its answer
  */
-export async function overEach<Item>(
+export async function repeatEachUntil<Item>(
   isOver: () => boolean,
   list: () => readonly Item[],
   attempt: (item: Item) => Promise<string>,
 ): Promise<Answers> {
-  return over(isOver, async () => {
+  return repeatUntil(isOver, async () => {
     const answers: string[] = [];
     for (const item of list()) answers.push(await attempt(item));
     return answers;
   });
 }
 
-/** Attacks by the world that they need. */
+/** Groups attacks by the world that they need. */
 export function byWorldKind(attacks: readonly Attack[]): ReadonlyMap<HostileWorldKind, readonly Attack[]> {
   return Map.groupBy(attacks, ({ world }) => world);
 }

@@ -1,4 +1,4 @@
-/** An application that publishes its keys by HTTP, and counts how often they are read. */
+/** An application that publishes its keys over HTTP, and counts how often they are read. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -29,12 +29,12 @@ export class CountedKeys {
     return `http://127.0.0.1:${this.#port}/jwks.json`;
   }
 
-  /** So often any edge has read the keys. */
+  /** How often edges have read the keys. */
   get readings(): number {
     return this.#readings;
   }
 
-  /** A join token that names a key which is not in the set. */
+  /** A join token that names a key outside the set. */
   tokenOfUnknownKey(): string {
     return signedBy(this.#keys.privateKey, { apiKey: CountedKeys.apiKey, kid: randomUUID() }, 'mallory');
   }

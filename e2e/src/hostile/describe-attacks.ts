@@ -7,7 +7,7 @@ import { withstand } from './withstand.ts';
 
 const TIMEOUT_MS = 300_000;
 
-/** One test for each row, all of them with the same body; rows of one world share a cluster and a meeting. */
+/** Defines one test for each row, all with the same body; rows of one world share a cluster and a meeting. */
 export function describeAttacks(all: readonly Attack[]): void {
   for (const [kind, attacks] of byWorldKind(all)) {
     describe(`a meeting in the world “${kind}” does not notice`, () => {

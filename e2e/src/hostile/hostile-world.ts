@@ -14,7 +14,7 @@ import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
 import { CountedKeys } from './counted-keys.ts';
-import { Line } from './line.ts';
+import { WireTap } from './line.ts';
 import { MEETING_ROOM } from './meeting-room.ts';
 import { RawClient } from './raw-client.ts';
 import type { RawClientOptions } from './raw-client.ts';
@@ -23,11 +23,11 @@ import { Rival } from './rival.ts';
 export { MEETING_ROOM } from './meeting-room.ts';
 
 const PAGE = fileURLToPath(new URL('../faults/page/page.ts', import.meta.url));
-/** Many processes start at once; a loaded machine takes long over it. */
+/** Many processes start at once, which takes long on a loaded machine. */
 const READY_TIMEOUT_MS = 90_000;
-/** What edges take for their own proxy: whoever connects from here says which address a request is of. */
+/** The edges trust connections from this address as their proxy, which names the client's address. */
 export const PROXY_ADDRESS = '127.9.9.9';
-/** So short that a session which an attacker leaves behind is gone soon after the attack. */
+/** How long sessions wait for their clients, in milliseconds: short, so that an attacker's sessions lapse soon after the attack. */
 const RESUME_WITHIN_MS = 1_000;
 const PEOPLE = [
   { name: 'Ann', datacenter: 'gra' },
@@ -35,17 +35,17 @@ const PEOPLE = [
   { name: 'Cid', datacenter: 'gra' },
 ];
 
-/** Which world an attack needs; attacks with the same one follow each other in it. */
+/** The world that an attack needs; attacks with the same world run in it one after the other. */
 export type HostileWorldKind =
   /** Two edges and two media nodes with the defaults of a local cluster. */
   | 'plain'
-  /** The same, where the edges reach the store by a relay that can lose what passes it. */
+  /** Like `plain`, but the edges reach the store through a relay that can lose data. */
   | 'relayed'
-  /** Likewise, where somebody is on the line to each media node's control port. */
+  /** Like `plain`, but an attacker taps the connection to each media node's control port. */
   | 'overheard';
 
-/** What is counted before an attack and must be the same after it. */
-export interface Standing {
+/** The counts that must be the same before and after an attack. */
+export interface Footprint {
   /** Process ids of edges, media nodes and the store. */
   readonly processes: Readonly<Record<string, number | null>>;
   readonly sockets: number;
@@ -60,13 +60,13 @@ interface Parts {
   readonly pages: PageServer;
   readonly rival: Rival;
   readonly countedKeys: CountedKeys;
-  /** Processes that ended without being asked to. */
+  /** The processes that ended unasked, and how. */
   readonly ended: string[];
   readonly relay: SilentRelay | undefined;
-  readonly lines: readonly Line[];
+  readonly lines: readonly WireTap[];
 }
 
-/** A cluster with a meeting of real clients, and strangers who may do what they like. */
+/** A cluster with a meeting of real clients, and strangers who may do anything. */
 export class HostileWorld {
   readonly cluster: LocalCluster;
   readonly people: readonly Person[];
@@ -81,7 +81,7 @@ export class HostileWorld {
     this.#end = end;
   }
 
-  /** @throws Error when this machine cannot make it; nothing is left of it then */
+  /** @throws Error if this machine cannot start it, after everything was removed again */
   static async start(kind: HostileWorldKind): Promise<HostileWorld> {
     const ends: (() => Promise<void>)[] = [];
     const end = async (): Promise<void> => {
@@ -98,7 +98,7 @@ export class HostileWorld {
       const countedKeys = new CountedKeys();
       await countedKeys.start();
       ends.push(() => countedKeys.stop());
-      const lines = kind === 'overheard' ? [await Line.create(), await Line.create()] : [];
+      const lines = kind === 'overheard' ? [await WireTap.create(), await WireTap.create()] : [];
       ends.push(async () => {
         await Promise.all(lines.map((line) => line.close()));
       });
@@ -134,21 +134,21 @@ export class HostileWorld {
     await this.#end();
   }
 
-  /** By which edges reach the store, in the world that has it. */
+  /** The relay between the edges and the store, in the world that has one. */
   get relay(): SilentRelay {
     const { relay } = this.#parts;
-    if (relay === undefined) throw new Error('this world has no relay');
+    if (relay === undefined) throw new Error('This world has no relay.');
     return relay;
   }
 
-  /** To the media node that hosts Ann and Cid, in the world where somebody is on it. */
-  get line(): Line {
+  /** The tap at the media node that hosts Ann and Cid, in the world that has one. */
+  get line(): WireTap {
     const [line] = this.#parts.lines;
-    if (line === undefined) throw new Error('nobody is on a line of this world');
+    if (line === undefined) throw new Error('This world has no tapped line.');
     return line;
   }
 
-  /** The edge that attacks are aimed at: Ann and Cid are on it, Bob is not. */
+  /** The attacked edge: Ann and Cid are on it, Bob is not. */
   get target(): RunningEdge {
     return edgeIn(this.cluster, 'gra');
   }
@@ -160,7 +160,7 @@ export class HostileWorld {
     return node;
   }
 
-  /** A join token as the application would make it for somebody whom it trusts too much. */
+  /** A join token that the application would give to a person whom it trusts too much. */
   token(grants: Partial<Parameters<typeof makeJoinToken>[1]> = {}): string {
     return makeJoinToken(this.cluster, { subject: 'mallory', roomId: MEETING_ROOM, ...grants });
   }
@@ -170,30 +170,30 @@ export class HostileWorld {
     return this.#parts.rival;
   }
 
-  /** An application whose keys edges read by HTTP. */
+  /** An application whose keys edges read over HTTP. */
   get countedKeys(): CountedKeys {
     return this.#parts.countedKeys;
   }
 
-  /** One more address of this machine that nobody has used. */
+  /** An address of this machine that no attack has used. */
   nextAddress(): string {
     this.#addresses += 1;
     return `127.1.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`;
   }
 
-  /** A raw connection, to the target unless told. @throws HandshakeRefused */
+  /** Opens a raw connection, to the target by default. @throws HandshakeRefused */
   async connect(options: RawClientOptions = {}): Promise<RawClient> {
     return RawClient.open(options.edgeUrl ?? this.target.publicUrl, options);
   }
 
-  /** A raw connection with its namespace open. @throws HandshakeRefused */
+  /** Opens a raw connection and its namespace. @throws HandshakeRefused */
   async enter(options: RawClientOptions = {}): Promise<RawClient> {
     const client = await this.connect(options);
     await client.enter();
     return client;
   }
 
-  /** Does something on a connection of an address of its own, and closes it. @throws HandshakeRefused */
+  /** Runs an action on a connection from an unused address, and closes it. @throws HandshakeRefused */
   async onFreshConnection<Answer>(act: (client: RawClient) => Promise<Answer>): Promise<Answer> {
     const client = await this.enter({ localAddress: this.nextAddress() });
     try {
@@ -203,7 +203,7 @@ export class HostileWorld {
     }
   }
 
-  async standing(): Promise<Standing> {
+  async footprint(): Promise<Footprint> {
     const { edges, mediaNodes, redis } = this.cluster;
     const counts = {
       plenary_edge_sockets: 0,
@@ -226,13 +226,13 @@ export class HostileWorld {
     };
   }
 
-  /** How each process ended that was not asked to. */
+  /** The processes that ended unasked, and how. */
   get ended(): readonly string[] {
     return this.#parts.ended;
   }
 
-  /** The last lines of every process and page, for an attack that was noticed. */
-  async lastWords(): Promise<string> {
+  /** The last lines of every process and page, for the error of an attack that was noticed. */
+  async diagnostics(): Promise<string> {
     const parts: string[] = [...lastLines(this.cluster)];
     for (const person of this.people) {
       const warnings = await person.warnings().catch(() => []);
@@ -248,7 +248,7 @@ function edgeIn(cluster: LocalCluster, datacenter: string): RunningEdge {
   return edge;
 }
 
-/** A store beside the cluster, and the relay by which its edges reach it. */
+/** A store outside the cluster, and the relay between it and the edges. */
 interface RelayedStore {
   readonly url: string;
   readonly relay: SilentRelay;

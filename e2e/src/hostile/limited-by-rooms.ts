@@ -1,6 +1,6 @@
 import { readMetric } from '../harness/metrics.ts';
 import type { HostileWorld } from './hostile-world.ts';
 
-/** How often the target has refused somebody because a room's budget was spent. */
+/** How many requests the target refused because a room's budget was spent. */
 export const limitedByRooms = ({ target }: HostileWorld): Promise<number> =>
   readMetric(target.operatorUrl, 'plenary_edge_limited_total', { scope: 'room' });

@@ -1,41 +1,41 @@
-/** Somebody on the line between the cluster's processes and a media node's control port. */
+/** An attacker on the connection between the cluster's processes and a media node's control port. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { freePort } from '@plenary/cluster/testing/ports';
 import { until } from '../harness/until.ts';
 
-/** Of each connection so many of the caller's first pieces are kept, in which its whole handshake is. */
+/** How many of the caller's first pieces are kept for each connection; they contain the whole handshake. */
 const KEPT_PIECES = 8;
-/** A beat has so many bytes: answers to small requests are shorter, as Engine.IO's pings are, and whatever else is said is longer. */
+/** The size of a sealed beat, in bytes: answers to small requests and Engine.IO's pings are shorter, and everything else is longer. */
 const BEAT_BYTES = { least: 118, most: 130 };
-/** Edges of the world, each of which has a link to the node. */
+/** The edges of the world, each of which has a link to the node. */
 const EDGES = 2;
 
-/** A connection that is carried. */
+/** A connection that passes the tap. */
 interface Carried {
-  /** What its caller said first. */
-  readonly said: readonly Buffer[];
+  /** The caller's first pieces. */
+  readonly firstPieces: readonly Buffer[];
   readonly ended: Promise<unknown>;
-  /** A beat of the node came, as edges get them. */
+  /** Whether the node has sent a beat, which it only sends to edges. */
   beats: boolean;
-  /** A bit of the next one is to be changed. */
-  isToFlip: boolean;
+  /** Whether a bit of the next beat is to be flipped. */
+  flipNextBeat: boolean;
 }
 
-/** Carries what processes say to a media node, and keeps how each of them began. */
-export class Line {
-  /** Where the media node listens. */
+/** Forwards connections to a media node, and records how each of them began. */
+export class WireTap {
+  /** The media node's own port. */
   readonly nodePort: number;
-  /** What callers said first, a connection each. */
+  /** The callers' first pieces, one list for each connection. */
   readonly recorded: Buffer[][] = [];
-  /** Connections that stand. */
+  /** The open connections. */
   readonly #carried = new Set<Carried>();
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((caller) => this.#carry(caller));
 
-  static async create(): Promise<Line> {
-    const line = new Line(await freePort());
+  static async create(): Promise<WireTap> {
+    const line = new WireTap(await freePort());
     line.#server.listen(0, '127.0.0.1');
     await once(line.#server, 'listening');
     return line;
@@ -45,47 +45,43 @@ export class Line {
     this.nodePort = nodePort;
   }
 
-  /** Where everybody is told that it listens. */
+  /** The control URL that the node announces. */
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** How a media node is set up that is reached by this line. */
+  /** The environment of a media node behind this tap. */
   get settings(): Readonly<Record<string, string>> {
     return { PLENARY_PORT: String(this.nodePort), PLENARY_CONTROL_URL: this.url };
   }
 
-  /** Says again to the node what was recorded of a caller. @returns `closed`, or `went on` where the node answers it as a caller */
-  async sayAgain([
-    upgrade = Buffer.of(),
-    opening = Buffer.of(),
-    ...more
-  ]: readonly Buffer[]): Promise<string> {
+  /** Sends recorded pieces to the node again. @returns `closed`, or `went on` if the node answers as to a caller that it trusts */
+  async replay([upgrade = Buffer.of(), opening = Buffer.of(), ...more]: readonly Buffer[]): Promise<string> {
     const socket = connect(this.nodePort, '127.0.0.1');
     this.#keep(socket);
     let answered = '';
     const ended = once(socket, 'close');
     socket.on('data', (piece: Buffer) => {
       const text = piece.toString('latin1');
-      // What comes with the request for an upgrade is lost in Engine.IO.
+      // Engine.IO drops data that arrives together with the upgrade request.
       if (!answered.includes('"sid"') && text.includes('"sid"')) socket.write(opening);
       if (text.includes('challenge')) socket.write(Buffer.concat(more));
       answered += text;
     });
     socket.write(upgrade);
     await ended;
-    // What a node says to a caller that it believes is sealed.
+    // The node seals its messages to a caller that it trusts.
     return answered.includes('"sealed"') ? 'went on' : 'closed';
   }
 
-  /** Changes one bit of the next beat to each edge, and waits until those links have ended and the edges are back. */
+  /** Flips one bit of the next beat to each edge, and waits until those links have ended and been opened again. */
   async flipBits(): Promise<'reopened'> {
     const beating = (): Carried[] => [...this.#carried].filter(({ beats }) => beats);
-    const links = await until('edges to hear beats', beating, (all) => all.length >= EDGES);
-    for (const link of links) link.isToFlip = true;
+    const links = await until('edges to receive beats', beating, (all) => all.length >= EDGES);
+    for (const link of links) link.flipNextBeat = true;
     await Promise.all(links.map(({ ended }) => ended));
     await until(
-      'every edge whose link was cut to come back',
+      'every edge whose link was cut to open another one',
       () => beating().length,
       (back) => back >= EDGES,
     );
@@ -101,7 +97,12 @@ export class Line {
     const node = connect(this.nodePort, '127.0.0.1');
     const said: Buffer[] = [];
     this.recorded.push(said);
-    const carried: Carried = { said, ended: once(node, 'close'), beats: false, isToFlip: false };
+    const carried: Carried = {
+      firstPieces: said,
+      ended: once(node, 'close'),
+      beats: false,
+      flipNextBeat: false,
+    };
     this.#carried.add(carried);
     node.on('close', () => this.#carried.delete(carried));
     const carry = (from: Socket, to: Socket, asIs: (piece: Buffer) => Buffer): void => {
@@ -116,8 +117,8 @@ export class Line {
     carry(node, caller, (piece) => {
       const isBeat = piece.length >= BEAT_BYTES.least && piece.length <= BEAT_BYTES.most;
       carried.beats ||= isBeat;
-      if (!carried.isToFlip || !isBeat) return piece;
-      carried.isToFlip = false;
+      if (!carried.flipNextBeat || !isBeat) return piece;
+      carried.flipNextBeat = false;
       return withFlippedBit(piece);
     });
   }
@@ -129,7 +130,7 @@ export class Line {
   }
 }
 
-/** In the midst, which is sealed. */
+/** Flips a bit in the middle of the piece, which is sealed. */
 function withFlippedBit(piece: Buffer): Buffer {
   const changed = Buffer.from(piece);
   const middle = changed.length >> 1;

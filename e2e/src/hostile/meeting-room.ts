@@ -1,2 +1,2 @@
-/** Where the people are whom nobody may disturb. */
+/** The room of the meeting that no attack may disturb. */
 export const MEETING_ROOM = 'weekly';

@@ -4,12 +4,12 @@ import { until } from '../harness/until.ts';
 import type { HostileWorld } from './hostile-world.ts';
 import { MEETING_ROOM } from './meeting-room.ts';
 
-/** Far beyond the 8 to 16 s that it takes. */
+/** Far beyond the 8 to 16 s that it takes, in milliseconds. */
 const PAUSED_WITHIN_MS = 90_000;
 
 /**
- * Joins the meeting and sends a packet each millisecond by each of its cameras, until the media node pauses one.
- * @returns what it was told
+ * Joins the meeting and sends a packet each millisecond on each of its cameras, until the media node pauses one.
+ * @returns the warnings that the publisher received
  */
 export async function publishUntilPaused(
   world: HostileWorld,

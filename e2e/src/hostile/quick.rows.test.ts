@@ -1,4 +1,4 @@
-/** The rows of the attackers' table that fit the time of `npm test`; `npm run test:hostile` runs all of them. */
+/** The rows of the attackers' table that `npm test` has time for; `npm run test:hostile` runs all. */
 import { describeAttacks } from './describe-attacks.ts';
 import { ATTACKS, QUICK } from './table.ts';
 

@@ -4,37 +4,37 @@ import { REPLY_ENVELOPE, WIRE_ERROR } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { until } from '../harness/until.ts';
 
-/** A probe that every edge answers with `unknown_message`, so that what came before it has been dealt with. */
+/** Every edge answers this probe with `unknown_message`, after it has handled all earlier frames. */
 const PROBE_NAME = 'no.such';
-/** Far beyond what a loaded machine needs. */
+/** Far beyond what a loaded machine needs, in milliseconds. */
 const ANSWER_WITHIN_MS = 20_000;
 
 const OPENED = z.looseObject({ sid: z.string() });
 const NOTICE = z.tuple([z.string(), WIRE_ERROR]);
 
 export interface RawClientOptions {
-  /** The address of this machine to connect from; any 127.x.y.z is one. */
+  /** The address of this machine to connect from; any 127.x.y.z works. */
   readonly localAddress?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** In place of Engine.IO's own. */
+  /** Replaces Engine.IO's own path. */
   readonly path?: string;
-  /** In place of the attacked one. */
+  /** Replaces the attacked edge. */
   readonly edgeUrl?: string;
 }
 
-/** What a handshake was answered with, where it opened no WebSocket: `refused 403`, `closed`. */
+/** A handshake that opened no WebSocket, with its answer: `refused 403` or `closed`. */
 export class HandshakeRefused extends Error {
   override readonly name = 'HandshakeRefused';
 }
 
-/** A WebSocket to an edge that sends any frame, and answers the edge's pings: what no well-behaved client would do. */
+/** A WebSocket to an edge that sends any frame, as no well-behaved client would, and answers the edge's pings. */
 export class RawClient {
   readonly received: string[] = [];
   readonly #socket: WebSocket;
   readonly #opened: Promise<void>;
   #isClosed = false;
   #lastAcknowledgement = 0;
-  /** Who waits for which acknowledgement; `undefined` says that the connection closed before it. */
+  /** Callbacks by acknowledgement id; they get `undefined` if the connection closed before the answer. */
   readonly #waiting = new Map<string, (frame: string | undefined) => void>();
 
   /** @throws HandshakeRefused */
@@ -79,18 +79,18 @@ export class RawClient {
     return this.#isClosed;
   }
 
-  /** The id that the edge gave this connection, once its namespace is open: what a client signs to resume. */
+  /** The id that the edge gave this connection when its namespace opened; a client signs it to resume. */
   get id(): string {
     const opened = this.received.find((frame) => frame.startsWith('40{'));
     return opened === undefined ? '' : OPENED.parse(JSON.parse(opened.slice(2))).sid;
   }
 
-  /** How much the edge has not taken yet, in bytes. */
+  /** How many bytes the edge has not accepted yet. */
   get unsentBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
-  /** Opens the namespace. @returns what it was answered with: `ok` or `closed` */
+  /** Opens the namespace. @returns `ok` or `closed` */
   async enter(): Promise<string> {
     this.send('40');
     await until(
@@ -106,7 +106,7 @@ export class RawClient {
     if (!this.#isClosed) this.#socket.send(frame);
   }
 
-  /** Sends a request. @returns `ok` with its data, the code of its error, or `closed` */
+  /** Sends a request. @returns `ok` with its data, an error code, or `closed` */
   async request(
     name: ClientRequestName,
     payload: unknown,
@@ -116,27 +116,27 @@ export class RawClient {
     return envelope.ok ? { outcome: 'ok', data: envelope.data } : { outcome: envelope.error.code };
   }
 
-  /** The outcome of a request: `ok`, the code of its error, or `closed`. */
+  /** The outcome of a request: `ok`, an error code, or `closed`. */
   async ask(name: ClientRequestName, payload: unknown): Promise<string> {
     return (await this.request(name, payload)).outcome;
   }
 
   /**
-   * Sends a frame that asks for no answer, or not in a way that can be told. @returns the code of the `bye` or `refused` that came,
-   * `closed` where the edge closed the connection without a word, `ignored` where it went on as if nothing had been sent
+   * Sends a frame without an acknowledgement, or with an invalid one. @returns the code of the `bye` or `refused` that it caused;
+   * `closed` if the edge closed the connection without one, `ignored` if nothing happened
    */
   async outcomeOf(frame: string | Buffer): Promise<string> {
     const before = this.received.length;
     this.send(frame);
     await this.#answerTo(PROBE_NAME, '{}');
-    const said = this.received
+    const code = this.received
       .slice(before)
-      .map((one) => lastWordOf(one))
+      .map((one) => errorCodeOf(one))
       .find((code) => code !== undefined);
-    return said ?? (this.#isClosed ? 'closed' : 'ignored');
+    return code ?? (this.#isClosed ? 'closed' : 'ignored');
   }
 
-  /** @returns `undefined` where the connection closed before the answer */
+  /** @returns `undefined` if the connection closed before the answer */
   async #answerTo(name: string, payload: string): Promise<z.infer<typeof REPLY_ENVELOPE> | undefined> {
     this.#lastAcknowledgement += 1;
     const id = String(this.#lastAcknowledgement);
@@ -160,18 +160,18 @@ export class RawClient {
     await until('the connection to close', () => this.#isClosed, Boolean, ANSWER_WITHIN_MS);
   }
 
-  /** Lets go of the connection without a word, as a host does that lost its power. */
+  /** Drops the connection without a closing handshake, as a host does that loses its power. */
   terminate(): void {
     this.#socket.terminate();
   }
 
-  /** Reads nothing more. */
+  /** Stops reading. */
   pause(): void {
     this.#socket.pause();
   }
 }
 
-/** @throws Error when it takes longer */
+/** @throws Error if the work takes longer */
 async function within<Result>(timeoutMs: number, what: string, work: Promise<Result>): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
@@ -184,8 +184,8 @@ async function within<Result>(timeoutMs: number, what: string, work: Promise<Res
   }
 }
 
-/** The code of a `bye` or `refused`. */
-export function lastWordOf(frame: string): string | undefined {
+/** The error code of a `bye` or `refused` frame. */
+export function errorCodeOf(frame: string): string | undefined {
   if (!frame.startsWith('42["bye"') && !frame.startsWith('42["refused"')) return undefined;
   const [, error] = NOTICE.parse(JSON.parse(frame.slice(2)));
   return error.code;

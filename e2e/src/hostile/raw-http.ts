@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { once } from 'node:events';
 import { until } from '../harness/until.ts';
 
-/** Far beyond what a loaded machine needs. */
+/** Far beyond what a loaded machine needs, in milliseconds. */
 const ANSWER_WITHIN_MS = 20_000;
 
-/** A TCP connection to a server of this machine that writes whatever it is told. */
+/** A TCP connection to a server of this machine, which writes any bytes. */
 export class RawTcp {
   readonly #socket: Socket;
   #received = '';
@@ -45,7 +45,7 @@ export class RawTcp {
     if (!this.#isClosed) this.#socket.write(bytes);
   }
 
-  /** Waits for a status line or the end. @returns `http 400`, or `closed` */
+  /** Waits for a status line or the connection's end. @returns `http 400`, or `closed` */
   async answer(): Promise<string> {
     await until('an answer', () => this.#isClosed || this.#status() !== undefined, Boolean, ANSWER_WITHIN_MS);
     return this.#status() ?? 'closed';
@@ -61,7 +61,7 @@ export class RawTcp {
   }
 }
 
-/** Sends one request as it is written. @returns `http 400`, or `closed` */
+/** Sends one request unchanged. @returns `http 400`, or `closed` */
 export async function rawHttp(url: string, request: string | Buffer, localAddress?: string): Promise<string> {
   const connection = await RawTcp.open(url, localAddress);
   try {

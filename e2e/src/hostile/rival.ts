@@ -1,4 +1,4 @@
-/** Another application with keys of its own: the second tenant of the attacked cluster. */
+/** Another application with its own keys: the second tenant of the attacked cluster. */
 import { generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { MEETING_ROOM } from './meeting-room.ts';
 const KEY_ID = 'rival-1';
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A join token for a room of an application that is called like the meeting's, by an Ed25519 key of that application. */
+/** A join token for the application's own room with the meeting's name, signed with its Ed25519 key. */
 export function signedBy(
   privateKey: KeyObject,
   { apiKey, kid }: { readonly apiKey: string; readonly kid: string },
@@ -33,7 +33,7 @@ export class Rival {
     writeFileSync(this.keySetPath, JSON.stringify({ keys: [key] }));
   }
 
-  /** A join token for its own room that is called like the meeting's. */
+  /** A join token for its own room, which has the meeting's name. */
   token(subject: string, kid = KEY_ID): string {
     return signedBy(this.#keys.privateKey, { apiKey: Rival.apiKey, kid }, subject);
   }

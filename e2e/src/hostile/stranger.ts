@@ -9,11 +9,11 @@ import type { RawClient, RawClientOptions } from './raw-client.ts';
 export interface StrangerOptions extends RawClientOptions {
   readonly roomId?: string;
   readonly token?: string;
-  /** Laid over the payload of the join. */
+  /** Replaces fields of the join. */
   readonly join?: Readonly<Record<string, unknown>>;
 }
 
-/** What a join of a stranger asks for. */
+/** A valid join of a stranger, with changes. */
 export async function joinPayload(
   world: HostileWorld,
   { roomId = MEETING_ROOM, token, join }: StrangerOptions = {},
@@ -30,9 +30,9 @@ export async function joinPayload(
   };
 }
 
-/** The code with which an edge refused a join. */
-export class NotLetIn extends Error {
-  override readonly name = 'NotLetIn';
+/** An edge refused a join, with this error code. */
+export class JoinRefused extends Error {
+  override readonly name = 'JoinRefused';
   readonly code: string;
 
   constructor(code: string) {
@@ -41,7 +41,7 @@ export class NotLetIn extends Error {
   }
 }
 
-/** Somebody with a good token who is up to no good: a session over raw frames. */
+/** An attacker with a valid token: a session over raw frames. */
 export class Stranger {
   readonly client: RawClient;
   readonly joined: ClientReply<'join'>;
@@ -53,14 +53,14 @@ export class Stranger {
     this.key = key;
   }
 
-  /** @throws NotLetIn, HandshakeRefused */
+  /** @throws JoinRefused, HandshakeRefused */
   static async join(world: HostileWorld, options: StrangerOptions = {}): Promise<Stranger> {
     const client = await world.enter({ localAddress: world.nextAddress(), ...options });
     const key = await TestSessionKey.create();
     const { outcome, data } = await client.request('join', await joinPayload(world, options, key));
     if (outcome !== 'ok') {
       await client.close();
-      throw new NotLetIn(outcome);
+      throw new JoinRefused(outcome);
     }
     return new Stranger(client, CLIENT_REQUESTS.join.reply.parse(data), key);
   }
@@ -75,7 +75,7 @@ export class Stranger {
     return this.client.ask(name, payload);
   }
 
-  /** Publishes; a microphone unless told otherwise. @returns the outcome and the track */
+  /** Publishes, a microphone by default. @returns the outcome and the track */
   async publish(
     changes: Readonly<Record<string, unknown>> = {},
   ): Promise<{ readonly outcome: string; readonly trackId: string }> {
@@ -89,7 +89,7 @@ export class Stranger {
     return { outcome, trackId };
   }
 
-  /** Asks another connection to take this session up. @returns what it was answered, with the next session token */
+  /** Resumes this session on another connection. @returns the answer, with the next session token */
   async resumeOn(
     client: RawClient,
     sessionToken: string,
@@ -118,7 +118,7 @@ function nextSsrc(): number {
   return lastSsrc;
 }
 
-/** What an honest client says of a microphone; `rtp` is laid over its RTP parameters. */
+/** A valid publication of a microphone; `rtp` replaces RTP parameters. */
 export function microphone(rtp: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     kind: 'audio',
@@ -128,7 +128,7 @@ export function microphone(rtp: Readonly<Record<string, unknown>> = {}): Record<
   };
 }
 
-/** What an honest client says of a camera; `rtp` is laid over its RTP parameters. */
+/** A valid publication of a camera; `rtp` replaces RTP parameters. */
 export function camera(rtp: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     kind: 'video',

@@ -1,4 +1,4 @@
-/** Everything that strangers, accidents and odd networks do to a meeting that does not notice, one row each. */
+/** The attackers' table: one row for each attack, accident or odd network that a meeting does not notice. */
 import type { Attack } from './attack.ts';
 import { BACK_AND_FORTH } from './rows/back-and-forth.ts';
 import { CROWDED_ROOM } from './rows/crowded-room.ts';
@@ -80,24 +80,24 @@ export const ATTACKS: readonly Attack[] = [
   MANY_REVOCATIONS,
 ];
 
-/** One or two of each kind, which `npm test` runs too. */
+/** One or two rows of each kind, which `npm test` also runs. */
 export const QUICK: ReadonlySet<string> = new Set([
   'frames nested thousands deep',
   'random frames',
   'headers of other shapes',
-  'join tokens that nobody gave',
+  'forged join tokens',
   'a stolen session token',
   'mutes and unmutes without end',
   'changes of consumers without end',
   'line ends for every browser’s SDP',
-  'media that is not what it says',
+  'media with a wrong kind or source',
   'packets whose header extensions are empty',
   'tracks published and ended without end',
   'garbage on every channel of the store',
   'control links of strangers',
   'garbage on every media port',
-  'a store that takes another one for its primary',
-  'answers of the store that do not come',
-  'forged events that fit',
+  'a store that becomes another one’s replica',
+  'lost answers of the store',
+  'well-formed forged events',
   'a room of the same name of another tenant',
 ]);

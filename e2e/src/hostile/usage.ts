@@ -3,11 +3,11 @@ import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { cpuSecondsOf } from '@plenary/loadtest/pages';
 import type { HostileWorld } from './hostile-world.ts';
 
-/** What processes have used so far. */
+/** The CPU time and memory that processes have used so far. */
 export interface Usage {
   /** CPU seconds of the attacked edge, of its media node with the worker, and of Redis. */
   readonly cpuSeconds: { readonly edge: number; readonly node: number; readonly redis: number };
-  /** Resident memory of all of them, in bytes. */
+  /** Resident memory of these processes together, in bytes. */
   readonly memoryBytes: number;
 }
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { HostileWorld } from './hostile-world.ts';
 
-/** Somebody who has got hold of Redis. */
+/** Runs an action of an attacker who has access to Redis. */
 export async function withRedis<Result>(
   world: HostileWorld,
   act: (redis: Redis) => Promise<Result>,

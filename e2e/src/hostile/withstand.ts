@@ -8,10 +8,10 @@ import type { Answers, Attack } from './attack.ts';
 import type { HostileWorld } from './hostile-world.ts';
 import { usageOf } from './usage.ts';
 
-/** How long an attack goes on, in milliseconds. */
+/** How long an attack lasts, in milliseconds. */
 const ATTACK_MS = 2_500;
 
-/** What the people of the meeting noticed at worst, in milliseconds. */
+/** The worst that the meeting's people noticed, in milliseconds. */
 export interface WorstNoticed {
   readonly picture: number;
   readonly sound: number;
@@ -19,24 +19,24 @@ export interface WorstNoticed {
   readonly buttons: number;
 }
 
-/** What a row cost. */
+/** The cost of a row that the meeting withstood. */
 export interface Withstood {
   readonly noticed: WorstNoticed;
-  /** Resident memory of the attacked edge, its media node, their worker and the store: more than before, in bytes. */
+  /** The growth of the resident memory of the attacked edge, its media node, the worker and the store, in bytes. */
   readonly moreMemoryBytes: { readonly rightAfter: number; readonly atEnd: number };
 }
 
 /**
- * How much more memory than before may stay when all is given back, in bytes. Node's heap keeps some of what it grew by,
- * and the next attack uses that again.
+ * How much memory may remain in use when everything else is freed, in bytes. Node's heap keeps some of its growth, which
+ * the next attack uses again.
  */
 const KEPT_MEMORY_BYTES = 96 * 1_048_576;
 
 /**
- * The one body of the attackers' table: a meeting runs, the attack goes on for a while; nobody in the meeting is
- * interrupted, every press of a button is answered, every picture and voice goes on; the attacker was told what the row
- * says; no process ended; and what the attacker took is given back, memory too. How long anybody missed anything is the
- * benchmark's matter (`npm run bench:hostile -- --rows`): a busy machine would fail a test that judged it.
+ * The body of every row: a meeting runs and the attack strikes. Nobody in the meeting is interrupted, every press of a button is
+ * answered, every picture and voice continues; the attacker gets only the row's answers; no process ends; and everything that
+ * the attacker used is freed, memory too. The length of gaps is measured by the benchmark (`npm run bench:hostile -- --rows`),
+ * because a test of it would fail on a busy machine.
  */
 export async function withstand(
   world: HostileWorld,
@@ -45,7 +45,7 @@ export async function withstand(
 ): Promise<Withstood> {
   try {
     await everybodySeesAndHears(world.people);
-    const before = await world.standing();
+    const before = await world.footprint();
     const memoryBefore = usageOf(world).memoryBytes;
     const moreMemory = (): number => usageOf(world).memoryBytes - memoryBefore;
     await Promise.all(world.people.map((person) => person.watch()));
@@ -54,19 +54,19 @@ export async function withstand(
     const rightAfter = moreMemory();
     await everybodySeesAndHears(world.people);
     expect(world.ended, 'processes that ended').toEqual([]);
-    expect(answers.length, 'what the attacker was told').toBeGreaterThan(0);
-    const unexpected = answers.filter((answer) => !attack.gets.includes(answer));
-    expect(unexpected, 'what the attacker ought not to be told').toEqual([]);
+    expect(answers.length, 'answers to the attacker').toBeGreaterThan(0);
+    const unexpected = answers.filter((answer) => !attack.allowedAnswers.includes(answer));
+    expect(unexpected, 'answers that the attacker may not get').toEqual([]);
     const noticed = await Promise.all(world.people.map((person) => person.noticed()));
     expect(interruptionsOf(world.people, noticed), 'what people noticed').toEqual([]);
     await until(
-      'everything that the attacker took is given back',
-      () => world.standing(),
+      'everything that the attacker used is freed',
+      () => world.footprint(),
       (now) => isDeepStrictEqual(now, before),
       RECOVERY_TIMEOUT_MS,
     );
     const atEnd = await until(
-      'memory to be given back',
+      'memory to be freed',
       moreMemory,
       (bytes) => bytes < KEPT_MEMORY_BYTES,
       RECOVERY_TIMEOUT_MS,
@@ -74,7 +74,7 @@ export async function withstand(
     return { noticed: worstOf(world.people, noticed), moreMemoryBytes: { rightAfter, atEnd } };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${attack.name}: ${why}\n${await world.lastWords()}`, { cause: error });
+    throw new Error(`${attack.name}: ${why}\n${await world.diagnostics()}`, { cause: error });
   }
 }
 
@@ -91,7 +91,7 @@ function interruptionsOf(people: readonly Person[], noticed: readonly PageNotice
   });
 }
 
-/** What people noticed of each other at worst. Attackers who sent media are left out: theirs ends when they leave. */
+/** The worst that people noticed of each other. Attackers' tracks do not count, because they end when the attackers leave. */
 export function worstOf(people: readonly Person[], noticed: readonly PageNoticed[]): WorstNoticed {
   const names = new Set(people.map(({ name }) => name));
   const worst = (kind: string): number =>

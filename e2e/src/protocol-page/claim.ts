@@ -4,19 +4,19 @@ import type { Strangers } from './stranger.ts';
 /** One sentence of the page. */
 export interface Claim {
   readonly sentence: string;
-  /** Tries it. */
-  readonly of: (strangers: Strangers) => Promise<unknown>;
-  /** What has to come of it. */
-  readonly is: unknown;
+  /** Tries the claim. */
+  readonly attempt: (strangers: Strangers) => Promise<unknown>;
+  /** The expected result. */
+  readonly expected: unknown;
 }
 
-/** How an edge answers a join that is changed in this way: `ok`, or the code of the error. */
+/** How an edge answers a join with these changes: `ok`, or an error code. */
 export const joining =
   (changes: Fields, claims: Fields = {}) =>
   async (strangers: Strangers): Promise<string> =>
     (await strangers.connect()).codeOf('join', await strangers.joinPayload(changes, claims));
 
-/** The same for each of several, on a connection of its own. */
+/** Makes several attempts, each on a connection of its own, and collects their results. */
 export const each =
   <Of>(tries: readonly Of[], attempt: (one: Of, strangers: Strangers) => Promise<unknown>) =>
   async (strangers: Strangers): Promise<unknown[]> => {
@@ -25,7 +25,7 @@ export const each =
     return answers;
   };
 
-/** How an edge answers a request of somebody in a room. */
+/** How an edge answers a request of a person in a room. */
 export const asking =
   (name: string, payload: unknown) =>
   async (strangers: Strangers): Promise<string> =>

@@ -16,23 +16,23 @@ const guestToken = async (strangers: Strangers, body: string, origin?: string): 
     headers: { 'content-type': 'application/json', ...(origin === undefined ? {} : { origin }) },
   });
 
-/** The status, and the code of the error. */
+/** The status and the error code of a refusal. */
 const refusal = async (response: Response): Promise<unknown> => {
   const body = fields(await response.json());
   return [response.status, fields(body['error'])['code']];
 };
 
-/** Which headers a page of another origin needs to read an answer. */
+/** The origin that may read the answer, by its CORS header. */
 const readers = ({ headers }: Response): string | null => headers.get('access-control-allow-origin');
 
 const guest = (changes: Record<string, unknown> = {}): string =>
   JSON.stringify({ roomId: 'guests', displayName: 'Ann', ...changes });
 
-/** A body of exactly so many bytes. */
+/** A body of this length, in bytes. */
 const ofLength = (bytes: number): string =>
   guest({ ignored: 'x'.repeat(bytes - guest({ ignored: '' }).length) });
 
-/** How an edge answers a WebSocket handshake: the status, and the reason where it is refused. */
+/** How an edge answers a WebSocket handshake: the status, and the reason of a refusal. */
 const shakeHands = async (strangers: Strangers, origin: string): Promise<unknown> =>
   new Promise((resolve, reject) => {
     const request = get(`${strangers.url()}/socket.io/?EIO=4&transport=websocket`, {
@@ -57,39 +57,39 @@ const shakeHands = async (strangers: Strangers, origin: string): Promise<unknown
 export const HTTP_CLAIMS: readonly Claim[] = [
   {
     sentence:
-      'an edge refuses origins that are not allowed with status 403, and says so in the message of the body',
-    of: async (strangers) => [
+      'an edge refuses origins that are not allowed with status 403, and names the reason in the body',
+    attempt: async (strangers) => [
       await shakeHands(strangers, strangers.url()),
       await shakeHands(strangers, ELSEWHERE),
       await shakeHands(strangers, 'null'),
     ],
-    is: [[101], [403, 'origin'], [403, 'origin']],
+    expected: [[101], [403, 'origin'], [403, 'origin']],
   },
   {
     sentence: 'long polling is refused with status 400',
-    of: async (strangers) => (await ask(strangers, '/socket.io/?EIO=4&transport=polling')).status,
-    is: 400,
+    attempt: async (strangers) => (await ask(strangers, '/socket.io/?EIO=4&transport=polling')).status,
+    expected: 400,
   },
   {
-    sentence: 'GET /api/edges names the edges that take clients, to pages of any site',
-    of: async (strangers) => {
+    sentence: 'GET /api/edges names the edges that accept clients, to pages of any site',
+    attempt: async (strangers) => {
       const response = await ask(strangers, '/api/edges', { headers: { origin: ELSEWHERE } });
       const edges = list(fields(await response.json())['edges']);
       return [edges.map((edge) => Object.keys(edge).sort()), edges.length, readers(response)];
     },
-    is: [Array.from({ length: 2 }, () => ['datacenter', 'edgeId', 'url']), 2, '*'],
+    expected: [Array.from({ length: 2 }, () => ['datacenter', 'edgeId', 'url']), 2, '*'],
   },
   {
-    sentence: 'GET /api/ping answers nothing, with the time it took for pages of any site',
-    of: async (strangers) => {
+    sentence: 'GET /api/ping has an empty answer, whose timing pages of any site may read',
+    attempt: async (strangers) => {
       const response = await ask(strangers, '/api/ping');
       return [response.status, await response.text(), response.headers.get('timing-allow-origin')];
     },
-    is: [200, '', '*'],
+    expected: [200, '', '*'],
   },
   {
     sentence: 'descriptions may be cached for five minutes and have an ETag',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const answers: unknown[] = [];
       for (const path of ['/api/capabilities', '/api/protocol.json']) {
         const first = await ask(strangers, path);
@@ -100,12 +100,12 @@ export const HTTP_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: Array.from({ length: 2 }, () => [200, 304, 'public, max-age=300', '*']),
+    expected: Array.from({ length: 2 }, () => [200, 304, 'public, max-age=300', '*']),
   },
   {
     sentence:
       'the schemas hold request:join, reply:join, notice:event, envelope and error, the errors and the versions',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const schema = fields(await (await ask(strangers, '/api/protocol.json')).json());
       const names = Object.keys(fields(schema['$defs']));
       const wanted = ['request:join', 'reply:join', 'notice:event', 'envelope', 'error'];
@@ -116,29 +116,29 @@ export const HTTP_CLAIMS: readonly Claim[] = [
         schema['x-protocolVersions'],
       ];
     },
-    is: [[], true, [1]],
+    expected: [[], true, [1]],
   },
   {
     sentence: 'POST /api/guest-token answers a token that joins as a speaker, and the edges',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const answer = fields(await (await guestToken(strangers, guest())).json());
       const join = await strangers.joinPayload({ roomId: 'guests', token: answer['token'] });
       const { session } = await (await strangers.connect()).call('join', join);
       return [Object.keys(answer).sort(), fields(session)['role'], fields(session)['displayName']];
     },
-    is: [['edges', 'token'], 'speaker', 'Ann'],
+    expected: [['edges', 'token'], 'speaker', 'Ann'],
   },
   {
-    sentence: 'a guest token is asked for with 4096 bytes at most',
-    of: async (strangers) => [
+    sentence: 'a request for a guest token has 4096 bytes at most',
+    attempt: async (strangers) => [
       (await guestToken(strangers, ofLength(4_096))).status,
       await refusal(await guestToken(strangers, ofLength(4_097))),
     ],
-    is: [200, [413, 'message_too_large']],
+    expected: [200, [413, 'message_too_large']],
   },
   {
-    sentence: 'a request for a guest token that does not fit is malformed_message',
-    of: async (strangers) => {
+    sentence: 'an invalid request for a guest token is malformed_message',
+    attempt: async (strangers) => {
       const bodies = [
         '',
         '{',
@@ -149,12 +149,12 @@ export const HTTP_CLAIMS: readonly Claim[] = [
       ];
       return Promise.all(bodies.map(async (body) => refusal(await guestToken(strangers, body))));
     },
-    is: Array.from({ length: 6 }, () => [400, 'malformed_message']),
+    expected: Array.from({ length: 6 }, () => [400, 'malformed_message']),
   },
   {
     sentence:
-      'a page of an allowed origin reads its guest token, and why it got none; one of another site neither',
-    of: async (strangers) => {
+      'a page of an allowed origin may read its guest token or its refusal; a page of another site may read neither',
+    attempt: async (strangers) => {
       const own = strangers.url();
       return [
         readers(await guestToken(strangers, guest(), own)) === own,
@@ -163,11 +163,11 @@ export const HTTP_CLAIMS: readonly Claim[] = [
         (await guestToken(strangers, guest(), ELSEWHERE)).status,
       ];
     },
-    is: [true, true, null, 403],
+    expected: [true, true, null, 403],
   },
   {
     sentence: 'browsers get their preflight',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const preflight = async (path: string, origin: string): Promise<unknown> => {
         const response = await ask(strangers, path, { method: 'OPTIONS', headers: { origin } });
         return [response.ok, response.headers.get('access-control-allow-methods')];
@@ -178,7 +178,7 @@ export const HTTP_CLAIMS: readonly Claim[] = [
         await preflight('/api/edges', ELSEWHERE),
       ];
     },
-    is: [
+    expected: [
       [true, 'POST'],
       [false, null],
       [true, 'GET, HEAD'],
@@ -187,12 +187,12 @@ export const HTTP_CLAIMS: readonly Claim[] = [
   {
     sentence:
       'an unknown path below /api/ is 404 and a method that a path does not have 405, both unknown_message',
-    of: async (strangers) => [
+    attempt: async (strangers) => [
       await refusal(await ask(strangers, '/api/none')),
       await refusal(await ask(strangers, '/api/edges', { method: 'DELETE' })),
       await refusal(await ask(strangers, '/api/guest-token')),
     ],
-    is: [
+    expected: [
       [404, 'unknown_message'],
       [405, 'unknown_message'],
       [405, 'unknown_message'],

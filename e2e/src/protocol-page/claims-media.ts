@@ -31,8 +31,8 @@ const receiveTransport = ({ media }: PageParticipant): unknown => fields(media['
 
 export const MEDIA_CLAIMS: readonly Claim[] = [
   {
-    sentence: 'requests name media by epoch, and one that the client does not have is stale_epoch',
-    of: async (strangers) => {
+    sentence: 'requests name their media session by epoch, and an unknown epoch is stale_epoch',
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const transportId = receiveTransport(person);
       const answers: unknown[] = [];
@@ -51,38 +51,38 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: [
+    expected: [
       ...Array.from({ length: 7 }, () => 'ok'),
       'stale_epoch',
       'stale_epoch',
-      // Nothing of it is there to be asked of any media.
+      // An unsubscribe without an existing consumer needs no media session.
       'ok',
       ...Array.from({ length: 4 }, () => 'stale_epoch'),
     ],
   },
   {
     sentence: 'an epoch is a whole number above 0',
-    of: askingEach('media.check', [
+    attempt: askingEach('media.check', [
       { epoch: 0 },
       { epoch: -1 },
       { epoch: 1.5 },
       { epoch: '1' },
       { epoch: 2 ** 53 },
     ]),
-    is: Array.from({ length: 5 }, () => MALFORMED),
+    expected: Array.from({ length: 5 }, () => MALFORMED),
   },
   {
-    sentence: 'media.check says whether the media node hosts the client, and what it counts',
-    of: async (strangers) => {
+    sentence: 'media.check says whether the media node hosts the client, and how many bytes were sent',
+    attempt: async (strangers) => {
       const { client } = await strangers.join();
       const { alive, sentBytes } = await client.call('media.check', {});
       return [alive, typeof sentBytes];
     },
-    is: [true, 'number'],
+    expected: [true, 'number'],
   },
   {
-    sentence: 'media.open gives media anew under another epoch, and the one before is none any more',
-    of: async (strangers) => {
+    sentence: 'media.open opens a new media session under another epoch, and the previous epoch is stale',
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const opened = await person.client.call('media.open', await strangers.media({ publish: true }));
       const { epoch } = person.media;
@@ -92,21 +92,22 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         await person.client.codeOf('media.check', { epoch: opened['epoch'] }),
       ];
     },
-    is: [true, 'stale_epoch', 'ok'],
+    expected: [true, 'stale_epoch', 'ok'],
   },
   {
     sentence: 'media.open with a moveFrom that is not alive is stale_epoch',
-    of: async (strangers) => asking('media.open', { ...(await strangers.media()), moveFrom: 5 })(strangers),
-    is: 'stale_epoch',
+    attempt: async (strangers) =>
+      asking('media.open', { ...(await strangers.media()), moveFrom: 5 })(strangers),
+    expected: 'stale_epoch',
   },
   {
-    sentence: 'media.moved of media that is not the newest changes nothing',
-    of: asking('media.moved', { epoch: 5 }),
-    is: 'ok',
+    sentence: 'media.moved for an epoch that is not the newest changes nothing',
+    attempt: asking('media.moved', { epoch: 5 }),
+    expected: 'ok',
   },
   {
-    sentence: 'a transport that is not one’s own is transport_not_found',
-    of: async (strangers) => {
+    sentence: 'a transport of somebody else is transport_not_found',
+    attempt: async (strangers) => {
       const [person, other] = [await strangers.join(), await strangers.join()];
       const answers: string[] = [];
       for (const transportId of ['t-none', receiveTransport(other)]) {
@@ -116,11 +117,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: Array.from({ length: 4 }, () => 'transport_not_found'),
+    expected: Array.from({ length: 4 }, () => 'transport_not_found'),
   },
   {
     sentence: 'transport.connect takes 1 to 8 fingerprints, of the algorithms that the page names, in hex',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const attempt = async (dtlsParameters: Fields): Promise<string> => {
         const person = await strangers.join();
         return person.client.codeOf('transport.connect', {
@@ -142,11 +143,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
+    expected: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
     sentence: 'restartIce gives new ICE parameters',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const person = await strangers.join();
       const before = fields(fields(person.media['receiveTransport'])['iceParameters']);
       const { iceParameters } = await person.client.call('transport.restartIce', {
@@ -154,11 +155,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       });
       return fields(iceParameters)['usernameFragment'] !== before['usernameFragment'];
     },
-    is: true,
+    expected: true,
   },
   {
-    sentence: 'a repeat of track.publish gives the same track, and track_not_found once it was ended',
-    of: async (strangers) => {
+    sentence: 'a repeat of track.publish gives the same track, and track_not_found once the track has ended',
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const publication = microphone(person, { requestId: 'mic' });
       const first = await person.client.call('track.publish', publication);
@@ -169,11 +170,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         await person.client.codeOf('track.publish', publication),
       ];
     },
-    is: [true, 'track_not_found'],
+    expected: [true, 'track_not_found'],
   },
   {
-    sentence: 'a source that the token does not grant is forbidden, and to a viewer every one',
-    of: async (strangers) => [
+    sentence: 'a source that the token does not grant is forbidden, and a viewer may publish none',
+    attempt: async (strangers) => [
       await publishing({}, { publish: ['camera'] })(strangers),
       await (async () => {
         const viewer = await strangers.publisher({}, { role: 'viewer' });
@@ -181,16 +182,16 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         return viewer.client.codeOf('track.publish', microphone(borrowed));
       })(),
     ],
-    is: ['forbidden', 'forbidden'],
+    expected: ['forbidden', 'forbidden'],
   },
   {
-    sentence: 'the kind of a track is its source’s',
-    of: publishing({ kind: 'video' }),
-    is: 'invalid_media_parameters',
+    sentence: 'the kind of a track must be that of its source',
+    attempt: publishing({ kind: 'video' }),
+    expected: 'invalid_media_parameters',
   },
   {
-    sentence: 'a track is published on one’s sending transport',
-    of: async (strangers) => {
+    sentence: 'a track is published on the own sending transport',
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const answers: string[] = [];
       for (const transportId of ['t-none', receiveTransport(person)]) {
@@ -198,11 +199,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: ['transport_not_found', 'transport_not_found'],
+    expected: ['transport_not_found', 'transport_not_found'],
   },
   {
     sentence: 'a peer publishes eight tracks at a time, and one more when one has ended',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const tracks: string[] = [];
       for (let index = 0; index < HELD_TRACKS; index += 1) tracks.push(await publish(person));
@@ -210,22 +211,22 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       await person.client.call('track.end', { trackId: tracks[0] });
       return [tooMany, await person.client.codeOf('track.publish', microphone(person))];
     },
-    is: ['limit_reached', 'ok'],
+    expected: ['limit_reached', 'ok'],
   },
   {
-    sentence: 'track.pause of an unknown track is track_not_found, track.end of one no error',
-    of: async (strangers) => {
+    sentence: 'track.pause of an unknown track is track_not_found; track.end of one is no error',
+    attempt: async (strangers) => {
       const { client } = await strangers.join();
       return [
         await client.codeOf('track.pause', { trackId: 't-none', paused: true }),
         await client.codeOf('track.end', { trackId: 't-none' }),
       ];
     },
-    is: ['track_not_found', 'ok'],
+    expected: ['track_not_found', 'ok'],
   },
   {
-    sentence: 'nobody pauses or ends a track of somebody else',
-    of: async (strangers) => {
+    sentence: 'nobody can pause or end another person’s track',
+    attempt: async (strangers) => {
       const roomId = 'foreign-tracks';
       const ann = await strangers.publisher({ roomId });
       const trackId = await publish(ann);
@@ -237,21 +238,21 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       const { consumers } = await bob.client.call('subscribe', { trackIds: [trackId] });
       return [...answers, list(consumers).map(({ producerPaused }) => producerPaused)];
     },
-    is: ['track_not_found', 'ok', [false]],
+    expected: ['track_not_found', 'ok', [false]],
   },
   {
-    sentence: 'subscribe lists what cannot be had, and why',
-    of: async (strangers) => {
+    sentence: 'subscribe lists the tracks that failed, and why',
+    attempt: async (strangers) => {
       const person = await strangers.publisher();
       const own = await publish(person);
       const reply = await person.client.call('subscribe', { trackIds: ['t-none', own] });
       return [reply['consumers'], list(reply['failed']).map(({ error }) => fields(error)['code'])];
     },
-    is: [[], ['track_not_found', 'forbidden']],
+    expected: [[], ['track_not_found', 'forbidden']],
   },
   {
     sentence: 'a track that the client cannot decode is cannot_consume',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const roomId = 'deaf';
       const trackId = await publish(await strangers.publisher({ roomId }));
       const media = { rtpCapabilities: { codecs: [] }, publish: false };
@@ -260,11 +261,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
       ).client.call('subscribe', { trackIds: [trackId] });
       return list(reply['failed']).map(({ error }) => fields(error)['code']);
     },
-    is: ['cannot_consume'],
+    expected: ['cannot_consume'],
   },
   {
-    sentence: 'a join brings consumers of tracks that are there, which flow at once',
-    of: async (strangers) => {
+    sentence: 'a join brings consumers of the existing tracks, which are not paused',
+    attempt: async (strangers) => {
       const roomId = 'there-already';
       const trackId = await publish(await strangers.publisher({ roomId }));
       const late = await strangers.join({ roomId });
@@ -276,11 +277,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         ]),
       ];
     },
-    is: [[true], [[true, false]]],
+    expected: [[true], [[true, false]]],
   },
   {
-    sentence: 'subscribe, unsubscribe and consumers.update name 1 to 64, and ids that are gone are no error',
-    of: async (strangers) => {
+    sentence: 'subscribe, unsubscribe and consumers.update name 1 to 64 ids, and unknown ids are no error',
+    attempt: async (strangers) => {
       const named = (name: string, payloadOf: (count: number) => unknown) =>
         each([1, 64, 0, 65], async (count: number) => {
           const { client } = await strangers.join();
@@ -294,11 +295,11 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         })),
       ];
     },
-    is: Array.from({ length: 3 }, () => ['ok', 'ok', MALFORMED, MALFORMED]),
+    expected: Array.from({ length: 3 }, () => ['ok', 'ok', MALFORMED, MALFORMED]),
   },
   {
     sentence: 'layers are 0 to 7 and a priority 1 to 255',
-    of: askingEach(
+    attempt: askingEach(
       'consumers.update',
       [
         { priority: 1 },
@@ -312,6 +313,6 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
         { preferredLayers: {} },
       ].map((change) => ({ consumers: [{ consumerId: 'c-none', ...change }] })),
     ),
-    is: ['ok', 'ok', 'ok', ...Array.from({ length: 6 }, () => MALFORMED)],
+    expected: ['ok', 'ok', 'ok', ...Array.from({ length: 6 }, () => MALFORMED)],
   },
 ];

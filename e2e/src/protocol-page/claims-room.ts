@@ -10,7 +10,7 @@ const message = (text: unknown): unknown => ({ requestId: `m-${(post += 1)}`, te
 export const ROOM_CLAIMS: readonly Claim[] = [
   {
     sentence: 'the previousId of a room’s first event is 0-0',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const { client, session, room } = await strangers.join();
       const caughtUp = await client.call('sync', { afterEventId: '0-0' });
       const [joined] = list(caughtUp['events']);
@@ -22,12 +22,12 @@ export const ROOM_CLAIMS: readonly Claim[] = [
         fields(event['peer'])['peerId'] === session['peerId'],
       ];
     },
-    is: ['0-0', true, 'peer.joined', true],
+    expected: ['0-0', true, 'peer.joined', true],
   },
   {
     sentence:
       'sync takes an event id, of at most 19 digits in each number, and gives a snapshot for one that the room never had',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const { client, room } = await strangers.join();
       const answers: unknown[] = [];
       for (const afterEventId of ['', '5', 'a-b', '0-0\n', `${'1'.repeat(20)}-0`, `0-${'9'.repeat(20)}`, 5]) {
@@ -38,22 +38,22 @@ export const ROOM_CLAIMS: readonly Claim[] = [
       }
       return answers;
     },
-    is: [...Array.from({ length: 7 }, () => MALFORMED), 'events', 'snapshot', 'snapshot'],
+    expected: [...Array.from({ length: 7 }, () => MALFORMED), 'events', 'snapshot', 'snapshot'],
   },
   {
-    sentence: 'head comes again and again, with the id of the last event',
-    of: async (strangers) => {
+    sentence: 'head is sent repeatedly, with the id of the last event',
+    attempt: async (strangers) => {
       const { client, room } = await strangers.join();
       await client.until('two of them', () => client.noticesOf('head').length >= 2);
       return client
         .noticesOf('head')
         .map(({ lastEventId }) => isNewer(String(room['lastEventId']), String(lastEventId)));
     },
-    is: { asymmetricMatch: (behind: unknown) => Array.isArray(behind) && behind.every((is) => is === false) },
+    expected: { asymmetricMatch: (lags: unknown) => Array.isArray(lags) && lags.every((is) => is === false) },
   },
   {
     sentence: 'a chat message is 1 to 4000 characters, not counting white space at its ends',
-    of: askingEach(
+    attempt: askingEach(
       'chat.post',
       [
         'x'.repeat(4_000),
@@ -66,48 +66,48 @@ export const ROOM_CLAIMS: readonly Claim[] = [
         7,
       ].map(message),
     ),
-    is: ['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => MALFORMED)],
+    expected: ['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
     sentence:
-      'of control characters a chat message has tab and line feed only, and no bidirectional overrides',
-    of: askingEach(
+      'a chat message may contain tab and line feed, but no other control characters and no bidirectional overrides',
+    attempt: askingEach(
       'chat.post',
       ['a\tb\nc', 'a\u0000b', 'a\u001bb', 'a\u007fb', 'a\u0085b', 'a\u202eb'].map(message),
     ),
-    is: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
+    expected: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
     sentence: 'a repeat of a chat message gives the first one’s message',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const { client } = await strangers.join();
       const first = await client.call('chat.post', { requestId: 'one', text: 'first' });
       const second = await client.call('chat.post', { requestId: 'one', text: 'second' });
       const { events } = await client.call('sync', { afterEventId: '0-0' });
       return [JSON.stringify(first) === JSON.stringify(second), list(events).length];
     },
-    is: [true, 2],
+    expected: [true, 2],
   },
   {
-    sentence: 'a roster cursor is one that a page gave, or empty',
-    of: askingEach(
+    sentence: 'a roster cursor is empty or comes from a page',
+    attempt: askingEach(
       'roster.page',
       ['', 'x', '1700000000000-bob', '-1', '1e3', ' ', 'x'.repeat(65), 7].map((cursor) => ({ cursor })),
     ),
-    is: ['ok', ...Array.from({ length: 7 }, () => MALFORMED)],
+    expected: ['ok', ...Array.from({ length: 7 }, () => MALFORMED)],
   },
   {
     sentence: 'a page without nextCursor is the last',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const { client, session } = await strangers.join();
       const page = await client.call('roster.page', { cursor: '' });
       return [list(page['peers']).map(({ peerId }) => peerId === session['peerId']), 'nextCursor' in page];
     },
-    is: [[true], false],
+    expected: [[true], false],
   },
   {
     sentence: 'every role posts chat, subscribes, reads the roster and leaves',
-    of: each(['host', 'moderator', 'speaker', 'viewer'], async (role, strangers: Strangers) => {
+    attempt: each(['host', 'moderator', 'speaker', 'viewer'], async (role, strangers: Strangers) => {
       const { client } = await strangers.join({}, { role });
       return [
         await client.codeOf('chat.post', message('hello')),
@@ -116,15 +116,15 @@ export const ROOM_CLAIMS: readonly Claim[] = [
         await client.codeOf('leave', {}),
       ];
     }),
-    is: Array.from({ length: 4 }, () => ['ok', 'ok', 'ok', 'ok']),
+    expected: Array.from({ length: 4 }, () => ['ok', 'ok', 'ok', 'ok']),
   },
   {
     sentence: 'a session holds what the page lists, with the edges that one may go to',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const { session, room } = await strangers.join();
       return [Object.keys(session).sort(), list(session['edges']).length, Object.keys(room).sort()];
     },
-    is: [
+    expected: [
       [
         'displayName',
         'edgeId',

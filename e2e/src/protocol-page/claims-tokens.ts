@@ -5,14 +5,14 @@ import { fields, joinToken, SessionKey } from './page-client.ts';
 import type { Application, Fields } from './page-client.ts';
 import type { PageParticipant, Strangers } from './stranger.ts';
 
-/** One character, and two UTF-16 units. */
+/** One character, but two UTF-16 units. */
 const EMOJI = '🎉';
 const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
 
-/** What a token says, and how it is answered: `ok`, or reason and claim. */
+/** A token's claims, and the expected answer: `ok`, or reason and claim. */
 type Try = readonly [claims: Fields, answer: string, header?: Fields];
 
-/** How each way to sign a token is answered that says this. */
+/** The answers to a token with these claims, signed in each supported way. */
 async function answersOf(strangers: Strangers, [claims, , header]: Try): Promise<string[]> {
   const answers: string[] = [];
   for (const application of strangers.applications) {
@@ -30,10 +30,10 @@ async function answersOf(strangers: Strangers, [claims, , header]: Try): Promise
   return answers;
 }
 
-/** A claim of the page on what tokens may say, whoever signs them. */
+/** A claim of the page about tokens, tried with every kind of signature. */
 const tokens = (sentence: string, tries: () => readonly Try[]): Claim => ({
   sentence,
-  of: async (strangers) => {
+  attempt: async (strangers) => {
     const wrong: unknown[] = [];
     for (const one of tries()) {
       const answers = await answersOf(strangers, one);
@@ -42,10 +42,10 @@ const tokens = (sentence: string, tries: () => readonly Try[]): Claim => ({
     }
     return wrong;
   },
-  is: [],
+  expected: [],
 });
 
-/** Comes back by the rejoin token of somebody. */
+/** Rejoins with a person's rejoin token. */
 async function comeBack(
   strangers: Strangers,
   person: PageParticipant,
@@ -69,7 +69,7 @@ const signedBy = (strangers: Strangers, index: number): Application => {
 };
 
 export const TOKEN_CLAIMS: readonly Claim[] = [
-  tokens('each claim that must be there is named when it is missing', () => [
+  tokens('a missing claim is named in the refusal', () => [
     [{}, 'ok'],
     ...['iss', 'aud', 'iat', 'exp', 'sub', 'role', 'publish'].map((claim): Try => [
       { [claim]: undefined },
@@ -89,7 +89,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
       [{ iat: now - 640, exp: now + 100 }, 'too_old iat'],
     ];
   }),
-  tokens('a claim that does not have its form is named', () => [
+  tokens('a malformed claim is named in the refusal', () => [
     ...['iat', 'exp', 'nbf'].flatMap((claim) =>
       ['1', null, true, [], '2026-11-30'].map((value): Try => [{ [claim]: value }, `malformed ${claim}`]),
     ),
@@ -111,7 +111,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
     [{ guest: 'yes' }, 'malformed guest'],
     [{ later: { a: [1] } }, 'ok'],
   ]),
-  tokens('typ is JWT in letters of either case, or absent, and kid names a key that is known', () => [
+  tokens('typ is JWT in letters of either case, or absent, and kid names a known key', () => [
     ...['JWT', 'jwt', 'Jwt', undefined].map((typ): Try => [{}, 'ok', { typ }]),
     ...['at+jwt', 'JOSE', '', 1, null].map((typ): Try => [{}, 'malformed typ', { typ }]),
     ...['other', '__proto__', 'constructor', 5, undefined].map((kid): Try => [
@@ -120,7 +120,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
       { kid },
     ]),
   ]),
-  tokens('another algorithm than the key’s is wrong_algorithm, whatever the key', () => [
+  tokens('an algorithm that is not the key’s is wrong_algorithm', () => [
     [{}, 'wrong_algorithm alg', { alg: 'none' }],
     [{}, 'wrong_algorithm alg', { alg: 'HS512' }],
     [{}, 'wrong_algorithm alg', { alg: 'RS256' }],
@@ -128,7 +128,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
   {
     sentence:
       'Ed25519 is taken as well, iss must be the API key that signed, and keys are of their application alone',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const [secret, ec, ed] = [0, 1, 2].map((index) => signedBy(strangers, index));
       const answerOf = async (application: Application | undefined, claims: Fields, header: Fields = {}) => {
         if (application === undefined) return 'nobody';
@@ -146,11 +146,11 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
         await answerOf(ec, { iss: secret?.issuer }),
       ];
     },
-    is: ['ok', 'wrong_algorithm', 'unknown_key', 'wrong_issuer', 'unknown_key'],
+    expected: ['ok', 'wrong_algorithm', 'unknown_key', 'wrong_issuer', 'unknown_key'],
   },
   {
     sentence: 'rooms of one name of different API keys have nothing in common',
-    of: async (strangers) => {
+    attempt: async (strangers) => {
       const [room, sub] = [`room-${randomUUID()}`, 'the-same'];
       const counts: unknown[] = [];
       for (const application of strangers.applications) {
@@ -165,12 +165,12 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
       }
       return counts;
     },
-    // The last two are of one application.
-    is: [1, 1, 2],
+    // The last two keys belong to one application.
+    expected: [1, 1, 2],
   },
   {
-    sentence: 'five of one sub may be in a room, the sixth is joined_too_often until one has left',
-    of: async (strangers) => {
+    sentence: 'a person may be in a room five times; the sixth join is joined_too_often until one has left',
+    attempt: async (strangers) => {
       const [room, sub] = [`room-${randomUUID()}`, 'often'];
       const people: PageParticipant[] = [];
       for (let count = 0; count < 5; count += 1)
@@ -181,12 +181,12 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
       await people[0]?.client.call('leave', {});
       return [sixth, await again()];
     },
-    is: ['joined_too_often', 'ok'],
+    expected: ['joined_too_often', 'ok'],
   },
   {
     sentence:
-      'a token may be used for more than one join, and a repeat of one for the same sub with a fresh token is the same person',
-    of: async (strangers) => {
+      'a token may be used for several joins, and a repeated join with a fresh token of the same sub is the same peer',
+    attempt: async (strangers) => {
       const roomId = `room-${randomUUID()}`;
       const payload = await strangers.joinPayload({ roomId }, { sub: 'ann' });
       const peerOf = async (changes: Fields): Promise<unknown> => {
@@ -207,22 +207,21 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
         (await peerOf({ token: other })) === first,
       ];
     },
-    is: [false, true, false],
+    expected: [false, true, false],
   },
   {
-    sentence:
-      'there is no rejoin token for guests, who are told by the claim guest and not by how sub is spelled',
-    of: each(
+    sentence: 'guests get no rejoin token; the claim guest marks them, not the spelling of sub',
+    attempt: each(
       [{}, { sub: `guest-${randomUUID()}` }, { guest: false }, { guest: true }],
       async (claims: Fields, strangers: Strangers) =>
         (await strangers.join({}, claims)).session['rejoinToken'] !== undefined,
     ),
-    is: [true, true, true, false],
+    expected: [true, true, true, false],
   },
   {
     sentence:
-      'a rejoin token lets the same person join again, more than once, with the same rights, and under another name',
-    of: async (strangers) => {
+      'a rejoin token lets the same person join again, more than once, with the same rights and another name',
+    attempt: async (strangers) => {
       const person = await strangers.join({ displayName: 'Before' }, { role: 'moderator' });
       await person.client.call('leave', {});
       const [first, second] = [
@@ -236,11 +235,11 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
         typeof second?.['rejoinToken'],
       ];
     },
-    is: ['After', 'moderator', false, 'string'],
+    expected: ['After', 'moderator', false, 'string'],
   },
   {
-    sentence: 'a rejoin token is worth nothing without its key, its room and its use',
-    of: async (strangers) => {
+    sentence: 'a rejoin token is refused without its key, in another room, and for another use',
+    attempt: async (strangers) => {
       const person = await strangers.join();
       const other = await SessionKey.make();
       return [
@@ -253,7 +252,7 @@ export const TOKEN_CLAIMS: readonly Claim[] = [
         await comeBack(strangers, person, { token: strangers.token({ room: person.session['roomId'] }) }),
       ];
     },
-    is: [
+    expected: [
       'proof_invalid',
       'proof_invalid',
       'token_wrong_room',

@@ -1,6 +1,6 @@
 /**
- * What docs/protocol.md says, sentence by sentence, as something to try: how a wrong use is answered, and each bound, at which all
- * is well and one past which it is not (SPEC PR9).
+ * The statements of docs/protocol.md, one by one, as attempts: how each wrong use is answered, and each limit, with a valid value at
+ * the limit and an invalid one past it (SPEC PR9).
  */
 import { HTTP_CLAIMS } from './claims-http.ts';
 import { ENTRY_CLAIMS } from './claims-entry.ts';

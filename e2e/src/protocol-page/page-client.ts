@@ -1,5 +1,5 @@
 /**
- * A client as a stranger writes one: from docs/protocol.md alone. It uses Node and nothing of ours, so that it knows only
+ * A client that a stranger could write from docs/protocol.md alone. It uses Node and none of our code, so that it knows only
  * what the page says (SPEC PR8).
  */
 import { createHmac, randomUUID, sign, webcrypto } from 'node:crypto';
@@ -13,11 +13,11 @@ export interface Refusal {
   readonly detail?: Fields;
 }
 
-/** What a request is answered with. */
+/** The answer to a request. */
 export type Envelope =
   { readonly ok: true; readonly data: Fields } | { readonly ok: false; readonly error: Refusal };
 
-/** A JSON object of which nothing is known. */
+/** A JSON object with unknown fields. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Notice {
@@ -26,7 +26,7 @@ export interface Notice {
 }
 
 const ANSWER_WITHIN_MS = 10_000;
-/** A machine with many tests beside this one is too busy for one more person now and then. */
+/** How long a request is retried that a busy cluster refuses, in milliseconds: many tests share this machine. */
 const INSIST_FOR_MS = 60_000;
 const TRY_AGAIN_MS = 200;
 const BUSY: ReadonlySet<string> = new Set([
@@ -39,15 +39,15 @@ const BUSY: ReadonlySet<string> = new Set([
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A JSON object of the wire. @throws Error for anything else */
+/** Reads a JSON object of the wire. @throws Error for any other value */
 export function fields(value: unknown): Fields {
   if (isFields(value)) return value;
-  throw new Error(`is no JSON object: ${JSON.stringify(value)}`);
+  throw new Error(`Not a JSON object: ${JSON.stringify(value)}`);
 }
 
 /** A list of JSON objects. */
 export function list(value: unknown): Fields[] {
-  if (!Array.isArray(value)) throw new Error(`is no list: ${JSON.stringify(value)}`);
+  if (!Array.isArray(value)) throw new Error(`Not a list: ${JSON.stringify(value)}`);
   return value.map(fields);
 }
 
@@ -89,7 +89,7 @@ export const byPrivateKey = (
     }),
 });
 
-/** What is `undefined` in claims or header is not there. */
+/** Claims and header fields with the value `undefined` are left out. */
 export function joinToken(application: Application, claims: Fields, header: Fields = {}): string {
   const { issuer, keyId, algorithm } = application;
   const nowSeconds = Math.floor(Date.now() / 1_000);
@@ -136,7 +136,7 @@ interface Waiting {
   readonly done: () => void;
 }
 
-/** One connection, by the frames of the page. */
+/** One connection, which sends and receives the frames that the page describes. */
 export class PageClient {
   readonly notices: Notice[] = [];
   /** The `sid` of `40{"sid":"…"}`. */
@@ -165,7 +165,7 @@ export class PageClient {
     });
   }
 
-  /** Sends a request, and again as long as the cluster is too busy for it. */
+  /** Sends a request, and repeats it as long as the cluster answers that it is too busy. */
   async request(name: string, payload: unknown): Promise<Envelope> {
     const untilMs = performance.now() + INSIST_FOR_MS;
     for (;;) {
@@ -185,14 +185,14 @@ export class PageClient {
     return answer;
   }
 
-  /** The data of a request that is granted. @throws Error with the refusal */
+  /** The data of a successful request. @throws Error naming the refusal */
   async call(name: string, payload: unknown): Promise<Fields> {
     const answer = await this.request(name, payload);
     if (answer.ok) return answer.data;
     throw new Error(`${name}: ${answer.error.code} (${answer.error.message})`);
   }
 
-  /** `ok`, or the code of the error. */
+  /** `ok`, or the error code. */
   async codeOf(name: string, payload: unknown): Promise<string> {
     const answer = await this.request(name, payload);
     return answer.ok ? 'ok' : answer.error.code;
@@ -211,7 +211,7 @@ export class PageClient {
     return fields(this.noticesOf(name).find(fits));
   }
 
-  /** Waits until something holds; asked whenever a frame came. */
+  /** Waits until a condition holds; it is checked after each frame. */
   async until(what: string, look: () => boolean): Promise<void> {
     if (look()) return;
     await new Promise<void>((resolve, reject) => {
@@ -224,7 +224,10 @@ export class PageClient {
           resolve();
         },
       };
-      const timer = setTimeout(() => reject(new Error(`Waited in vain for ${what}.`)), 2 * ANSWER_WITHIN_MS);
+      const timer = setTimeout(
+        () => reject(new Error(`Timed out while waiting for ${what}.`)),
+        2 * ANSWER_WITHIN_MS,
+      );
       this.#waiting.add(waiting);
     });
   }

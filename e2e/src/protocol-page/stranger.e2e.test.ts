@@ -11,7 +11,7 @@ import { byPrivateKey, fields, isNewer, list } from './page-client.ts';
 import type { PageClient } from './page-client.ts';
 import { Strangers } from './stranger.ts';
 
-/** More than one page of the roster has room for. */
+/** More peers than fit on one page of the roster. */
 const OTHERS = 103;
 const JOINS_AT_ONCE = 10;
 
@@ -46,13 +46,13 @@ describe('a client written from the page alone', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('[PR8] joins, hears what happens, chats, asks for what it missed, resumes with a proof, and leaves', async () => {
+  it('[PR8] joins, receives events, chats, requests missing events, resumes with a proof, and leaves', async () => {
     const roomId = 'strangers';
     const bob = await strangers.join({ roomId, displayName: 'Bob' });
     const ann = await strangers.join({ roomId, displayName: 'Ann' }, {}, 1);
     expect(list(ann.room['peers']).map(({ displayName }) => displayName)).toEqual(['Bob', 'Ann']);
-    const told = await bob.client.notice('event', (notice) => isOf(notice, 'peer.joined', 'Ann'));
-    expect(fields(told['event'])['peer']).toMatchObject({ peerId: ann.session['peerId'], role: 'speaker' });
+    const joined = await bob.client.notice('event', (notice) => isOf(notice, 'peer.joined', 'Ann'));
+    expect(fields(joined['event'])['peer']).toMatchObject({ peerId: ann.session['peerId'], role: 'speaker' });
 
     const posted = await ann.client.call('chat.post', { requestId: 'm-1', text: 'hello' });
     expect(await ann.client.call('chat.post', { requestId: 'm-1', text: 'hello' })).toEqual(posted);
@@ -65,7 +65,7 @@ describe('a client written from the page alone', () => {
       'chat.posted',
     ]);
 
-    // Her connection breaks; what is said meanwhile comes with the resume, on the other edge.
+    // Ann's connection breaks; her resume on the other edge brings the events that she missed.
     const lastEventId = String(list(caughtUp['events']).at(-1)?.['id']);
     ann.client.close();
     await bob.client.call('chat.post', { requestId: 'm-2', text: 'are you there?' });
@@ -116,13 +116,13 @@ describe('a client written from the page alone', () => {
   });
 
   describe('finds each claim of the page true', () => {
-    it.each(CLAIMS)('[PR9] $sentence', async ({ of, is }) => {
-      expect(await of(strangers)).toEqual(is);
+    it.each(CLAIMS)('[PR9] $sentence', async ({ attempt, expected }) => {
+      expect(await attempt(strangers)).toEqual(expected);
     });
   });
 });
 
-/** An application that publishes its keys. */
+/** Creates an application that publishes its keys. */
 function publishKeys() {
   const directory = mkdtempSync(join(tmpdir(), 'plenary-keys-'));
   const pairs = {
@@ -148,7 +148,7 @@ function isOf(notice: Readonly<Record<string, unknown>>, type: string, displayNa
   return displayName === undefined || fields(event['peer'])['displayName'] === displayName;
 }
 
-/** What a client that applies events in order finds: each follows the one before it. */
+/** Expects that each event names the one before it, as a client does that applies events in order. */
 function expectOneOrder(client: PageClient, lastEventId: string): void {
   const events = client.noticesOf('event').filter(({ id }) => isNewer(String(id), lastEventId));
   const previous = [lastEventId, ...events.map(({ id }) => id)].slice(0, -1);

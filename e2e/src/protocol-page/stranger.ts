@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { bySecret, fields, joinToken, PageClient, SessionKey } from './page-client.ts';
 import type { Application, Fields } from './page-client.ts';
 
-/** Where strangers go: all that an application knows of a cluster. */
+/** All that an application knows of a cluster. */
 export interface Place {
   readonly edgeUrls: readonly string[];
   readonly apiKey: string;
   readonly apiSecret: string;
-  /** Those that publish their keys, by algorithm. */
+  /** Applications that publish their keys, by algorithm. */
   readonly applications: Readonly<Record<'ES256' | 'EdDSA', Application>>;
 }
 
-/** Somebody in a room. */
+/** A person in a room. */
 export interface PageParticipant {
   readonly client: PageClient;
   readonly key: SessionKey;
@@ -20,7 +20,7 @@ export interface PageParticipant {
   readonly media: Fields;
 }
 
-/** Makes people who know the page, and closes their connections in the end. */
+/** Creates people who know only the page, and closes their connections at the end. */
 export class Strangers {
   readonly #place: Place;
   readonly #clients: PageClient[] = [];
@@ -36,7 +36,7 @@ export class Strangers {
     return url;
   }
 
-  /** Every way to sign a join token. */
+  /** One application for each way to sign a join token. */
   get applications(): readonly Application[] {
     const { apiKey, apiSecret, applications } = this.#place;
     return [bySecret(apiKey, apiSecret), applications.ES256, applications.EdDSA];
@@ -47,14 +47,14 @@ export class Strangers {
     return joinToken(bySecret(apiKey, apiSecret), claims);
   }
 
-  /** A connection that has sent nothing yet. */
+  /** Opens a connection that has not joined. */
   async connect(edge = 0): Promise<PageClient> {
     const client = await PageClient.connect(this.url(edge));
     this.#clients.push(client);
     return client;
   }
 
-  /** What enters a room of its own, unless told otherwise. */
+  /** A valid join of a new room, with changes. */
   async joinPayload(changes: Fields = {}, claims: Fields = {}): Promise<Fields> {
     const roomId = changes['roomId'] ?? `room-${randomUUID()}`;
     return {
@@ -80,11 +80,12 @@ export class Strangers {
       await this.joinPayload({ sessionKey: key.jwk, ...changes }, claims),
     );
     const [session, room, media] = [reply['session'], reply['room'], reply['media']].map(fields);
-    if (session === undefined || room === undefined || media === undefined) throw new Error('half an answer');
+    if (session === undefined || room === undefined || media === undefined)
+      throw new Error('The join reply is incomplete.');
     return { client, key, session, room, media };
   }
 
-  /** Somebody who may send. */
+  /** Joins as a person who may publish. */
   async publisher(changes: Fields = {}, claims: Fields = {}): Promise<PageParticipant> {
     return this.join({ media: await this.media({ publish: true }), ...changes }, claims);
   }
@@ -104,7 +105,7 @@ export class Strangers {
 
 let ssrc = 1_000;
 
-/** A microphone as the page's example has it. */
+/** The microphone of the page's example, with changes. */
 export function microphone({ media }: PageParticipant, changes: Fields = {}): Fields {
   ssrc += 1;
   return {

@@ -1,6 +1,6 @@
 /**
- * Makes `client.js` of the headless client as a commit has it: `.toolchain/bin/node e2e/src/yesterday/make-client.mjs COMMIT`. The packages that it uses are
- * those that are installed now; none of their code goes into the file.
+ * Builds `client.js`, the headless client of a commit: `.toolchain/bin/node e2e/src/yesterday/make-client.mjs COMMIT`. Its dependencies are
+ * those that are installed now; the file contains none of their code.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ try {
     logLevel: 'warn',
     root: tree,
     resolve: {
-      // Its own packages are of that commit too.
+      // The workspace's own packages are those of that commit too.
       alias: [
         { find: '@plenary/cluster/protocol', replacement: source('cluster/src/protocol/index.ts') },
         { find: '@plenary/cluster/errors', replacement: source('cluster/src/errors.ts') },

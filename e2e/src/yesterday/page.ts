@@ -1,4 +1,4 @@
-/** A page that was opened before an upgrade: the client of an earlier commit, without a screen. */
+/** A page that was opened before an upgrade: an earlier commit's client, without a user interface. */
 import { createMeeting } from './client.js';
 import type { YesterdaysMeeting } from './client.js';
 
@@ -15,7 +15,7 @@ export interface YesterdaysLook {
   readonly peerCount: number;
   readonly lastEventId: string;
   readonly chat: readonly string[];
-  /** How often it asked for what it missed. */
+  /** How often it requested missing events. */
   readonly syncs: number;
 }
 
@@ -31,7 +31,7 @@ globalThis.yesterdaysPage = {
     await meeting.join();
   },
   look: () => {
-    if (meeting === undefined) throw new Error('nobody has joined');
+    if (meeting === undefined) throw new Error('The page has not joined.');
     const { connection, self, edgeId = '', room } = meeting.getSnapshot();
     return {
       phase: connection.phase,

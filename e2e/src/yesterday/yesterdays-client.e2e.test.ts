@@ -1,4 +1,4 @@
-/** A page that was opened before an upgrade goes on: edges tell it of events and entries that it does not know. */
+/** A page that was opened before an upgrade keeps working: newer edges send it events and entries that it does not know. */
 import { fileURLToPath } from 'node:url';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
@@ -45,7 +45,7 @@ describe('a page of yesterday', () => {
   const phaseOf = ({ page }: Participant) =>
     page.evaluate(() => globalThis.plenary?.getSnapshot().connection.phase ?? '');
 
-  /** Both have heard of all that happened, and each hears what the other one writes. */
+  /** Expects both to have every event, and each to receive what the other one writes. */
   async function expectTogether(ann: Participant, yves: Page, occasion: string): Promise<void> {
     await ann.page.evaluate((text) => globalThis.plenary?.postChat(text), `Ann after ${occasion}`);
     await yves.evaluate((text) => globalThis.yesterdaysPage.post(text), `Yves after ${occasion}`);
@@ -69,12 +69,12 @@ describe('a page of yesterday', () => {
     );
   }
 
-  it('[PR5][PR18][RE8] keeps its place in the order through events that it does not know, and through a rolling upgrade', async () => {
+  it('[PR5][PR18][RE8] keeps its place in the log through unknown events and a rolling upgrade', async () => {
     const [here, there] = cluster.edges;
     if (here === undefined || there === undefined) throw new Error('the cluster has two edges');
     const ann = await Participant.open(browser, here.publicUrl, ROOM, 'Ann');
     await ann.join();
-    // A snapshot with an entry, to begin with.
+    // The first snapshot then contains an entry.
     await ann.page.getByTestId('hand-button').click();
     const context = await openContext(browser);
     const yves = await context.newPage();
@@ -88,13 +88,13 @@ describe('a page of yesterday', () => {
     await expectTogether(ann, yves, 'joining');
     const { peerId } = await look(yves);
 
-    // Events that it does not know do not make it ask for anything.
+    // Unknown events do not cause a sync.
     const { syncs } = await look(yves);
     for (let press = 0; press < 8; press += 1) await ann.page.getByTestId('hand-button').click();
     await expectTogether(ann, yves, 'eight hands');
     expect((await look(yves)).syncs).toBe(syncs);
 
-    // An event that no edge here knows either: it is missed, asked for once, and that is all.
+    // An event that no edge here knows either causes one sync, and no more.
     const [log = ''] = await redis.keys(`*/${ROOM}}:log`);
     const meta = log.replace(/log$/, 'meta');
     const previousId = (await redis.hget(meta, 'lastEventId')) ?? '';
@@ -114,7 +114,7 @@ describe('a page of yesterday', () => {
     await expectTogether(ann, yves, 'an event of tomorrow');
     expect((await look(yves)).syncs).toBe(syncs + 1);
 
-    // The room is given as a whole, with entries.
+    // After the loss the client gets a snapshot, with entries.
     await redis.flushall();
     await until(
       'the room in its new order',

@@ -15,7 +15,7 @@ afterAll(async () => {
   await endMediaLinks();
 });
 
-it('lets bots join, get media of a publishing bot, and leave, and counts what it cost', async () => {
+it('has bots join, receive a publishing bot’s tracks and leave, and counts the cost', async () => {
   const result = await runBotsPhase(cluster, { bots: 3, roomSize: 3, concurrency: 2 });
   expect(result).toMatchObject({ joined: 3, gotMedia: 3, rooms: 2, errors: {}, problems: [] });
   expect(result.packets).toBeGreaterThanOrEqual(3);

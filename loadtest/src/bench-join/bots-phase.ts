@@ -9,10 +9,10 @@ import { redisCommandCalls } from './redis-commands.ts';
 import { summarise } from './statistics.ts';
 import type { Summary } from './statistics.ts';
 
-/** Of the publishing bots: few packets, so that what is measured is joining and not forwarding. */
+/** The publishing bots send few packets, so that the benchmark measures joins and not forwarding. */
 const PUBLISH_INTERVAL_MS = 500;
 const MEDIA_TIMEOUT_MS = 60_000;
-/** How long the idle cluster is watched, to know what it does without any join. */
+/** How long the idle cluster is measured, to subtract what it does without any join, in milliseconds. */
 const IDLE_MS = 2_000;
 
 export interface BotsPhaseOptions {
@@ -21,7 +21,7 @@ export interface BotsPhaseOptions {
   readonly concurrency: number;
 }
 
-/** A process's CPU time in seconds, or anything else by process. */
+/** One value for each process, such as its CPU time in seconds. */
 export interface ByProcess {
   readonly edge: number;
   readonly mediaNode: number;
@@ -36,19 +36,19 @@ export interface BotsResult {
   readonly joined: number;
   /** Joins that failed, by error code. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Refusals that were only temporary, by error code: the bot asked again and got in. */
+  /** Temporary refusals by error code: the bot retried and joined. */
   readonly refusals: Readonly<Record<string, number>>;
-  /** Joined bots that got their first packet. */
+  /** Joined bots that received their first packet. */
   readonly gotMedia: number;
-  /** RTP packets that all measured bots got by the end. */
+  /** RTP packets that all measured bots received by the end. */
   readonly packets: number;
   readonly problems: readonly string[];
   readonly seconds: number;
   readonly joinsPerSecond: number;
   readonly cpuMsPerJoin: ByProcess;
-  /** Joins per second that one fully busy core of this process would do. */
+  /** Joins per second that one core can do which this process keeps busy. */
   readonly joinsPerBusyCoreSecond: ByProcess;
-  /** Of one core, in per cent, before the joins. */
+  /** CPU before the joins, in percent of one core. */
   readonly idleCpuPercent: ByProcess;
   readonly botsCpuMsPerJoin: number;
   readonly mediasoupCallsPerJoin: Readonly<Record<string, number>>;
@@ -66,8 +66,8 @@ interface Reading {
 }
 
 /**
- * Lets bots join rooms in each of which one bot publishes audio and video already. A join is done when the bot got its
- * first packet of media, so each counts Socket.IO, join, both transports, two consumers, ICE, DTLS and SRTP.
+ * Has bots join rooms in which one bot already publishes audio and video. A join is complete when the bot received its
+ * first media packet, so it includes Socket.IO, join, both transports, two consumers, ICE, DTLS and SRTP.
  */
 export async function runBotsPhase(cluster: LocalCluster, options: BotsPhaseOptions): Promise<BotsResult> {
   const perRoom = options.roomSize - 1;

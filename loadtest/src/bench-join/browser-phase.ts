@@ -19,12 +19,12 @@ export interface BrowserOptions {
   readonly roundTripMs: number;
 }
 
-/** The client's own steps, and what the delay proxy sees where there is one. */
+/** The client's own steps, and those that the delay proxy sees, if there is one. */
 export type Step = JoinStep | 'firstAudioSent' | 'firstVideoSent';
 type StepTimings = Readonly<Partial<Record<Step, number>>>;
 
 export interface BrowserResult {
-  /** Of the path between client and cluster. 0: loopback, no proxy at all. */
+  /** The round trip between client and cluster, in milliseconds. 0: loopback without a proxy. */
   readonly roundTripMs: number;
   /**
    * `cold`: nothing is ready when the clock starts. `warm`: the pre-join page has opened the socket and made the
@@ -37,13 +37,13 @@ export interface BrowserResult {
   readonly steps: Readonly<Partial<Record<Step, Summary>>>;
   /** The server's own part of `joinAnswered`, on average. */
   readonly server: ServerTimes | null;
-  /** Each join by itself, in the order in which they were made. */
+  /** The joins one by one, in their order. */
   readonly samples: readonly StepTimings[];
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** Measures joins of a real Chromium, one after the other, each in a fresh context. */
+/** Measures joins of a real Chromium one after the other, each in a fresh browser context. */
 export async function runBrowserPhase(
   options: BrowserOptions,
   progress: (line: string) => void,
@@ -124,7 +124,7 @@ async function measureJoins(
   };
 }
 
-/** Adds what the proxy saw, in the same milliseconds since `join()`. */
+/** Adds the proxy's steps, also in milliseconds since `join()`. */
 function withPackets(result: PageJoinResult, { audio, video }: FirstPackets = {}): StepTimings {
   return {
     ...result.timings,
@@ -158,7 +158,7 @@ function summariseSteps(timings: readonly StepTimings[]): Partial<Record<Step, S
   return steps;
 }
 
-/** In the order in which they come; the client's own are spelled, since its module would not load in Node. */
+/** The steps in their order; the client's own are written out, because its module does not load in Node. */
 const STEPS: readonly Step[] = [
   'socketOpen',
   'prepared',

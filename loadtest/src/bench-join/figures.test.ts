@@ -8,7 +8,7 @@ import { judge } from './report.ts';
 import { summarise } from './statistics.ts';
 
 describe('summarise', () => {
-  it('gives figures that were measured', () => {
+  it('gives measured figures', () => {
     expect(summarise([5, 1, 4, 2, 3])).toEqual({ count: 5, p50: 3, p95: 5, worst: 5 });
     expect(summarise(Array.from({ length: 100 }, (_, index) => index + 1))).toEqual({
       count: 100,
@@ -49,7 +49,7 @@ describe('Prometheus text', () => {
     );
   });
 
-  it('tells what was added between two readings', () => {
+  it('gives the increase between two readings', () => {
     const before = new Map([
       ['a', 1],
       ['b', 2],
@@ -79,7 +79,7 @@ it('reads the command statistics of Redis', () => {
 });
 
 describe('options', () => {
-  it('have defaults, and take what is given', () => {
+  it('have defaults, and accept given values', () => {
     expect(parseBenchOptions([])).toMatchObject({ bots: 100, rounds: 20, roundTrip: 50 });
     expect(parseBenchOptions(['--bots', '3', '--rounds', '0', '--json', 'x.json'])).toMatchObject({
       bots: 3,
@@ -89,14 +89,14 @@ describe('options', () => {
     expect(parseBenchOptions(['--help'])).toBe('help');
   });
 
-  it('are refused when they make no sense, with their name', () => {
+  it('are refused by name when they are invalid', () => {
     expect(() => parseBenchOptions(['--bots', 'many'])).toThrow('--bots');
     expect(() => parseBenchOptions(['--concurrency', '0'])).toThrow('--concurrency');
     expect(() => parseBenchOptions(['--unknown'])).toThrow();
   });
 });
 
-it('judges only rows that have an aim', () => {
+it('judges only rows that have a goal', () => {
   const row = { joins: 1, steps: {}, server: null, samples: [], failures: [], warnings: [] };
   const firstFrame = { count: 1, p50: 250, p95: 1_200, worst: 1_200 };
   const aims = judge([

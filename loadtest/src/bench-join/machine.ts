@@ -8,9 +8,9 @@ export interface MachineInfo {
   readonly model: string;
   readonly node: string;
   readonly kernel: string;
-  /** Runnable processes over the last minute, before the run: above 0.5 or so, the figures are of a busy machine. */
+  /** The load average of the minute before the run: above about 0.5, the figures are those of a busy machine. */
   readonly loadBefore: number;
-  /** What the worker encrypts with, as far as its build tells: the figure that decides its speed most. */
+  /** The worker's SRTP implementation, if its build tells: it has the greatest effect on the worker's speed. */
   readonly workerSrtp: string;
 }
 

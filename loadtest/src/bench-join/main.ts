@@ -1,4 +1,4 @@
-/** `npm run bench:join`: what a join costs, and how long it takes until a picture is there. */
+/** `npm run bench:join` measures the cost of a join, and the time until the first picture is shown. */
 import { writeFileSync } from 'node:fs';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import { endMediaLinks } from '../bots/bot-transport.ts';

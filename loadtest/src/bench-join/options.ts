@@ -12,7 +12,7 @@ const OPTIONS = z.object({
   json: z.string().min(1).optional(),
 });
 
-/** What `bench:join` is to do. */
+/** The options of `bench:join`. */
 export type BenchOptions = z.infer<typeof OPTIONS>;
 
 export const USAGE = `npm run bench:join -- [options]
@@ -25,7 +25,7 @@ export const USAGE = `npm run bench:join -- [options]
   --json FILE       also writes the figures there
 `;
 
-/** @throws Error naming what is wrong */
+/** @throws Error naming the invalid option */
 export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help' {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({

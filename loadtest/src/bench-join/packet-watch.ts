@@ -2,7 +2,7 @@ import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { MediaKind } from '@plenary/cluster/protocol';
 import { readRtpSsrc } from '../bots/rtp-packet.ts';
 
-/** mediasoup probes bandwidth with packets of this stream, which hold nothing. */
+/** mediasoup probes bandwidth with packets of this stream, which carry no media. */
 const PROBATION_SSRC = 1_234;
 
 const KIND_OF_PAYLOAD_TYPE = new Map(
@@ -12,13 +12,13 @@ const KIND_OF_PAYLOAD_TYPE = new Map(
 );
 
 /**
- * Sees at the delay proxy when the first packet of media goes out to the client: the header of SRTP is in the clear.
- * The page itself cannot know, since its statistics are only renewed now and then.
+ * Observes at the delay proxy when the first media packet goes out to the client; SRTP's header is in the clear.
+ * The page cannot know this time, because its statistics are only updated now and then.
  */
 export class PacketWatch {
   #first: Partial<Record<MediaKind, number>> = {};
 
-  /** Begins anew: the next packets are the first ones. */
+  /** Restarts the observation: the next packets are the first ones. */
   reset(): void {
     this.#first = {};
   }
@@ -30,7 +30,7 @@ export class PacketWatch {
 
   readonly observe = (direction: 'up' | 'down', packet: Buffer): void => {
     const lead = packet[0] ?? 0;
-    // RFC 7983: what is neither STUN nor DTLS nor TURN is RTP.
+    // RFC 7983: a packet that is neither STUN nor DTLS nor TURN is RTP.
     if (direction === 'up' || lead < 128 || lead > 191) return;
     const ssrc = readRtpSsrc(packet);
     const kind = KIND_OF_PAYLOAD_TYPE.get((packet[1] ?? 0) & 0x7f);

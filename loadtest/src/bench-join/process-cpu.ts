@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** How the kernel counts CPU time in /proc; 100 on every usual machine. */
+/** The unit of CPU time in /proc: ticks per second, 100 on every usual machine. */
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 interface ProcessStat {
@@ -12,11 +12,11 @@ interface ProcessStat {
   readonly cpuSeconds: number;
 }
 
-/** Reads the fields of `/proc/<pid>/stat` (proc(5)). The name is in brackets and may itself hold brackets and spaces. */
+/** Reads the fields of `/proc/<pid>/stat` (proc(5)). The name is in brackets, and may contain brackets and spaces. */
 export function parseProcessStat(text: string): ProcessStat {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
-  // Field 3, the state, is the first behind the name.
+  // Field 3, the state, is the first one after the name.
   const fields = text.slice(close + 2).split(' ');
   const field = (number: number): number => Number(fields[number - 3]);
   return {
@@ -27,15 +27,15 @@ export function parseProcessStat(text: string): ProcessStat {
   };
 }
 
-/** @throws Error when there is no such process */
+/** @throws Error if there is no such process */
 export function cpuSecondsOf(pid: number): number {
   return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).cpuSeconds;
 }
 
 /**
- * CPU time of all threads that a process has, in milliseconds, from `/proc/<pid>/task/<tid>/schedstat`: as exact as the scheduler
- * is, where {@link cpuSecondsOf} counts ticks of 10 ms.
- * @throws Error when there is no such process
+ * The CPU time of all threads of a process, in milliseconds, from `/proc/<pid>/task/<tid>/schedstat`: it is as exact as the
+ * scheduler, whereas {@link cpuSecondsOf} counts ticks of 10 ms.
+ * @throws Error if there is no such process
  */
 export function threadsCpuMsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`)

@@ -4,7 +4,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** The samples of one metric in Prometheus' text format. Enough for what prom-client writes. */
+/** The samples of one metric in Prometheus' text format; it reads no more than prom-client writes. */
 export function readMetric(text: string, name: string): readonly Sample[] {
   return text.split('\n').flatMap((line) => {
     const match = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line);
@@ -19,7 +19,7 @@ export function readMetric(text: string, name: string): readonly Sample[] {
   });
 }
 
-/** @throws Error when the process does not answer */
+/** @throws Error if the process does not answer */
 export async function fetchMetrics(processUrl: string): Promise<string> {
   const response = await fetch(`${processUrl}/metrics`);
   if (!response.ok) throw new Error(`${processUrl}/metrics answers ${response.status}`);
@@ -36,7 +36,7 @@ export function byLabel(text: string, name: string, label: string): ReadonlyMap<
   return values;
 }
 
-/** What was added between two readings; what did not change is left out. */
+/** The increase between two readings; unchanged values are left out. */
 export function difference(
   before: ReadonlyMap<string, number>,
   after: ReadonlyMap<string, number>,

@@ -1,6 +1,6 @@
 /**
- * The delay proxy in a thread of its own: the benchmark's own thread is busy with Chromium's remote control at the very
- * moments that are measured, and packets that wait for it would look like a congested path to the publisher's bandwidth
+ * The delay proxy in a thread of its own. The benchmark's own thread is busy with Chromium's remote control at the very
+ * moments that are measured, and packets that waited for it would look like a congested path to the publisher's bandwidth
  * estimate.
  */
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ const OPTIONS = z.object({
   impairment: z.object({ delayMs: z.number(), jitterMs: z.number(), lossRate: z.number() }),
 });
 const COMMAND = z.enum(['reset', 'read', 'close']);
-/** Each command is answered once: with when the first packets went out, in milliseconds since 1970. */
+/** The thread answers each command once, with the time of the first packets, in milliseconds since 1970. */
 const ANSWER = z.object({ audio: z.number().optional(), video: z.number().optional() });
 
 export type FirstPackets = z.infer<typeof ANSWER>;
@@ -29,7 +29,7 @@ export class ProxyThread {
     this.#worker = worker;
   }
 
-  /** @throws Error when one of the links cannot be listened on */
+  /** @throws Error if the proxy cannot listen on one of the links */
   static async start(options: {
     readonly links: readonly RelayedPort[];
     readonly impairment: Impairment;
@@ -40,7 +40,7 @@ export class ProxyThread {
     return new ProxyThread(worker);
   }
 
-  /** Forgets the first packets: the next ones are the first. */
+  /** Forgets the first packets, so that the next ones are the first. */
   async reset(): Promise<void> {
     await this.#command('reset');
   }

@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 const TIMEOUT_MS = 5_000;
 
 /**
- * How often Redis ran each command since it started, those inside scripts too. One inline command over a bare socket:
- * a Redis client would be a dependency for a single line.
- * @throws Error when Redis does not answer
+ * How often Redis ran each command since it started, including those in scripts. It sends one inline command over a plain
+ * socket, because a Redis client would be a dependency for a single line.
+ * @throws Error if Redis does not answer
  */
 export async function redisCommandCalls(redisUrl: string): Promise<ReadonlyMap<string, number>> {
   const { hostname, port } = new URL(redisUrl);

@@ -4,7 +4,7 @@ import type { BrowserResult } from './browser-phase.ts';
 import type { MachineInfo } from './machine.ts';
 import type { Summary } from './statistics.ts';
 
-/** Everything that one run found, as it is written to the JSON file. */
+/** The results of one run, as the JSON file has them. */
 export interface BenchReport {
   readonly takenAt: string;
   readonly machine: MachineInfo;
@@ -20,7 +20,7 @@ export interface Aim {
   readonly reached: boolean;
 }
 
-/** LiveKit 1.13.5 on such a machine, from connect to the first shown frame in Chromium on loopback. */
+/** LiveKit 1.13.5 on a similar machine, from connect to the first shown frame in Chromium on loopback. */
 const LIVEKIT = { p50Ms: 786, worstMs: 978 };
 const LOOPBACK_P50_MS = 300;
 const DISTANT_ROUND_TRIP_MS = 50;
@@ -34,7 +34,7 @@ const PROCESSES: readonly { readonly key: keyof ByProcess; readonly name: string
   { key: 'redis', name: 'Redis' },
 ];
 
-/** Holds the figures against what the project aims at. The aims count for a cold start: everything is in it. */
+/** Compares the figures with the project's goals. The goals count for a cold start, which includes every step. */
 export function judge(browser: readonly BrowserResult[]): Aim[] {
   const aims: Aim[] = [];
   const add = (what: string, aimMs: number, measuredMs: number | undefined): void => {
@@ -55,7 +55,7 @@ export function judge(browser: readonly BrowserResult[]): Aim[] {
   return aims;
 }
 
-/** The whole report for people. */
+/** The whole report as text. */
 export function formatReport(report: BenchReport): string {
   const { machine, bots, browser, aims } = report;
   return [
@@ -78,7 +78,7 @@ function formatBots(bots: BotsResult): string[] {
     `## Headless bots: ${bots.joined} of ${bots.bots} joined ${bots.rooms} rooms, ${bots.gotMedia} got media, ${bots.concurrency} at a time`,
     `${figure(bots.joinsPerSecond)} joins per second (${figure(bots.seconds)} s)`,
     ...(errors === '' ? [] : [`failed: ${errors}`]),
-    ...(refusals === '' ? [] : [`refused at first and let in on asking again: ${refusals}`]),
+    ...(refusals === '' ? [] : [`refused at first and accepted on a retry: ${refusals}`]),
     ...bots.problems.map((problem) => `problem: ${problem}`),
     '',
     formatTable(
@@ -128,7 +128,7 @@ function formatSteps(steps: readonly (readonly [string, Summary | undefined])[])
 function formatBrowser(browser: readonly BrowserResult[]): string[] {
   return [
     '## Chromium: from join() to the first decoded video frame, ms',
-    'cold: TCP, WebSocket, certificate, join, ICE, DTLS and the key frame are all in it',
+    'cold: includes TCP, WebSocket, certificate, join, ICE, DTLS and the key frame',
     'firstAudioSent, firstVideoSent: when the delay proxy sends the first packet to the client',
     'warm: the pre-join page has opened the socket and made the certificate before',
     '',

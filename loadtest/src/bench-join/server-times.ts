@@ -1,6 +1,6 @@
 import { fetchMetrics, readMetric } from './prometheus.ts';
 
-/** What the edge measures of joins, in sums since it started. */
+/** The sums of the edge's measurements of joins since it started. */
 interface ServerSums {
   readonly joins: number;
   readonly joinSeconds: number;
@@ -12,7 +12,7 @@ interface ServerSums {
 export interface ServerTimes {
   /** From the join's arrival at the edge to its answer. */
   readonly joinMs: number;
-  /** Of that, the media node's admission: two transports, connected, and the first consumers. */
+  /** The part of it that the media node's admission takes: two transports, connected, and the first consumers. */
   readonly admitMs: number;
 }
 

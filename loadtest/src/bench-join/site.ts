@@ -3,18 +3,18 @@ import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { roundTrip } from '../impairment/index.ts';
 import { ProxyThread } from './proxy-thread.ts';
 
-/** What is announced to clients when the proxy stands in front of the node, which itself is on 127.0.0.1. */
+/** The address announced to clients when the proxy is in front of the node, which listens on 127.0.0.1. */
 const PROXY_ADDRESS = '127.0.0.2';
-/** A cluster and the way to it. */
+/** A cluster and the path to it. */
 export interface Site {
   readonly cluster: LocalCluster;
   readonly edgeUrl: string;
-  /** Absent where no proxy stands between. */
+  /** Absent without a round trip. */
   readonly proxy?: ProxyThread;
   close(): Promise<void>;
 }
 
-/** One edge and one media node with one worker; with a round trip, both are reached through the proxy alone. */
+/** One edge and one media node with one worker; with a round trip, clients reach both through the proxy only. */
 export async function startSite(roundTripMs: number): Promise<Site> {
   const common = {
     edges: 1,
@@ -66,6 +66,6 @@ export async function startSite(roundTripMs: number): Promise<Site> {
 
 function firstOf<Item>(items: readonly Item[]): Item {
   const [first] = items;
-  if (first === undefined) throw new Error('the cluster is empty');
+  if (first === undefined) throw new Error('The cluster is empty.');
   return first;
 }

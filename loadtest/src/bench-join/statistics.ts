@@ -1,4 +1,4 @@
-/** What is told of a series of measurements. */
+/** The reported figures of a series of measurements. */
 export interface Summary {
   readonly count: number;
   readonly p50: number;
@@ -6,12 +6,12 @@ export interface Summary {
   readonly worst: number;
 }
 
-/** The nearest-rank percentile of values in ascending order: one that was really measured. */
+/** The nearest-rank percentile of values in ascending order: a value that was really measured. */
 export function percentile(sorted: readonly number[], share: number): number | undefined {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }
 
-/** Nearest-rank percentiles: each figure is one that was really measured. `undefined` for no measurement at all. */
+/** Nearest-rank percentiles, so that each figure was really measured; `undefined` without measurements. */
 export function summarise(values: readonly number[]): Summary | undefined {
   const sorted = [...values].sort((left, right) => left - right);
   const p50 = percentile(sorted, 0.5);

@@ -1,15 +1,15 @@
-/** What the benchmark and the processes of its people say to each other. */
+/** The messages between the benchmark and the processes that hold its people. */
 import { z } from 'zod';
 
 export const CROWD_SPEC = z.object({
   apiKey: z.string(),
   apiSecret: z.string(),
   edgeUrls: z.array(z.string()),
-  /** Number of the first one, so that names, rooms and addresses of several processes differ. */
+  /** The number of the first person, so that names, rooms and addresses of several processes differ. */
   first: z.int(),
   count: z.int(),
   roomSize: z.int(),
-  /** Joins under way at a time. */
+  /** How many joins are pending at a time. */
   concurrency: z.int(),
 });
 export type CrowdSpec = z.infer<typeof CROWD_SPEC>;
@@ -32,23 +32,23 @@ export type CrowdCount = z.infer<typeof CROWD_COUNT>;
 
 export const CROWD_REPORT = z.object({
   gaps: z.array(z.object({ lostAtMs: z.number(), backAtMs: z.number().optional() })),
-  /** In the room as who they were. */
+  /** In the room, with the same peer as before. */
   same: z.int(),
-  /** In the room, but as somebody new: the session was lost. */
+  /** In the room, but as a new peer, because the session was lost. */
   joinedAnew: z.int(),
-  /** Why people are out for good. */
+  /** The errors with which people failed permanently. */
   failures: z.array(z.string()),
-  /** Neither in nor out: still trying. */
+  /** Not in the room, but still trying. */
   trying: z.int(),
   mediaReopened: z.int(),
   malformed: z.int(),
   timedOut: z.int(),
-  /** People who do not see everybody of their room. */
+  /** People who do not see everybody else in their room. */
   incomplete: z.int(),
 });
 export type CrowdReport = z.infer<typeof CROWD_REPORT>;
 
-/** Each command is answered once, in order. `failures` of the joins by code. */
+/** Each command is answered once, in order. `failures` counts failed joins by code. */
 export const CROWD_ANSWER = z.discriminatedUnion('type', [
   z.object({ type: z.literal('join'), failures: z.array(z.string()) }),
   z.object({ type: z.literal('count'), count: CROWD_COUNT }),

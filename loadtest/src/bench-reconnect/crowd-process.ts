@@ -1,16 +1,16 @@
-/** A process of the benchmark in which many people live. Started by `reconnecting-crowd.ts`, and ends with it. */
+/** A process of the benchmark that holds many people. `reconnecting-crowd.ts` starts it, and it ends with its parent. */
 import { CROWD_COMMAND } from './crowd-messages.ts';
 import type { CrowdAnswer, CrowdCommand, CrowdCount, CrowdReport, CrowdSpec } from './crowd-messages.ts';
 import { Member, timedJoin } from './member.ts';
 
-/** People behind one address: as many as an office, and below what an edge allows of one by default. */
+/** How many people share one address: as many as in an office, and fewer than an edge allows by default. */
 const MEMBERS_PER_ADDRESS = 200;
 
 const members: Member[] = [];
-/** People of this process by their room; no room has people of two processes. */
+/** This process's people by room; no room has people in two processes. */
 const rooms = new Map<string, Member[]>();
 
-/** 127.0.1.1 to 127.0.254.254: no other program of the machine connects from there. */
+/** Addresses from 127.0.1.1 to 127.0.254.254, from which no other program of the machine connects. */
 export function addressOf(index: number): string {
   const place = Math.floor(index / MEMBERS_PER_ADDRESS);
   return `127.0.${1 + Math.floor(place / 254)}.${1 + (place % 254)}`;
@@ -92,5 +92,5 @@ process.on('message', (message) => {
     },
   );
 });
-// Whoever started this process is gone, or done: the sockets end with it.
+// The parent has ended or is done, so this process ends, and its sockets with it.
 process.on('disconnect', () => process.exit(0));

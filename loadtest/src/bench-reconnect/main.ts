@@ -1,4 +1,4 @@
-/** `npm run bench:reconnect`: an edge goes while thousands are on it. */
+/** `npm run bench:reconnect` stops an edge while thousands of people are on it. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -12,7 +12,7 @@ const progress = (line: string): void => {
   process.stderr.write(`… ${line}\n`);
 };
 
-/** @throws Error when the system lets one process open too few files for so many sockets */
+/** @throws Error if one process may not open enough files for that many sockets */
 function checkOpenFiles(clients: number): void {
   const limit = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();
   if (limit === 'unlimited' || Number(limit) >= filesNeeded(clients)) return;

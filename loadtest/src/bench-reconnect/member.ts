@@ -7,7 +7,7 @@ import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { makeJoinToken } from '../join-token.ts';
 import type { ApiCredentials } from '../join-token.ts';
 
-/** A busy cluster refuses and is asked again, as the web app does; to fill a large one takes longer than its 20 s. */
+/** How long a refused join is retried, in milliseconds: to fill a large cluster takes longer than the web app's 20 s. */
 const JOIN_DEADLINE_MS = 120_000;
 
 export interface MemberOptions {
@@ -15,26 +15,26 @@ export interface MemberOptions {
   readonly edgeUrls: readonly string[];
   readonly roomId: string;
   readonly name: string;
-  /** The address of this machine that it comes from: an edge limits the sockets of one address. */
+  /** The address of this machine to connect from, because an edge limits the sockets of one address. */
   readonly localAddress: string;
 }
 
-/** One time that the socket was lost, in milliseconds since 1970. */
+/** One loss of the socket, with times in milliseconds since 1970. */
 export interface Gap {
   readonly lostAtMs: number;
-  /** When the session was resumed; absent as long as it is not. */
+  /** When the session was resumed; absent until then. */
   backAtMs?: number;
 }
 
-/** What a browser can decode, and how it opens transports; in one process all people have the same browser. */
+/** The browser's capabilities and transports; all people of one process have the same browser. */
 const device = Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
 
-/** Milliseconds since 1970 by a clock that does not jump, comparable between processes of one machine. */
+/** Milliseconds since 1970 by a monotonic clock, comparable between processes of one machine. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /**
- * One person of the storm: the web app's own client, with mediasoup-client's stand-in for a browser in place of WebRTC.
- * So it is the real back-off, the real choice of edges and the real proofs that are seen, and no media flows.
+ * One person of the storm: the web app's own client, with mediasoup-client's fake browser handler instead of WebRTC.
+ * The benchmark therefore shows the real back-off, choice of edges and proofs, while no media flows.
  */
 export class Member {
   readonly gaps: Gap[] = [];
@@ -48,7 +48,7 @@ export class Member {
       roomId,
       getToken: () => Promise.resolve(makeJoinToken(credentials, { subject: name, roomId })),
       signalling: createSocketSignalling({ localAddress }),
-      // One datacenter, nothing to measure.
+      // There is one datacenter, so no round trip has to be measured.
       probing: { knownEdges: () => Promise.resolve([]), ping: () => Promise.resolve(0) },
       createDevice: () => device,
       joinDeadlineMs: JOIN_DEADLINE_MS,
@@ -56,7 +56,7 @@ export class Member {
     });
   }
 
-  /** @throws PlenaryError what the join was refused with in the end */
+  /** @throws PlenaryError the join's final error */
   async join(): Promise<void> {
     await this.#meeting.join();
     const { self, connection } = this.#meeting.getSnapshot();
@@ -69,30 +69,30 @@ export class Member {
     return this.#meeting.getSnapshot().connection.phase;
   }
 
-  /** Why it is out for good. */
+  /** The error with which it failed permanently. */
   get failure(): string | undefined {
     const { connection } = this.#meeting.getSnapshot();
     return connection.phase === 'failed' ? connection.error.code : undefined;
   }
 
-  /** In the room as who it was, so that nobody saw it leave. */
+  /** Whether it is in the room with the same peer, so that nobody saw it leave. */
   get isSame(): boolean {
     const { connection, self } = this.#meeting.getSnapshot();
     return connection.phase === 'joined' && self?.peerId === this.#peerId;
   }
 
-  /** How often its media had to be opened anew, which an edge's death must not cause. */
+  /** How often its media session was reopened, which an edge's death must not cause. */
   get mediaReopened(): number {
     return this.#meeting.counters.mediaReopened;
   }
 
-  /** Messages of an edge that did not fit the protocol, and requests without an answer. */
+  /** Malformed messages of an edge, and requests without an answer. */
   get faults(): { readonly malformed: number; readonly timedOut: number } {
     const { malformed, unknownNotices, timedOut } = this.#meeting.counters;
     return { malformed: malformed + unknownNotices, timedOut };
   }
 
-  /** People whom it sees in the room, itself included. */
+  /** The number of people that it sees in the room, including itself. */
   get peersSeen(): number {
     return this.#meeting.getSnapshot().room.peers.size;
   }
@@ -110,7 +110,7 @@ export class Member {
   }
 }
 
-/** Joins and says how it went: in milliseconds, or by the error's code. */
+/** Joins. @returns how long it took in milliseconds, or the error's code */
 export async function timedJoin(member: Member): Promise<number | string> {
   const startedMs = performance.now();
   try {

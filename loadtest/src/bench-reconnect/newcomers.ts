@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiCredentials } from '../join-token.ts';
 import { Member, timedJoin } from './member.ts';
 
-/** How long a newcomer stays. */
+/** How long a newcomer stays, in milliseconds. */
 const STAY_MS = 2_000;
-/** No crowd has so many people that one of them would come from there too. */
+/** An address from which no crowd is large enough to connect. */
 const LOCAL_ADDRESS = '127.0.255.1';
 
 export interface NewcomersOptions {
@@ -14,13 +14,13 @@ export interface NewcomersOptions {
 }
 
 export interface NewcomersResult {
-  /** Milliseconds that each join took that went well, retries included. */
+  /** How long each successful join took, retries included, in milliseconds. */
   readonly servedMs: readonly number[];
-  /** Codes of the joins that were refused for good. */
+  /** The error codes of joins that failed permanently. */
   readonly failures: readonly string[];
 }
 
-/** People who join evenly while the storm is on, begun whether or not those before are in, and leave again. */
+/** People who join at a steady rate during the storm, whether or not earlier ones are in, and leave again. */
 export class Newcomers {
   readonly #options: NewcomersOptions;
   readonly #visits: Promise<void>[] = [];
@@ -38,7 +38,7 @@ export class Newcomers {
     if (perSecond > 0) this.#timer = setInterval(() => this.#visits.push(this.#visit()), 1_000 / perSecond);
   }
 
-  /** Lets nobody new come; waits until all who came are in, or were refused, and have left. */
+  /** Stops further visits, and waits until all visitors have joined or failed, and have left. */
   async finish(): Promise<NewcomersResult> {
     clearInterval(this.#timer);
     await Promise.all(this.#visits);
@@ -49,7 +49,7 @@ export class Newcomers {
     const { credentials, edgeUrls } = this.#options;
     const number = this.#count;
     this.#count += 1;
-    // As a load balancer would: the edges in turn.
+    // A load balancer would also use the edges in turn.
     const turn = number % edgeUrls.length;
     const member = new Member({
       credentials,

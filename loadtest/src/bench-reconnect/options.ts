@@ -13,7 +13,7 @@ const OPTIONS = z.object({
   json: z.string().min(1).optional(),
 });
 
-/** What `bench:reconnect` is to do. */
+/** The options of `bench:reconnect`. */
 export type StormOptions = z.infer<typeof OPTIONS>;
 
 export const USAGE = `npm run bench:reconnect -- [options]
@@ -28,7 +28,7 @@ export const USAGE = `npm run bench:reconnect -- [options]
   --json FILE     also writes the figures there
 `;
 
-/** @throws Error naming what is wrong */
+/** @throws Error naming the invalid option */
 export function parseStormOptions(args: readonly string[]): StormOptions | 'help' {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({

@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** Memory of a process in MB (2^20 bytes), from `/proc/<pid>/status`. */
+/** A process's memory in MB (2^20 bytes), from `/proc/<pid>/status`. */
 export interface ProcessMemory {
   readonly now: number;
-  /** The most since its start, or since {@link forgetPeak}. */
+  /** The peak since its start, or since {@link forgetPeak}. */
   readonly peak: number;
 }
 
-/** @throws Error when there is no such process */
+/** @throws Error if there is no such process */
 export function memoryOf(pid: number): ProcessMemory {
   return parseMemory(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
@@ -18,7 +18,7 @@ export function parseMemory(status: string): ProcessMemory {
   return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
 }
 
-/** From now on the peak is counted anew (proc(5), `clear_refs`). @throws Error when there is no such process */
+/** Resets the peak to the current memory (proc(5), `clear_refs`). @throws Error if there is no such process */
 export function forgetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }

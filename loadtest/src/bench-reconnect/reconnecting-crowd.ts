@@ -7,7 +7,7 @@ import type { CrowdAnswer, CrowdCommand, CrowdCount, CrowdReport, CrowdSpec } fr
 
 const PROGRAM = fileURLToPath(new URL('./crowd-process.ts', import.meta.url));
 
-/** People in processes of their own: one thread could neither hold nor answer so many sockets at once. */
+/** People in several processes, because one thread could neither hold nor answer that many sockets at once. */
 export class ReconnectingCrowd {
   readonly #processes: readonly ChildProcess[];
 
@@ -28,7 +28,7 @@ export class ReconnectingCrowd {
     return this.#processes.flatMap(({ pid }) => pid ?? []);
   }
 
-  /** Has everybody join. @returns the codes of the joins that failed */
+  /** Has everybody join. @returns the error codes of failed joins */
   async join(spec: Omit<CrowdSpec, 'first'>): Promise<string[]> {
     const parts = share(spec.count, this.#processes.length);
     let first = 0;
@@ -36,7 +36,7 @@ export class ReconnectingCrowd {
       this.#processes.map((child, index) => {
         const count = parts[index] ?? 0;
         const own = { ...spec, first, count };
-        // The rooms of two processes have nobody in common, and each is full.
+        // Two processes share no room, and each room is full.
         first += Math.ceil(count / spec.roomSize) * spec.roomSize;
         return ask(child, { type: 'join', spec: own });
       }),
@@ -66,7 +66,7 @@ export class ReconnectingCrowd {
     return answers.flatMap((answer) => (answer.type === 'report' ? [answer.report] : []));
   }
 
-  /** Ends the processes, and with them every socket, without a word to the edges. */
+  /** Ends the processes and their sockets, without notice to the edges. */
   async end(): Promise<void> {
     await Promise.all(
       this.#processes.map(async (child) => {
@@ -83,7 +83,7 @@ export class ReconnectingCrowd {
   }
 }
 
-/** One command at a time to each process. @throws Error when the process ends instead */
+/** Sends one command at a time to each process. @throws Error if a process ends instead of answering */
 async function ask(child: ChildProcess, command: CrowdCommand): Promise<CrowdAnswer> {
   const ended = new AbortController();
   const answered = once(child, 'message', { signal: ended.signal });
@@ -97,7 +97,7 @@ async function ask(child: ChildProcess, command: CrowdCommand): Promise<CrowdAns
   }
 }
 
-/** As even as it goes. */
+/** Distributes as evenly as possible. */
 export function share(count: number, parts: number): number[] {
   return Array.from({ length: parts }, (_, index) => Math.floor((count + parts - 1 - index) / parts));
 }

@@ -2,11 +2,11 @@ import type { MachineInfo } from '../bench-join/machine.ts';
 import { figure, formatTable } from '../table.ts';
 import type { StormResult, Percentiles } from './storm.ts';
 
-/** Everything that one run found, as it is written to the JSON. */
+/** The results of one run, as the JSON has them. */
 export interface StormReport {
   readonly takenAt: string;
   readonly machine: Pick<MachineInfo, 'cores' | 'model' | 'kernel' | 'node' | 'loadBefore'>;
-  /** Runnable processes over the last minute, right after the storm: the storm itself is in it. */
+  /** The load average of the last minute, right after the storm and including it. */
   readonly loadAfter: number;
   readonly result: StormResult;
   readonly aims: readonly StormAim[];
@@ -41,7 +41,7 @@ export function judgeStorm({ lost, resumeMs, newcomers }: StormResult): StormAim
   ];
 }
 
-/** The whole report for people. */
+/** The whole report as text. */
 export function formatStormReport({ machine, loadAfter, result, aims }: StormReport): string {
   const { clients, how, edges, lost, newcomers } = result;
   const seconds = (milliseconds: number): string => `${figure(milliseconds / 1_000)} s`;
@@ -56,7 +56,7 @@ export function formatStormReport({ machine, loadAfter, result, aims }: StormRep
     ...listed('joins that failed before the storm', result.neverIn),
     ...listed('out for good', result.failures),
     ...listed('newcomers refused', newcomers.failures),
-    `media opened anew: ${result.mediaReopened}, malformed messages: ${result.malformed}, ` +
+    `media sessions reopened: ${result.mediaReopened}, malformed messages: ${result.malformed}, ` +
       `requests without an answer: ${result.timedOut}, incomplete rosters: ${result.incomplete}`,
     '',
     formatTable(

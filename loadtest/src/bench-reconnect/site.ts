@@ -1,12 +1,12 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 
-/** Files that a process needs beside its sockets. */
+/** How many files a process needs besides its sockets. */
 const OTHER_FILES = 300;
 
 /**
- * A cluster for a storm: real edges, a real Redis, one real media node. Nobody sends media, but everybody has transports
- * there, so that a resume asks the node what it asks in earnest.
+ * A cluster for a storm: real edges, a real Redis and one real media node. Nobody sends media, but everybody has transports
+ * there, so that a resume sends the node the same requests as in production.
  */
 export async function startStormSite(shape: {
   readonly clients: number;
@@ -23,7 +23,7 @@ export async function startStormSite(shape: {
   });
 }
 
-/** Files that one process may have to hold open. */
+/** How many files one process may have to hold open. */
 export function filesNeeded(clients: number): number {
   return clients + OTHER_FILES;
 }

@@ -31,7 +31,7 @@ const RESULT: StormResult = {
 };
 
 describe('bench:reconnect', () => {
-  it('has 5,000 people on one of three edges, and says what is wrong with other wishes', () => {
+  it('has 5,000 people on one of three edges by default, and names invalid options', () => {
     expect(parseStormOptions([])).toMatchObject({ clients: 5_000, edges: 3, how: 'kill' });
     expect(parseStormOptions(['--how', 'flap', '--room-size', '5'])).toMatchObject({
       how: 'flap',
@@ -41,17 +41,17 @@ describe('bench:reconnect', () => {
     expect(() => parseStormOptions(['--how', 'melt'])).toThrow('--how');
   });
 
-  it('shares people between processes as evenly as it goes', () => {
+  it('distributes people evenly between processes', () => {
     expect(share(10, 3)).toEqual([4, 3, 3]);
     expect(share(2, 4)).toEqual([1, 1, 0, 0]);
   });
 
-  it('reads the memory of a process as the kernel tells it', () => {
+  it('reads a process’s memory in the kernel’s format', () => {
     const status = 'Name:\tnode\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\n';
     expect(parseMemory(status)).toEqual({ now: 100, peak: 200 });
   });
 
-  it('holds the figures against the aims', () => {
+  it('compares the figures with the goals', () => {
     expect(judgeStorm(RESULT).map(({ reached }) => reached)).toEqual([false, false, false]);
     const well = {
       ...RESULT,
@@ -62,7 +62,7 @@ describe('bench:reconnect', () => {
     expect(judgeStorm(well).map(({ reached }) => reached)).toEqual([true, true, true]);
   });
 
-  it('prints them for people', () => {
+  it('prints the figures as text', () => {
     const text = formatStormReport({
       takenAt: '2026-01-01T00:00:00.000Z',
       machine: { cores: 2, model: 'CPU', kernel: '6', node: 'v24', loadBefore: 0.5 },

@@ -11,15 +11,15 @@ import { Newcomers } from './newcomers.ts';
 import type { StormOptions } from './options.ts';
 import { forgetPeak, memoryOf } from './process-memory.ts';
 
-/** Joins under way at a time in each process, before the storm. */
+/** How many joins each process has pending at a time before the storm. */
 const CONCURRENCY = 8;
-/** Who is not back by then counts as lost. */
+/** People who are not back after this time count as lost, in milliseconds. */
 const BACK_WITHIN_MS = 120_000;
 const POLL_MS = 200;
-/** Edges that go after one another in a flap. */
+/** How many edges stop one after the other in a flap. */
 const FLAPS = 3;
 
-/** Milliseconds. */
+/** In milliseconds. */
 export interface Percentiles {
   readonly p50: number;
   readonly p95: number;
@@ -27,10 +27,10 @@ export interface Percentiles {
   readonly worst: number;
 }
 
-/** What a process used between the fault and the last one's return. */
+/** A process's usage between the fault and the last person's return. */
 export interface ProcessUse {
   readonly id: string;
-  /** CPU over the time, so that 100 is one core. */
+  /** CPU time divided by the duration, so that 100 is one core. */
   readonly cpuPercent: number;
   readonly cpuSeconds: number;
   readonly memoryBeforeMb: number;
@@ -41,17 +41,17 @@ export interface StormResult {
   readonly how: StormOptions['how'];
   readonly clients: number;
   readonly edges: number;
-  /** Codes of the joins that failed before the storm. */
+  /** The error codes of joins that failed before the storm. */
   readonly neverIn: readonly string[];
-  /** Sockets that were lost; in a flap some lose theirs more than once. */
+  /** How many sockets were lost; in a flap some people lose theirs more than once. */
   readonly socketsLost: number;
-  /** Who is not in the room as who they were. */
+  /** People who are not in the room with the same peer. */
   readonly lost: number;
   readonly joinedAnew: number;
   readonly failures: readonly string[];
   /** From the lost socket to the resumed session. */
   readonly resumeMs: Percentiles | null;
-  /** From the fault to the last one's return. */
+  /** From the fault to the last person's return. */
   readonly overAfterMs: number;
   readonly mediaReopened: number;
   readonly malformed: number;
@@ -62,14 +62,14 @@ export interface StormResult {
     readonly failures: readonly string[];
     readonly joinMs: Percentiles | null;
   };
-  /** Where the people are now: sessions by edge. */
+  /** How many sessions each edge has afterwards. */
   readonly sessionsByEdge: Readonly<Record<string, number>>;
-  /** Resumes by result, of all edges that lived through the storm. */
+  /** Resumes by result, over all edges that survived the storm. */
   readonly resumesByResult: Readonly<Record<string, number>>;
   readonly refusedConnections: Readonly<Record<string, number>>;
   readonly redisCommandsPerResume: Readonly<Record<string, number>>;
   readonly processes: readonly ProcessUse[];
-  /** CPU of all of them together for each lost socket: what the storm cost, however busy the machine was. */
+  /** The CPU time of all processes for each lost socket: the cost of the storm, however busy the machine was. */
   readonly cpuMsPerResume: number;
   readonly joinSeconds: number;
 }
@@ -81,7 +81,7 @@ interface Watched {
   readonly memoryBeforeMb: number;
 }
 
-/** Fills one edge with people, takes it away, and tells how they come back. */
+/** Fills one edge with people, stops it, and measures how they return. */
 export async function runStorm(
   cluster: LocalCluster,
   options: Omit<StormOptions, 'json'>,
@@ -175,7 +175,7 @@ export async function runStorm(
   }
 }
 
-/** @returns when the edges are there again that are to come back */
+/** @returns when all edges run again that are to be restarted */
 async function strike(cluster: LocalCluster, how: StormOptions['how']): Promise<void> {
   const [victim, ...others] = cluster.edges;
   if (victim === undefined) return;
@@ -187,12 +187,12 @@ async function strike(cluster: LocalCluster, how: StormOptions['how']): Promise<
   }
 }
 
-/** @returns whether everybody is back, or gave up for good */
+/** @returns whether everybody has either returned or failed permanently */
 async function waitUntilBack(crowd: ReconnectingCrowd, present: number): Promise<boolean> {
   const deadlineMs = performance.now() + BACK_WITHIN_MS;
   for (;;) {
     const { joined, failed, lost } = await crowd.count();
-    // Nobody has noticed yet that the edge is gone: that is the start, not the end.
+    // Nobody has noticed the edge's death yet: the storm has not begun.
     if (lost >= present && joined + failed >= present) return true;
     if (performance.now() > deadlineMs) return false;
     await sleep(POLL_MS);

@@ -8,18 +8,18 @@ import type { SpanResult, SpanSection } from './section.ts';
 import { CAMERA, startTwoNodes } from './two-nodes.ts';
 
 const AIM_P99_MS = 2;
-/** Packets that everybody gets before those that count. */
+/** How many packets everybody receives before the measurement. */
 const WARM_UP_PACKETS = 200;
 
 export interface HopFigures {
-  /** From the moment when a packet is handed to the publisher's transport to that when a viewer's hands it out. */
+  /** The time from handing a packet to the publisher's transport until a viewer's transport hands it out. */
   readonly oneNode: Spread | null;
   readonly twoNodes: Spread | null;
   /** The difference of the two for one and the same packet. */
   readonly added: Spread | null;
 }
 
-/** Compares, packet by packet, when it reaches a viewer on the publisher's node and one behind a pipe. */
+/** Compares, packet by packet, its arrival at a viewer on the publisher's node and at one behind a pipe. */
 export async function measureHop(packets: number): Promise<HopFigures> {
   const nodes = await startTwoNodes();
   try {
@@ -30,7 +30,7 @@ export async function measureHop(packets: number): Promise<HopFigures> {
     const watch = (arrived: Map<number, number>) => ({
       onPacket: (_trackId: string, packet: Buffer) => {
         const timestamp = readRtpTimestamp(packet);
-        // What is sent again counts from its first arrival.
+        // A retransmitted packet counts from its first arrival.
         if (!arrived.has(timestamp)) arrived.set(timestamp, performance.now());
       },
     });
@@ -43,7 +43,7 @@ export async function measureHop(packets: number): Promise<HopFigures> {
     });
     await waitFor('media on both nodes', () => Math.min(near.size, far.size) >= WARM_UP_PACKETS);
     for (const times of [sent, near, far]) times.clear();
-    // Of those that were sent from then on: what was under way before may be many where the machine is slow.
+    // Only packets sent from here on count: on a slow machine many earlier ones may be in flight.
     return await waitFor('the packets that count', () => {
       const figures = hopFigures(sent, near, far);
       return (figures.added?.count ?? 0) >= packets && figures;
@@ -53,7 +53,7 @@ export async function measureHop(packets: number): Promise<HopFigures> {
   }
 }
 
-/** What was sent and reached both. */
+/** The packets that reached both viewers. */
 export function hopFigures(
   sent: ReadonlyMap<number, number>,
   near: ReadonlyMap<number, number>,
@@ -103,7 +103,7 @@ export function describeHop(figures: HopFigures): SpanResult {
   };
 }
 
-/** What a pipe adds to the latency of a packet. */
+/** The latency that a pipe adds to a packet. */
 export const hopSection: SpanSection = {
   name: 'hop',
   async run({ seconds }: SpanOptions, progress): Promise<SpanResult> {

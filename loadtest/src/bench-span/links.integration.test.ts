@@ -7,14 +7,14 @@ import { measurePipeCpu } from './pipe-cpu.ts';
 
 afterAll(endMediaLinks);
 
-it('follows packets to a viewer near and one behind a pipe', async () => {
+it('follows packets to a near viewer and to one behind a pipe', async () => {
   const { oneNode, twoNodes, added } = await measureHop(50);
   expect(added?.count).toBeGreaterThanOrEqual(25);
   expect(oneNode?.count).toBe(twoNodes?.count);
   expect(twoNodes?.worst).toBeGreaterThan(0);
 });
 
-it('tells what piping costs at either end', async () => {
+it('measures the cost of piping at either end', async () => {
   const { windows } = await measurePipeCpu(500);
   expect(windows.nobody.megabits).toBe(0);
   expect(windows.onHome.megabits).toBeGreaterThan(0);

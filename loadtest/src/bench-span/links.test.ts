@@ -6,7 +6,7 @@ import { isReached } from './section.ts';
 import { spreadOf } from './spread.ts';
 
 describe('spreadOf', () => {
-  it('gives figures that were measured', () => {
+  it('gives measured figures', () => {
     const values = Array.from({ length: 200 }, (_, index) => 200 - index);
     expect(spreadOf(values)).toEqual({ count: 200, p50: 100, p95: 190, p99: 198, worst: 200 });
     expect(spreadOf([])).toBeNull();
@@ -14,7 +14,7 @@ describe('spreadOf', () => {
 });
 
 describe('the figures of a pipe hop', () => {
-  it('compare one and the same packet, and leave out what did not reach both', () => {
+  it('compare the same packet, and leave out those that did not reach both viewers', () => {
     const figures = hopFigures(
       new Map([
         [1, 10],
@@ -43,7 +43,7 @@ describe('the figures of a pipe hop', () => {
 describe('the figures of CPU for each piped Mbit', () => {
   const nobody = { seconds: 2, megabits: 0, homeCpuMs: 20, otherCpuMs: 2 };
 
-  it('take off what a worker does anyway, and the viewer where it receives', () => {
+  it('subtract what a worker does anyway, and the viewer on the receiving node', () => {
     const { msPerMbit } = pipeCpuFigures({
       nobody,
       onHome: { seconds: 1, megabits: 10, homeCpuMs: 30, otherCpuMs: 1 },
@@ -52,7 +52,7 @@ describe('the figures of CPU for each piped Mbit', () => {
     expect(msPerMbit).toEqual({ sending: 3, viewer: 2, receiving: 1.5 });
   });
 
-  it('are none when no media came', () => {
+  it('are missing when no media arrived', () => {
     const figures = pipeCpuFigures({ nobody, onHome: nobody, onOther: nobody });
     expect(figures.msPerMbit).toEqual({ sending: null, viewer: null, receiving: null });
     expect(describePipeCpu(figures).table.rows.map(([, ms]) => ms)).toEqual(['–', '–', '–']);
@@ -63,13 +63,13 @@ describe('the figures between datacenters', () => {
   const quiet = { pauses: spreadOf([900]), unsubscribes: spreadOf([2_100]), leaves: spreadOf([1]) };
   const firstMedia = { audio: null, video: spreadOf([150, 150, 401]) };
 
-  it('hold the slowest way out, and the percentiles of video, against the aims', () => {
+  it('compare the slowest end and the percentiles of video with the goals', () => {
     const { aims } = describeLinks({ oneWayMs: 10, firstMedia, quiet });
     expect(aims.map(({ measured }) => measured)).toEqual([150, 401, 2_100]);
     expect(aims.map(isReached)).toEqual([true, false, false]);
   });
 
-  it('miss every aim when nothing was measured', () => {
+  it('miss every goal when nothing was measured', () => {
     const none = {
       oneWayMs: 10,
       firstMedia: { ...firstMedia, video: null },

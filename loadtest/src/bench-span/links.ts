@@ -14,12 +14,12 @@ import { CAMERA } from './two-nodes.ts';
 const ONE_WAY_MS = 10;
 const FIRST_MEDIA_AIM_MS = { p50: 150, p99: 400 };
 const QUIET_AIM_MS = 2_000;
-/** A link is looked at this often. */
+/** How often a link's counters are read, in milliseconds. */
 const LOOK_EVERY_MS = 20;
-/** Quiet: in all this time there was less than a packet of the track. */
+/** A link is quiet if less than a packet of the track crosses it in this time, in milliseconds. */
 const QUIET_FOR_MS = 1_500;
 const STARTED_PACKETS = 50;
-/** Far beyond what it takes: it only ends what would hang. */
+/** Far beyond what it takes, in milliseconds: it only ends what would hang. */
 const CONNECTED_WITHIN_MS = 60_000;
 
 const KINDS = ['audio', 'video'] as const;
@@ -31,7 +31,7 @@ export interface LinksFigures {
   readonly oneWayMs: number;
   /** Milliseconds from `subscribe` to the first packet over a pipe that did not exist. */
   readonly firstMedia: Readonly<Record<Kind, Spread | null>>;
-  /** Milliseconds from what the last viewer does to the track's last byte on the link. */
+  /** Milliseconds from the last viewer's action to the track's last byte on the link. */
   readonly quiet: Readonly<Record<WayOut, Spread | null>>;
 }
 
@@ -40,7 +40,7 @@ export interface LinksRounds {
   readonly quiet: number;
 }
 
-/** Measures between two datacenters that are {@link ONE_WAY_MS} apart. Needs network namespaces. */
+/** Measures between two datacenters that are {@link ONE_WAY_MS} apart. Requires network namespaces. */
 export async function measureLinks(
   rounds: LinksRounds,
   progress: (line: string) => void,
@@ -79,7 +79,7 @@ export async function measureLinks(
   }
 }
 
-/** A room of its own each time: a pipe, a gateway and, the first time, a control link that nobody had before. */
+/** Uses a new room each time, with a new pipe, a new gateway and, the first time, a new control link. */
 async function timeToFirstMedia(spanning: SpanningCluster, roomId: string, kind: Kind): Promise<number> {
   const first = Promise.withResolvers<number>();
   const viewer = await spanning.join(roomId, 'sbg', {
@@ -120,7 +120,7 @@ function goAway(viewer: Bot, trackId: Awaited<ReturnType<Bot['publish']>>, wayOu
   }
 }
 
-/** When the link last took a packet as large as the track's, as seen at the first check after it. */
+/** When the link last carried a packet as large as the track's, as of the first reading after it. */
 async function lastMediaOn(spanning: SpanningCluster): Promise<number> {
   const look = async () => (await spanning.datacenters.sent('gra', 'sbg')).bytes;
   let lastMs = performance.now();
@@ -181,7 +181,7 @@ export function describeLinks({ oneWayMs, firstMedia, quiet }: LinksFigures): Sp
   };
 }
 
-/** What lies between datacenters: how soon media crosses, and how soon it stops. */
+/** The section on datacenters: how soon media crosses, and how soon it stops. */
 export const linksSection: SpanSection = {
   name: 'links',
   async run({ seconds }: SpanOptions, progress): Promise<SpanResult> {

@@ -1,4 +1,4 @@
-/** `npm run bench:span`: what it costs that a room spans media nodes. */
+/** `npm run bench:span` measures the cost of rooms that span media nodes. */
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '../bench-join/machine.ts';
 import { endMediaLinks } from '../bots/bot-transport.ts';
@@ -11,7 +11,7 @@ import { formatSpanReport, spanReportData } from './report.ts';
 import type { SpanResult, SpanSection } from './section.ts';
 import { uploadSection } from './upload.ts';
 
-/** In the order in which they run and are told. */
+/** The sections, in the order in which they run and are reported. */
 const SECTIONS: readonly SpanSection[] = [
   placementsSection,
   hopSection,

@@ -11,7 +11,7 @@ const OPTIONS = z.object({
   json: z.string().min(1).optional(),
 });
 
-/** What `bench:span` is to do. */
+/** The options of `bench:span`. */
 export type SpanOptions = z.infer<typeof OPTIONS>;
 
 export const USAGE = `npm run bench:span -- [options]
@@ -21,7 +21,7 @@ export const USAGE = `npm run bench:span -- [options]
   --json FILE    also writes the figures there
 `;
 
-/** @throws Error naming what is wrong */
+/** @throws Error naming the invalid option */
 export function parseSpanOptions(args: readonly string[]): SpanOptions | 'help' {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({

@@ -12,10 +12,10 @@ import { CAMERA, startTwoNodes } from './two-nodes.ts';
 const PUBLISHERS = 3;
 const TRACKS_EACH = 5;
 
-/** What the two nodes' workers did while somebody watched in some way. */
+/** The work of the two nodes' workers in one window. */
 export interface CpuWindow {
   readonly seconds: number;
-  /** RTP that the viewer got; no headers below it. */
+  /** The RTP bytes that the viewer received, without the headers below it. */
   readonly megabits: number;
   readonly homeCpuMs: number;
   readonly otherCpuMs: number;
@@ -27,18 +27,18 @@ export interface PipeCpuFigures {
     readonly onHome: CpuWindow;
     readonly onOther: CpuWindow;
   };
-  /** Worker CPU over what it does anyway, in milliseconds for each Mbit; `null` when no media came. */
+  /** A worker's CPU time beyond its idle work, in milliseconds for each Mbit; `null` if no media arrived. */
   readonly msPerMbit: {
-    /** Of the home's worker: into the pipe. */
+    /** The home's worker, which sends into the pipe. */
     readonly sending: number | null;
-    /** Of the other node's: out of the pipe, without the viewer. */
+    /** The other node's worker, which receives from the pipe, without the viewer. */
     readonly receiving: number | null;
-    /** Of a worker, to one viewer over WebRTC: for comparison. */
+    /** A worker that sends to one viewer over WebRTC, for comparison. */
     readonly viewer: number | null;
   };
 }
 
-/** Compares three windows: nobody watches; somebody on the publishers' node; somebody behind a pipe. */
+/** Compares three windows: without a viewer; with a viewer on the publishers' node; with a viewer behind a pipe. */
 export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> {
   const nodes = await startTwoNodes();
   try {
@@ -62,7 +62,7 @@ export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> 
     const measure = async (isWatched: boolean): Promise<CpuWindow> => {
       const before = look();
       await delay(windowMs);
-      // Where this process stood still meanwhile, nothing was sent: there is no window without a packet.
+      // If this process stood still, nothing was sent; the window continues until it has a packet.
       if (isWatched) await waitFor('media in the window', () => look().bytes > before.bytes);
       const after = look();
       return {
@@ -116,7 +116,7 @@ export function describePipeCpu(figures: PipeCpuFigures): SpanResult {
   const row = (name: string, ms: number | null): string[] => [
     name,
     figure(ms ?? undefined),
-    // Of the 1,000 ms that a core has in each second.
+    // A core has 1,000 ms in each second.
     figure(ms === null || ms <= 0 ? undefined : 1_000 / ms),
   ];
   return {
@@ -147,7 +147,7 @@ function workerCpuMs({ pid }: RunningMediaNode): number {
   return childrenOf(pid).reduce((sum, worker) => sum + threadsCpuMsOf(worker), 0);
 }
 
-/** What piping costs the workers at either end. */
+/** The cost of piping for the workers at either end. */
 export const pipeCpuSection: SpanSection = {
   name: 'pipe-cpu',
   async run({ seconds }: SpanOptions, progress): Promise<SpanResult> {

@@ -8,7 +8,7 @@ it.each([
   const load = { name, processes: 2, inFlight: 4, readsRoom: true, ...pace };
   const figures = await measurePlacements(load, 300);
   expect(figures.placements).toBeGreaterThan(0);
-  // Those that are under way while a machine stands still are not answered in time.
+  // Placements that are pending while the machine stands still are answered late.
   expect(figures.failed).toBeLessThanOrEqual(load.processes * load.inFlight);
   expect(figures.worstMs).toBeGreaterThanOrEqual(figures.p50Ms ?? Number.POSITIVE_INFINITY);
 });

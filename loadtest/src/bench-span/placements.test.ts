@@ -6,7 +6,7 @@ import { isReached } from './section.ts';
 const LOAD = { name: 'paced', processes: 2, inFlight: 8, perSecond: 5_000, readsRoom: false };
 
 describe('the figures of placements', () => {
-  it('are those of all processes together', () => {
+  it('sum up all processes', () => {
     const first = { latenciesMs: [3, 1], failed: 1, tookMs: 1_000 };
     const second = { latenciesMs: [2, 40], failed: 0, tookMs: 2_000 };
     expect(figuresOf(LOAD, [first, second])).toEqual({
@@ -20,7 +20,7 @@ describe('the figures of placements', () => {
     });
   });
 
-  it('miss the aims when nothing was placed, and when it was slow', () => {
+  it('miss the goals when nothing was placed, and when placing was slow', () => {
     const none = figuresOf(LOAD, [{ latenciesMs: [], failed: 0, tookMs: 1_000 }]);
     expect(describePlacements([none]).aims.map(isReached)).toEqual([false, false]);
     const slow = { ...none, placedPerSecond: 6_000, p99Ms: 5.1 };
@@ -30,7 +30,7 @@ describe('the figures of placements', () => {
 });
 
 describe('the options of bench:span', () => {
-  it('name sections and a time', () => {
+  it('name sections and a duration', () => {
     expect(parseSpanOptions(['--only', 'placements, hop', '--seconds', '1'])).toEqual({
       only: ['placements', 'hop'],
       seconds: 1,

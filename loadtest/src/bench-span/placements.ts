@@ -9,17 +9,17 @@ import type { SpanResult, SpanSection } from './section.ts';
 const AIM_PER_SECOND = 5_000;
 const AIM_P99_MS = 5;
 const WARM_UP_MS = 500;
-/** People of a room in the benchmark: the room's size is what reading it costs. */
+/** How many people a room of the benchmark has; the cost of reading a room depends on its size. */
 const PEERS_PER_ROOM = 20;
 
-/** How placements are asked for. */
+/** A load: how placements are requested. */
 export interface PlacementLoad {
   readonly name: string;
   /** Each is a process with one connection to Redis, as an edge is. */
   readonly processes: number;
-  /** Of each process. */
+  /** The number of pending placements of each process. */
   readonly inFlight: number;
-  /** Of all processes together, begun evenly; absent: as many as are answered. */
+  /** The rate of all processes together, evenly spaced; absent: as fast as they are answered. */
   readonly perSecond?: number;
   /** Whether each placement first reads the room, as an edge does for the ladder. */
   readonly readsRoom: boolean;
@@ -55,7 +55,7 @@ const LOADS: readonly PlacementLoad[] = [
   },
 ];
 
-/** Measures one way of asking, on a Redis of its own. */
+/** Measures one load, on a Redis of its own. */
 export async function measurePlacements(load: PlacementLoad, durationMs: number): Promise<PlacementFigures> {
   const redis = await startRedisServer();
   const placers: PlacerProcess[] = [];
@@ -80,7 +80,7 @@ function planOf(load: PlacementLoad, name: string, durationMs: number): LoadPlan
   return { name, peersPerRoom: PEERS_PER_ROOM, durationMs, inFlight, readsRoom, ...pace };
 }
 
-/** Sums up what the processes measured at the same time. */
+/** Sums up the simultaneous measurements of the processes. */
 export function figuresOf(load: PlacementLoad, results: readonly LoadResult[]): PlacementFigures {
   const latencies = results.flatMap(({ latenciesMs }) => latenciesMs).sort((left, right) => left - right);
   const perSecond = results.map(({ latenciesMs, tookMs }) => (latenciesMs.length * 1_000) / tookMs);
@@ -95,7 +95,7 @@ export function figuresOf(load: PlacementLoad, results: readonly LoadResult[]): 
   };
 }
 
-/** Placements per second and their latency, on this machine's own Redis. */
+/** The section on placements: their rate and latency on this machine's own Redis. */
 export const placementsSection: SpanSection = {
   name: 'placements',
   async run({ seconds }: SpanOptions, progress): Promise<SpanResult> {

@@ -3,7 +3,7 @@ import { figure, formatTable } from '../table.ts';
 import { isReached } from './section.ts';
 import type { SpanAim, SpanResult } from './section.ts';
 
-/** Everything that one run found, as it is written to the JSON file. */
+/** The results of one run, as the JSON file has them. */
 export interface SpanReport {
   readonly takenAt: string;
   readonly machine: MachineInfo;
@@ -11,7 +11,7 @@ export interface SpanReport {
   readonly sections: Readonly<Record<string, SpanResult>>;
 }
 
-/** The whole report for people. */
+/** The whole report as text. */
 export function formatSpanReport({ machine, sections }: SpanReport): string {
   return [
     `Machine: ${machine.cores} × ${machine.model}, Linux ${machine.kernel}, Node ${machine.node}`,
@@ -37,7 +37,7 @@ function formatAim(aim: SpanAim): string {
   return `  ${aim.what} ${sign} ${aim.aim} ${aim.unit}: ${measured}`;
 }
 
-/** The report as data: what is made for people only is left out. */
+/** The report as data, without the parts that only people read. */
 export function spanReportData({ takenAt, machine, sections }: SpanReport): unknown {
   const data: Record<string, unknown> = {};
   for (const [name, { aims, figures }] of Object.entries(sections))

@@ -1,12 +1,12 @@
-/** What `bench:span` consists of: each section measures one thing and says what it aims at. */
+/** The parts of `bench:span`: each section measures one thing and names its goals. */
 import type { SpanOptions } from './options.ts';
 
-/** A figure that a section holds against what the project aims at. */
+/** A figure that a section compares with the project's goal. */
 export interface SpanAim {
   readonly what: string;
   readonly unit: string;
   readonly aim: number;
-  /** Whether more than the aim is better, or less. */
+  /** Whether values above or below the goal are better. */
   readonly better: 'more' | 'less';
   readonly measured: number | null;
 }
@@ -16,19 +16,19 @@ export interface SpanTable {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** What came out: for people as a table, for programs as figures. */
+/** A section's results: a table for people, figures for programs. */
 export interface SpanResult {
   readonly title: string;
-  /** What one has to know to read the table. */
+  /** Notes that explain the table. */
   readonly notes: readonly string[];
   readonly table: SpanTable;
   readonly aims: readonly SpanAim[];
-  /** Plain data, as it is written to the JSON. */
+  /** Plain data for the JSON file. */
   readonly figures: unknown;
 }
 
 export interface SpanSection {
-  /** As `--only` names it. */
+  /** The section's name for `--only`. */
   readonly name: string;
   run(options: SpanOptions, progress: (line: string) => void): Promise<SpanResult>;
 }

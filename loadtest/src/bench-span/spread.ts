@@ -1,6 +1,6 @@
 import { percentile } from '../bench-join/statistics.ts';
 
-/** How measurements are spread; nearest-rank percentiles, in the measurements' unit. */
+/** The spread of measurements: nearest-rank percentiles, in the measurements' unit. */
 export interface Spread {
   readonly count: number;
   readonly p50: number;
@@ -9,7 +9,7 @@ export interface Spread {
   readonly worst: number;
 }
 
-/** `null` for no measurement at all. */
+/** `null` without measurements. */
 export function spreadOf(values: readonly number[]): Spread | null {
   const sorted = [...values].sort((left, right) => left - right);
   const worst = sorted.at(-1);

@@ -2,10 +2,10 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { SpanningCrowd, SPREAD } from '../spanning/spanning-crowd.ts';
 
-/** 1.8 Mbit/s in packets as large as those of a camera. */
+/** 1.8 Mbit/s in packets as large as a camera's. */
 export const CAMERA = { intervalMs: 5, payloadBytes: 1_100 };
 
-/** Two media nodes on loopback, with an address each: a pipe between them is encrypted, as between two machines. */
+/** Two media nodes on loopback with different addresses, so that the pipe between them is encrypted, as between two machines. */
 export interface TwoNodes {
   readonly cluster: LocalCluster;
   readonly home: RunningMediaNode;
@@ -29,7 +29,8 @@ export async function startTwoNodes(): Promise<TwoNodes> {
     },
   });
   const [home, other] = cluster.mediaNodes;
-  if (home === undefined || other === undefined) throw new Error('the cluster has two media nodes');
+  if (home === undefined || other === undefined)
+    throw new Error('The cluster has fewer than two media nodes.');
   const crowd = new SpanningCrowd(cluster);
   return {
     cluster,

@@ -18,15 +18,15 @@ const CAMERA = { width: 1_280, height: 720 };
 const LARGE_PX = 720;
 const SMALL_PX = 120;
 const LOWERED_AIM_MS = 3_000;
-/** Over so much time an upload is told. */
+/** The window in which an upload is measured, in milliseconds. */
 const WINDOW_MS = 500;
-/** Lowered: less than this share of what it was. */
+/** An upload counts as lowered below this share of its earlier value. */
 const LOWERED_SHARE = 0.5;
 
 export interface UploadFigures {
-  /** The camera's upload while somebody draws it large, in kbit/s. */
+  /** The camera's upload while a viewer draws it large, in kbit/s. */
   readonly largeKbps: Spread | null;
-  /** … and when it was lowered. */
+  /** The upload after it was lowered, in kbit/s. */
   readonly smallKbps: Spread | null;
   /** Milliseconds from the last viewer's smaller tile until the upload of half a second is less than half. */
   readonly loweredMs: Spread | null;
@@ -34,7 +34,7 @@ export interface UploadFigures {
   readonly sharpMs: Spread | null;
 }
 
-/** Measures in Chromium what a viewer's tile does to the upload of a publisher in another datacenter. */
+/** Measures in Chromium how a viewer's tile changes the upload of a publisher in another datacenter. */
 export async function measureUpload(
   rounds: number,
   progress: (line: string) => void,
@@ -70,7 +70,7 @@ async function measureRounds(publisher: Page, viewer: Page, rounds: number): Pro
   const [large, small, lowered, sharp]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round += 1) {
     const sharpMs = await drawLarge(viewer);
-    // At first it is large already.
+    // The tile is large at first.
     if (round > 0) sharp.push(sharpMs);
     const largeKbps = await fullUpload(publisher);
     large.push(largeKbps);
@@ -109,7 +109,7 @@ async function drawLarge(viewer: Page): Promise<number> {
   return performance.now() - beganMs;
 }
 
-/** The upload in kbit/s, once all layers are sent and their bitrate grows no more. */
+/** The upload in kbit/s, once all layers are sent and their bitrate has stopped growing. */
 async function fullUpload(publisher: Page): Promise<number> {
   await waitFor('all layers', async () => (await sentCamera(publisher)).layers === 3);
   for (let before = 0; ;) {

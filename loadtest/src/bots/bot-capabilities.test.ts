@@ -12,7 +12,7 @@ describe('receivingCapabilities', () => {
     expect(others).toEqual([]);
   });
 
-  it('leaves out extensions that only a sender uses', () => {
+  it('leaves out extensions that only senders use', () => {
     const uris = capabilities.headerExtensions?.map(({ uri }) => uri);
     expect(uris).toContain('urn:ietf:params:rtp-hdrext:sdes:mid');
     expect(uris).not.toContain('urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id');
@@ -34,7 +34,7 @@ describe('describeSending', () => {
     expect(video.rtpParameters.codecs[0]?.mimeType).toBe('video/VP8');
   });
 
-  it('refuses a router that speaks nothing of it', () => {
+  it('refuses a router without a codec that bots support', () => {
     expect(() => describeSending('video', stream, { codecs: [] })).toThrow('no video codec');
   });
 });

@@ -1,13 +1,13 @@
 /**
- * What a bot can receive and how it describes what it sends, as mediasoup-client would have computed it from the
- * cluster's constant and a device that knows Opus, VP8 and the header extensions below.
+ * The RTP capabilities of a bot, and the parameters of what it sends, as mediasoup-client would have computed them from the
+ * cluster's constant and a device that supports Opus, VP8 and the header extensions below.
  */
 import { ROUTER_RTP_CAPABILITIES, RTP_PARAMETERS } from '@plenary/cluster/protocol';
 import type { MediaKind, RtpCapabilities, RtpParameters } from '@plenary/cluster/protocol';
 
 const MIME_TYPES: readonly string[] = ['audio/opus', 'video/vp8'];
 
-/** Extensions that Chromium receives. The bot reads none of them, but the worker's work is then that for a browser. */
+/** Extensions that Chromium receives. The bot reads none of them, but they make the worker do the same work as for a browser. */
 const RECEIVED_EXTENSIONS: readonly string[] = [
   'urn:ietf:params:rtp-hdrext:sdes:mid',
   'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
@@ -20,7 +20,7 @@ const RECEIVED_EXTENSIONS: readonly string[] = [
 const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const AUDIO_LEVEL = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
 
-/** Opus, VP8 and VP8's retransmission, with the router's payload types, and what flows towards a receiver. */
+/** Opus, VP8 and VP8's retransmission, with the router's payload types and the extensions for receivers. */
 export function receivingCapabilities(router: RtpCapabilities = ROUTER_RTP_CAPABILITIES): RtpCapabilities {
   const media = router.codecs.filter(({ mimeType }) => MIME_TYPES.includes(mimeType.toLowerCase()));
   const payloadTypes = new Set<unknown>(media.map(({ preferredPayloadType }) => preferredPayloadType));
@@ -45,7 +45,7 @@ export interface SendingDescription {
 
 /**
  * Describes one stream that a bot sends.
- * @throws Error when the router knows no codec of the bot for this kind
+ * @throws Error if the router knows no codec of this kind that bots support
  */
 export function describeSending(
   kind: MediaKind,
@@ -77,7 +77,7 @@ export function describeSending(
           clockRate: codec.clockRate,
           ...(codec.channels === undefined ? {} : { channels: codec.channels }),
           parameters: {},
-          // Nothing is sent again and no bandwidth is estimated: the bot understands requests for key frames only.
+          // The bot only understands requests for key frames: it neither retransmits nor estimates bandwidth.
           rtcpFeedback: (codec.rtcpFeedback ?? []).filter(
             ({ type, parameter }) => (type === 'nack' && parameter === 'pli') || type === 'ccm',
           ),

@@ -22,11 +22,11 @@ export interface EdgeConnectionHandlers {
   lost(reason: string): void;
 }
 
-/** A bot's connection to an edge: the real protocol, both directions checked by its schemas, no reconnection. */
+/** A bot's connection to an edge. It speaks the real protocol, checks both directions by the schemas, and does not reconnect. */
 export class BotConnection {
   readonly #socket: Socket;
   readonly #underWay = new Set<Promise<unknown>>();
-  /** What came in and did not fit a schema; a bot must never see one. */
+  /** Received messages that broke a schema; a bot must never see one. */
   #malformed = 0;
 
   private constructor(socket: Socket, handlers: EdgeConnectionHandlers) {
@@ -43,7 +43,7 @@ export class BotConnection {
     });
   }
 
-  /** @throws PlenaryError `timed_out` when the edge cannot be reached */
+  /** @throws PlenaryError `timed_out` if the edge cannot be reached */
   static async open(edgeUrl: string, handlers: EdgeConnectionHandlers): Promise<BotConnection> {
     const socket = io(edgeUrl, {
       transports: ['websocket'],
@@ -62,7 +62,7 @@ export class BotConnection {
     return connection;
   }
 
-  /** What the edge calls this connection. */
+  /** The edge's id for this connection. */
   get connectionId(): string {
     return this.#socket.id ?? '';
   }
@@ -71,7 +71,7 @@ export class BotConnection {
     return this.#socket.connected;
   }
 
-  /** Resolves when what was asked so far is answered, or has failed, or after `withinMs` milliseconds. */
+  /** Resolves when all pending requests are answered or have failed, or after `withinMs` milliseconds. */
   async settled(withinMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise((resolve) => {
@@ -85,7 +85,7 @@ export class BotConnection {
     return this.#malformed;
   }
 
-  /** @throws PlenaryError what the edge answered, `timed_out`, or `malformed_message` when either side breaks the schema */
+  /** @throws PlenaryError the edge's error, `timed_out`, or `malformed_message` if either side breaks the schema */
   async request<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,

@@ -4,23 +4,23 @@ import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
 import type { BotLinks, BotMedia, LinkHandlers, LinkOptions } from './bot-media.ts';
 import type { EdgeSession } from './edge-session.ts';
 
-/** How long a move may take before the old media is closed in any case, in milliseconds. */
+/** How long a move may take before the old media session is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
 export interface BotMediaPlaceEnvironment {
   readonly edge: EdgeSession;
   readonly options: LinkOptions;
   readonly links: LinkHandlers;
-  /** Has everything go by the newest media too. */
+  /** Has the newest media session carry everything too. */
   readonly move: () => Promise<void>;
-  /** Whether nobody needs the media that is being left any more. */
+  /** Whether nobody needs the old media session any more. */
   readonly isMoved: () => boolean;
-  /** The media that was left is closed. */
+  /** The old media session is closed. */
   readonly settled: () => void;
   readonly note: (problem: string) => void;
 }
 
-/** Where a bot's media is. A node that will go is left for another one while it goes on (SPEC DR3). */
+/** A bot's media session. When its node asks it to move, the old session stays open during the move (SPEC DR3). */
 export class BotMediaPlace {
   readonly #environment: BotMediaPlaceEnvironment;
   readonly #place = new Replaceable<BotMedia>({
@@ -35,9 +35,9 @@ export class BotMediaPlace {
     missing: () => undefined,
   });
   readonly #first: BotMedia;
-  /** They lead nowhere yet. */
+  /** The transports that are not connected yet. */
   #connecting: BotLinks | undefined;
-  /** Resolves when what is being moved has moved. */
+  /** Resolves when the move in progress is complete. */
   #moved: (() => void) | undefined;
 
   constructor(first: BotMedia, environment: BotMediaPlaceEnvironment) {
@@ -46,22 +46,22 @@ export class BotMediaPlace {
     this.#place.dispatch({ type: 'given', item: first });
   }
 
-  /** By which everything is to go from now on. */
+  /** The transports that are to carry everything from now on. */
   get newest(): BotMedia {
     return this.#place.newest ?? this.#first;
   }
 
-  /** Also that which is being left. */
+  /** All transports, including those of the old session. */
   get all(): readonly BotMedia[] {
     return [...new Set([this.#place.current, this.#place.newest])].filter((media) => media !== undefined);
   }
 
-  /** The node of this media will go. Told more than once, it is left once. */
+  /** The node of this media session asks the bot to move; a repeated request has no effect. */
   move(epoch: Epoch): void {
     if (epoch === this.newest.epoch) this.#place.dispatch({ type: 'begin' });
   }
 
-  /** To be called whenever {@link BotMediaPlaceEnvironment.isMoved} may have changed. */
+  /** Call it whenever {@link BotMediaPlaceEnvironment.isMoved} may have changed. */
   check(): void {
     if (this.#environment.isMoved()) this.#moved?.();
   }
@@ -107,7 +107,7 @@ export class BotMediaPlace {
     settled();
   }
 
-  /** Until every track comes by the new media and nobody watches the old ones of its own, or for some seconds. */
+  /** Waits until the new session carries every track and nobody watches the old ones, or for some seconds. */
   async #untilMoved(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#moved = resolve;

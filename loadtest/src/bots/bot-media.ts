@@ -3,7 +3,7 @@ import type { ClientRequestInput, Epoch, MediaOffer, TransportId } from '@plenar
 import { receivingCapabilities } from './bot-capabilities.ts';
 import { BotTransport } from './bot-transport.ts';
 
-/** The transports of one media of a bot; one that moves has two for a while. */
+/** The transports of one media session; a bot that moves has two sessions for a while. */
 export interface BotMedia {
   readonly epoch: Epoch;
   readonly mediaNodeId: string;
@@ -12,23 +12,23 @@ export interface BotMedia {
   readonly sendTransportId: TransportId | undefined;
 }
 
-/** What happens on the links of a bot. */
+/** Callbacks for a bot's transports. */
 export interface LinkHandlers {
   readonly received: (packet: Buffer) => void;
   readonly feedback: (packet: Buffer) => void;
 }
 
-/** Links that lead nowhere yet. */
+/** Transports that are not connected yet. */
 export interface BotLinks {
   readonly receive: BotTransport;
   readonly send: BotTransport | undefined;
 }
 
-/** What links are made of. */
+/** Options of a bot's transports. */
 export interface LinkOptions {
   readonly name: string;
   readonly canPublish: boolean;
-  /** The address of this machine that media goes by; 127.0.0.1 unless told. */
+  /** The address of this machine that the transports use; 127.0.0.1 by default. */
   readonly bindAddress?: string;
 }
 
@@ -45,7 +45,7 @@ export function closeLinks(links: BotLinks | undefined): void {
   links?.send?.close();
 }
 
-/** What a bot asks of media. */
+/** The media request of a bot. */
 export function mediaRequest({ receive, send }: BotLinks): ClientRequestInput<'join'>['media'] {
   return {
     rtpCapabilities: receivingCapabilities(),
@@ -57,7 +57,7 @@ export function mediaRequest({ receive, send }: BotLinks): ClientRequestInput<'j
   };
 }
 
-/** Begins ICE towards the transports of an offer. */
+/** Starts ICE towards the transports of an offer. */
 export function openLinks(offer: MediaOffer, { receive, send }: BotLinks): BotMedia {
   receive.open(offer.receiveTransport);
   const { sendTransport, epoch, mediaNodeId } = offer;

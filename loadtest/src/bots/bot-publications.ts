@@ -8,52 +8,52 @@ import type { EdgeSession } from './edge-session.ts';
 import { isRtcp, keyFramesAskedFor } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
 
-/** Packets that are sent at once at most, after a timer that was late. */
+/** How many packets are sent at once at most, after a late timer. */
 const MOST_MISSED = 100;
 
 export interface PublishOptions {
-  /** Between two packets; by default 20 ms for audio and 100 ms for video. */
+  /** The time between two packets, in milliseconds; by default 20 for audio and 100 for video. */
   readonly intervalMs?: number;
-  /** Video only: payloads are filled up to this size. */
+  /** Video only: the size to which payloads are padded. */
   readonly payloadBytes?: number;
-  /** What a late timer missed is sent with the next packet, so that the bitrate is as asked for on a loaded machine too. */
+  /** Whether packets that a late timer missed are sent with the next one, to keep the bitrate on a loaded machine too. */
   readonly keepsRate?: boolean;
-  /** Asked before each packet; nothing is sent while it says no. */
+  /** Is called before each packet, which is only sent if it returns true. */
   readonly isSending?: () => boolean;
-  /** Told of each RTP packet just before it is sent. */
+  /** Is called with each RTP packet just before it is sent. */
   readonly onSend?: (packet: Buffer) => void;
 }
 
-/** A track of the bot's own. */
+/** A track that the bot publishes. */
 interface Sending {
   readonly source: RtpSource;
   readonly timer: NodeJS.Timeout;
   readonly publication: Omit<ClientRequestInput<'track.publish'>, 'requestId' | 'transportId'>;
-  /** The track that the edge knows; while media moves, also the one that takes its place. */
+  /** The track that the edge knows; during a move also the one that replaces it. */
   readonly track: Replaceable<TrackId>;
 }
 
 export interface BotPublicationsEnvironment {
   readonly edge: EdgeSession;
   readonly cname: string;
-  /** What is sent by: while media moves, that which is being left too. */
+  /** The transports that send; during a move also those of the old session. */
   readonly media: () => { readonly newest: BotMedia; readonly all: readonly BotMedia[] };
-  /** It may be that nobody watches what is being left any more. */
+  /** The old session's tracks may have lost their last viewer. */
   readonly changed: () => void;
 }
 
-/** What a bot sends: stored frames. */
+/** A bot's publications, which send stored frames. */
 export class BotPublications {
   readonly #environment: BotPublicationsEnvironment;
   readonly #sendings: Sending[] = [];
-  /** The last `wanted` told of each own track. */
+  /** The last demand notified for each own track. */
   readonly #demand = new Map<TrackId, WantedLayer>();
 
   constructor(environment: BotPublicationsEnvironment) {
     this.#environment = environment;
   }
 
-  /** What it was told that others want of a track of its own; `undefined` until it was told. */
+  /** The others' demand for an own track; `undefined` before the first notice. */
   demandFor(trackId: TrackId): WantedLayer | undefined {
     return this.#demand.get(trackId);
   }
@@ -72,7 +72,7 @@ export class BotPublications {
       ...payload
     } = options;
     const { newest } = this.#environment.media();
-    if (newest.send === undefined) throw new Error('this bot has no transport for sending');
+    if (newest.send === undefined) throw new Error('This bot has no sending transport.');
     const stream = {
       ssrc: randomInt(1, 0xffff_ffff),
       mid: String(this.#sendings.length),
@@ -113,7 +113,7 @@ export class BotPublications {
     return trackId;
   }
 
-  /** Publishes everything on the newest media too, where each track takes the place of the one before it. */
+  /** Publishes everything on the newest media session too, where each track replaces the one before it. */
   async move(): Promise<void> {
     for (const { track, publication } of [...this.#sendings]) {
       track.dispatch({ type: 'begin_anew' });
@@ -127,19 +127,19 @@ export class BotPublications {
     }
   }
 
-  /** Whether nobody watches the tracks that are being left. */
+  /** Whether nobody watches the tracks of the old session. */
   get isMoved(): boolean {
     return this.#sendings.every(
       ({ track: { state } }) => state.phase !== 'overlapping' || this.#demand.get(state.current) === null,
     );
   }
 
-  /** The media of before is closed, and its tracks with it. */
+  /** The old media session is closed, and its tracks with it. */
   completeMove(): void {
     for (const { track } of this.#sendings) track.dispatch({ type: 'carries', attempt: track.state.attempt });
   }
 
-  /** RTCP that came for what it sends. */
+  /** Handles RTCP for the bot's own streams. */
   takeFeedback(packet: Buffer): void {
     if (!isRtcp(packet)) return;
     const asked = keyFramesAskedFor(packet);
@@ -156,7 +156,7 @@ export class BotPublications {
 
   async #announce(publication: Sending['publication']): Promise<TrackId> {
     const { sendTransportId: transportId, epoch } = this.#environment.media().newest;
-    if (transportId === undefined) throw new Error('this bot has no transport for sending');
+    if (transportId === undefined) throw new Error('This bot has no sending transport.');
     const requestId = REQUEST_ID.parse(crypto.randomUUID());
     const { trackId } = await this.#environment.edge.request('track.publish', {
       ...publication,
@@ -168,7 +168,7 @@ export class BotPublications {
   }
 
   #newPlace(): Replaceable<TrackId> {
-    // A track ends with its media, and carries until then: who hears of the newer one late gets it too.
+    // A track ends with its session and carries until then, so that viewers who learn late of the newer one still receive it.
     return new Replaceable<TrackId>({
       open: () => undefined,
       watch: () => this.#environment.changed(),

@@ -15,15 +15,15 @@ export interface ReceivedStream {
   readonly trackId: TrackId;
   readonly kind: MediaKind;
   readonly packets: number;
-  /** RTP headers and payloads, without what SRTP, UDP and IP add. */
+  /** RTP headers and payloads, without SRTP, UDP and IP. */
   readonly bytes: number;
 }
 
-/** A consumer, and what came of it. */
+/** A consumer, with what it has received. */
 interface Reception {
   readonly offer: ConsumerOffer;
   readonly epoch: Epoch;
-  /** Where it is the current one, or is to be with its first packet. */
+  /** The place where it is current, or will be with its first packet. */
   readonly place: Replaceable<Reception>;
   readonly attempt: number;
   paused: boolean;
@@ -32,7 +32,7 @@ interface Reception {
   bytes: number;
 }
 
-/** A consumer that the edge is being asked for, to take a place. */
+/** A requested consumer that is to replace another one. */
 interface Asked {
   readonly place: Replaceable<Reception>;
   readonly attempt: number;
@@ -40,20 +40,20 @@ interface Asked {
 
 export interface BotReceptionsEnvironment {
   readonly edge: EdgeSession;
-  /** Names the media that everything is to come by. */
+  /** The epoch of the media session that is to carry everything. */
   readonly epoch: () => Epoch;
-  /** A place was taken, or nothing comes any more that came. */
+  /** A reception became current, or ended. */
   readonly changed: () => void;
   readonly note: (problem: string) => void;
 }
 
-/** What a bot receives. */
+/** A bot's consumers, and what they receive. */
 export class BotReceptions {
   readonly #environment: BotReceptionsEnvironment;
   readonly #byConsumer = new Map<ConsumerId, Reception>();
   readonly #bySsrc = new Map<number, Reception>();
   readonly #endedTracks = new Set<TrackId>();
-  /** Whose consumers it could not take: it does not ask for them again. */
+  /** Tracks whose consumers the bot could not receive: it does not request them again. */
   readonly #untakeable = new Set<TrackId>();
   #isClosed = false;
 
@@ -74,7 +74,7 @@ export class BotReceptions {
     }));
   }
 
-  /** Whether it was told that a track has ended. */
+  /** Whether the bot was notified that a track has ended. */
   hasEnded(trackId: TrackId): boolean {
     return this.#endedTracks.has(trackId);
   }
@@ -83,12 +83,12 @@ export class BotReceptions {
     this.#endedTracks.add(trackId);
   }
 
-  /** Whether a track is received, or cannot be. */
+  /** Whether a track is received, or has failed. */
   isSettled(trackId: TrackId): boolean {
     return this.#untakeable.has(trackId) || this.of([trackId]).length > 0;
   }
 
-  /** Whether everything that flows comes by the newest media. */
+  /** Whether the newest media session carries everything that flows. */
   get isMoved(): boolean {
     const epoch = this.#environment.epoch();
     return [...this.#byConsumer.values()].every((one) => one.paused || one.epoch === epoch);
@@ -103,13 +103,13 @@ export class BotReceptions {
     return this.of(trackIds).map(({ offer }) => offer.consumerId);
   }
 
-  /** Takes consumers that came without having been asked for. */
+  /** Accepts consumers that the edge offers without a request. */
   take(offers: readonly ConsumerOffer[]): void {
     const epoch = this.#environment.epoch();
     for (const offer of this.#takeable(offers, epoch)) this.#expect(offer, epoch);
   }
 
-  /** @returns the reception that an RTP packet is of, which was counted */
+  /** @returns the reception of an RTP packet, after counting it */
   count(ssrc: number, bytes: number): Reception | undefined {
     const reception = this.#bySsrc.get(ssrc);
     if (reception === undefined) return undefined;
@@ -120,7 +120,7 @@ export class BotReceptions {
     return reception;
   }
 
-  /** @returns those that cannot be had */
+  /** @returns the tracks that failed */
   async subscribe(
     trackIds: readonly TrackId[],
     replacements: ReadonlyMap<TrackId, Asked> = new Map(),
@@ -143,15 +143,15 @@ export class BotReceptions {
     }
   }
 
-  /** The track comes another way: its consumer is let go with the new one's first packet. */
+  /** The track will arrive by another path: its consumer is released with the new one's first packet. */
   async superseded(consumerId: ConsumerId, trackId: TrackId): Promise<void> {
     const old = this.#byConsumer.get(consumerId);
     const isCurrent = old !== undefined && old.place.current === old;
-    // One that is being replaced already goes on until then; one that was to replace another is of no use.
+    // A consumer that is being replaced stays until then; one that was to replace another is useless.
     if (!isCurrent || old.place.state.phase === 'steady') await this.#replace(old, trackId);
   }
 
-  /** Subscribes to a track that replaces another one, whose consumer is let go with the new one's first packet. */
+  /** Subscribes to a track that replaces another one, whose consumer is released with the new one's first packet. */
   async succeed(trackId: TrackId, replaces: TrackId): Promise<void> {
     await this.#replace(this.of([replaces])[0], trackId);
   }
@@ -162,7 +162,7 @@ export class BotReceptions {
     if (failure !== undefined) this.#environment.note(`no other way to ${trackId}: ${failure.error.code}`);
   }
 
-  /** Asks for everything by the newest media too. */
+  /** Requests everything on the newest media session too. */
   async move(): Promise<void> {
     const replacements = new Map(
       [...this.#byConsumer.values()]
@@ -172,7 +172,7 @@ export class BotReceptions {
     if (replacements.size > 0) await this.subscribe([...replacements.keys()], replacements);
   }
 
-  /** The media of before is closed: nothing comes by it. */
+  /** The old media session is closed, and its receptions with it. */
   completeMove(): void {
     const epoch = this.#environment.epoch();
     for (const reception of [...this.#byConsumer.values()])
@@ -180,7 +180,7 @@ export class BotReceptions {
         reception.place.dispatch({ type: 'lost' });
   }
 
-  /** The node has closed a consumer. @param isWanted - whether its track is to be asked for again */
+  /** The node has closed a consumer. @param isWanted - whether to request its track again */
   async closed(consumerId: ConsumerId, trackId: TrackId, isWanted: boolean): Promise<void> {
     const reception = this.#byConsumer.get(consumerId);
     this.#forget(consumerId);
@@ -192,7 +192,7 @@ export class BotReceptions {
     if (isWanted) await this.#resubscribe(trackId);
   }
 
-  /** Its subscriptions to tracks ended. */
+  /** Drops its subscriptions to tracks. */
   forget(consumerIds: readonly ConsumerId[]): void {
     const places = consumerIds.map((consumerId) => this.#byConsumer.get(consumerId)?.place);
     for (const consumerId of consumerIds) this.#forget(consumerId);
@@ -204,7 +204,7 @@ export class BotReceptions {
     this.#isClosed = true;
   }
 
-  /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
+  /** Requests a track whose consumer ended, until it is received or the track has ended too. */
   async #resubscribe(trackId: TrackId): Promise<void> {
     const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#untakeable.has(trackId);
     for (let attempt = 0; !this.#isClosed && isWanted(); attempt += 1) {
@@ -218,11 +218,11 @@ export class BotReceptions {
     }
   }
 
-  /** Those of the offers that it can take. Of the others the edge is told, and all else goes on (SPEC MS4, MS48). */
+  /** Accepts the valid offers. It reports the others to the edge, and everything else continues (SPEC MS4, MS48). */
   #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
     const { edge, note } = this.#environment;
     return offers.filter((offer) => {
-      // Asked for twice, by the join and by the event of the same track, the edge answers with one and the same consumer.
+      // If the join and the track's event both request a track, the edge answers with the same consumer.
       if (this.#byConsumer.has(offer.consumerId)) return false;
       const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
       if (fault === undefined) return true;
@@ -260,9 +260,9 @@ export class BotReceptions {
 
   #newPlace(): Replaceable<Reception> {
     return new Replaceable<Reception>({
-      // Who begins asks the edge, together with whatever else it is asked for.
+      // The caller sends the request, together with others.
       open: () => undefined,
-      // Its first packet says that it carries.
+      // Its first packet shows that it carries.
       watch: () => undefined,
       promote: () => this.#environment.changed(),
       close: (reception, reason) => this.#close(reception, reason),
@@ -273,7 +273,7 @@ export class BotReceptions {
   #close({ offer: { consumerId }, epoch }: Reception, reason: CloseReason): void {
     if (!this.#byConsumer.has(consumerId)) return;
     this.#forget(consumerId);
-    // What comes by media that is being left ends with it.
+    // Consumers of the old session end with it.
     if (epoch !== this.#environment.epoch() || reason === 'lost' || reason === 'closed') return;
     const { edge, note } = this.#environment;
     edge.request('unsubscribe', { consumerIds: [consumerId], epoch }).catch((error: unknown) => {

@@ -3,29 +3,29 @@ import type { PeerConnection, Track } from 'node-datachannel';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
 import { answerFor, readDtlsParameters } from './sdp.ts';
 
-/** Bots are for this machine only, unless told. */
+/** Bots only connect within this machine by default. */
 const BIND_ADDRESS = '127.0.0.1';
 const MID = '0';
 
 /**
- * Every track ever made. node-datachannel 0.33.4 forgets none before `cleanup`, which closes them all, those too that
- * the garbage collector has freed meanwhile: SIGSEGV in TrackWrapper::CloseAll, seen from some 100 links on.
+ * Every track ever made. node-datachannel 0.33.4 keeps all of them until `cleanup`, which closes them all, even those that
+ * the garbage collector has freed: SIGSEGV in TrackWrapper::CloseAll, seen from some 100 links on.
  */
 const everyTrack: Track[] = [];
 
-/** When a link reached a state, in milliseconds of `performance.now()`. */
+/** When a transport reached its states, in milliseconds of `performance.now()`. */
 export interface LinkTimes {
   readonly iceConnectedMs?: number;
   readonly dtlsConnectedMs?: number;
 }
 
 /**
- * One WebRTC transport of a bot: ICE, DTLS and SRTP by libdatachannel, RTP in and out as it is. Made before the join,
- * so that its certificate's fingerprint can travel in it.
+ * One WebRTC transport of a bot: libdatachannel does ICE, DTLS and SRTP, and RTP passes unchanged. It is made before the join,
+ * which carries its certificate's fingerprint.
  */
 export class BotTransport {
   readonly dtlsParameters: DtlsParameters;
-  /** Resolves when DTLS is done; rejects when the link fails or is closed before. */
+  /** Resolves when DTLS is done; rejects if the transport fails or is closed before. */
   readonly connected: Promise<void>;
   readonly #connection: PeerConnection;
   readonly #track: Track;
@@ -36,7 +36,7 @@ export class BotTransport {
 
   /**
    * @param onPacket - gets each RTP and RTCP packet, decrypted
-   * @param bindAddress - the address of this machine that media goes by; the media node must reach it
+   * @param bindAddress - the address of this machine that the transport uses; the media node must reach it
    */
   constructor(
     name: string,
@@ -61,12 +61,12 @@ export class BotTransport {
           reject(new Error(`the ${direction} link of ${name} is ${state}`));
       });
     });
-    // Who does not wait for the link is not to be ended by its failure.
+    // A caller that does not await the connection must not be ended by its failure.
     this.connected.catch(ignore);
     this.#connection.onIceStateChange((state) => {
       if (state === 'connected') this.#times = { iceConnectedMs: performance.now(), ...this.#times };
     });
-    // One section for all streams, whatever their kind: libdatachannel then hands over every packet.
+    // All streams share one media section, because libdatachannel then hands over every packet.
     const section = new ndc.Audio(MID, direction === 'send' ? 'SendOnly' : 'RecvOnly');
     section.addOpusCodec(100);
     this.#track = this.#connection.addTrack(section);
@@ -81,12 +81,12 @@ export class BotTransport {
     return this.#times;
   }
 
-  /** Begins ICE towards the edge's transport. */
+  /** Starts ICE towards the edge's transport. */
   open(transport: TransportOffer): void {
     this.#connection.setRemoteDescription(answerFor(this.#localOffer, transport), 'answer');
   }
 
-  /** @returns false while the link is not up, or its buffer is full: the packet is lost, as on any link */
+  /** @returns false if the transport is not connected or its buffer is full; the packet is then lost */
   send(packet: Buffer): boolean {
     return this.#track.isOpen() && this.#track.sendMessageBinary(packet);
   }
@@ -100,15 +100,15 @@ export class BotTransport {
 }
 
 function ignore(): void {
-  // See where it is used.
+  // The comment at its use says why.
 }
 
 /**
- * Ends libdatachannel's threads, without which the process would not end. Call it once, after all links were closed;
+ * Ends libdatachannel's threads, which would keep the process running. Call it once, after all transports were closed;
  * none can be made afterwards.
  */
 export async function endMediaLinks(): Promise<void> {
-  // Callbacks of closed links are still on their way from its threads; ending under them would abort the process.
+  // Callbacks of closed transports may still be pending in its threads; ending the threads then would abort the process.
   await new Promise((resolve) => setTimeout(resolve, 200));
   ndc.cleanup();
   everyTrack.length = 0;

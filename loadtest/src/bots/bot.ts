@@ -21,7 +21,7 @@ import { EdgeSession } from './edge-session.ts';
 import type { NoticeOfSession } from './edge-session.ts';
 import { readRtpSsrc } from './rtp-packet.ts';
 
-/** As the web client's own (`web/src/client/backoff.ts`). */
+/** The same values as the web client's (`web/src/client/backoff.ts`). */
 const JOIN_DEADLINE_MS = 20_000;
 
 export interface BotOptions {
@@ -31,17 +31,17 @@ export interface BotOptions {
   readonly name: string;
   /** Whether the join opens a transport for sending. */
   readonly canPublish: boolean;
-  /** Whether tracks that appear later are subscribed to. Those that the join brings always are. */
+  /** Whether the bot subscribes to tracks that appear later. It always receives those that the join brings. */
   readonly subscribes?: boolean;
-  /** Whether a track is subscribed to again when its consumer ended and the track did not. */
+  /** Whether the bot subscribes again to a track whose consumer ended while the track did not. */
   readonly resubscribes?: boolean;
-  /** The address of this machine that its media goes by; 127.0.0.1 unless told. */
+  /** The address of this machine that its transports use; 127.0.0.1 by default. */
   readonly bindAddress?: string;
-  /** Told of each RTP packet at once, at `performance.now()`. */
+  /** Is called with each RTP packet at once, with its time by `performance.now()`. */
   readonly onPacket?: (trackId: TrackId, packet: Buffer, receiver: Bot) => void;
 }
 
-/** When each step of a bot's join was done, in milliseconds since it began. What has not happened is absent. */
+/** When each step of a bot's join was done, in milliseconds since it began; missing steps have not happened. */
 export interface BotTimings {
   readonly socketOpen: number;
   readonly joinAnswered: number;
@@ -50,7 +50,7 @@ export interface BotTimings {
   readonly firstPacket?: number;
 }
 
-/** A person in a meeting, without a screen: joins, publishes stored media, counts what arrives, leaves. */
+/** A person in a meeting without a user interface: joins, publishes stored media, counts what arrives, leaves. */
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;
@@ -118,11 +118,11 @@ export class Bot {
     this.#receptions.take(reply.media.consumers);
   }
 
-  /** @throws PlenaryError what the edge refused with; nothing is left open then */
+  /** @throws PlenaryError the edge's refusal, after everything was closed */
   static async join(options: BotOptions): Promise<Bot> {
     let bot: Bot | undefined;
     const early: NoticeOfSession[] = [];
-    // Certificates are made before the clock starts, as the pre-join page of a client does.
+    // Certificates are made before the clock starts, as on a client's pre-join page.
     const links = makeLinks(options, {
       received: (packet) => bot?.takePacket(packet),
       feedback: (packet) => bot?.takeFeedback(packet),
@@ -154,7 +154,7 @@ export class Bot {
     return bot;
   }
 
-  /** Resolves when media can flow towards the bot; with consumers, when the first packet has come. */
+  /** Resolves when the bot can receive media; if it has consumers, when their first packet has arrived. */
   async mediaArrived(timeoutMs: number): Promise<void> {
     const expected = this.#receptions.size > 0;
     const arrived = Promise.all([
@@ -174,7 +174,7 @@ export class Bot {
     }
   }
 
-  /** Where its media is. */
+  /** The id of its media node. */
   get mediaNodeId(): string {
     return this.#media.newest.mediaNodeId;
   }
@@ -192,17 +192,17 @@ export class Bot {
     return this.#receptions.streams;
   }
 
-  /** What it was told that others want of a track of its own; `undefined` until it was told. */
+  /** The others' demand for an own track; `undefined` before the first notice. */
   demandFor(trackId: TrackId): WantedLayer | undefined {
     return this.#publications.demandFor(trackId);
   }
 
-  /** Whether it was told that a track has ended. */
+  /** Whether the bot was notified that a track has ended. */
   hasEnded(trackId: TrackId): boolean {
     return this.#receptions.hasEnded(trackId);
   }
 
-  /** What went wrong meanwhile; empty in a healthy run. */
+  /** Everything that went wrong so far; empty in a healthy run. */
   get problems(): readonly string[] {
     const { malformed } = this.#edge;
     return malformed === 0 ? this.#problems : [...this.#problems, `${malformed} malformed notices`];
@@ -213,7 +213,7 @@ export class Bot {
     return this.#publications.publish(kind, options);
   }
 
-  /** Subscribes to tracks and resumes them; those that cannot be had are told as problems. */
+  /** Subscribes to tracks and resumes their consumers; failed ones become problems. */
   async subscribe(trackIds: readonly TrackId[]): Promise<void> {
     const failed = await this.#receptions.subscribe(trackIds);
     for (const { trackId, error } of failed) this.note(`${trackId}: ${error.code}`);
@@ -226,21 +226,21 @@ export class Bot {
     this.#receptions.forget(consumerIds);
   }
 
-  /** Pauses or resumes its subscriptions to tracks. */
+  /** Pauses or resumes its consumers of tracks. */
   async setPaused(trackIds: readonly TrackId[], paused: boolean): Promise<void> {
     const consumers = this.#receptions.consumersOf(trackIds).map((consumerId) => ({ consumerId, paused }));
     for (const reception of this.#receptions.of(trackIds)) reception.paused = paused;
-    // What is paused is not waited for.
+    // Nothing arrives for paused consumers.
     this.#media.check();
     await this.#edge.request('consumers.update', { consumers, epoch: this.#media.newest.epoch });
   }
 
-  /** Asks what the media node knows of it, as a client does that gets no media. */
+  /** Requests a media check, as a client does that receives nothing. */
   checkMedia(): Promise<ClientReply<'media.check'>> {
     return this.#edge.request('media.check', { epoch: this.#media.newest.epoch });
   }
 
-  /** Says of which spatial layer at most it wants tracks that it is subscribed to, from 0. */
+  /** Sets the highest spatial layer that it wants of these tracks, from 0. */
   async prefer(trackIds: readonly TrackId[], spatialLayer: number): Promise<void> {
     const preferredLayers = { spatialLayer };
     for (const reception of this.#receptions.of(trackIds)) reception.spatialLayer = spatialLayer;
@@ -250,7 +250,7 @@ export class Bot {
     await this.#edge.request('consumers.update', { consumers });
   }
 
-  /** To what was in the room and did not come with the join: it takes longer over a pipe that has to be opened first. */
+  /** Subscribes to the room's tracks that did not come with the join: a pipe has to be opened for them first. */
   async #subscribeToRest(): Promise<void> {
     if (this.#options.subscribes === false) return;
     const rest = this.room.tracks.filter(
@@ -356,8 +356,8 @@ export class Bot {
 }
 
 /**
- * Asks until the edge lets it in, as the web client does: what is retryable is asked again under the same id, after a
- * wait of full jitter that doubles.
+ * Retries a join as the web client does: after a retryable error it sends the same request id again, after a
+ * delay with full jitter that doubles.
  */
 async function requestJoin(
   edge: EdgeSession,

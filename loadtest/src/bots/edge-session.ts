@@ -7,34 +7,34 @@ import { BotConnection } from './bot-connection.ts';
 import type { Notice } from './bot-connection.ts';
 import { ToldEvents } from './told-events.ts';
 
-/** How long the edge in use may take to answer what it was asked before, in milliseconds. */
+/** How long the current edge may take to answer pending requests before a handover, in milliseconds. */
 const ANSWERED_WITHIN_MS = 1_000;
 
-/** A notice that is not of the edge itself. */
+/** A notice that does not concern the connection itself. */
 export type NoticeOfSession = Exclude<Notice, { name: 'edge.leaving' }>;
 
 export interface EdgeSessionHandlers {
   notice(notice: NoticeOfSession): void;
   /** The connection ended without `close()`. */
   lost(reason: string): void;
-  /** Another edge did not take the session over; it is tried again. */
+  /** Another edge did not resume the session; the handover is retried. */
   problem(problem: string): void;
 }
 
-/** A bot's way to its edge. An edge that will go is left for another one while it goes on (SPEC DR5). */
+/** A bot's session at an edge. When the edge drains, the session is handed over while the old connection stays open (SPEC DR5). */
 export class EdgeSession {
   readonly #handlers: EdgeSessionHandlers;
   #connection: BotConnection | undefined;
-  /** What connections of before got that did not fit a schema. */
+  /** How many malformed messages earlier connections received. */
   #malformedBefore = 0;
   #session: Session | undefined;
   #key: SessionKey | undefined;
   readonly #events = new ToldEvents();
-  /** The edge in use said that it will go. */
+  /** The current edge announced that it is leaving. */
   #isLeaving = false;
-  /** Of the connection that is to be the next one in use: kept until it is. */
+  /** Notices of the next connection, which are kept until it is the current one. */
   #early: Notice[] = [];
-  /** Requests wait for this. */
+  /** Requests wait for the handover in progress. */
   #resuming: Promise<void> | undefined;
   #isClosed = false;
 
@@ -42,7 +42,7 @@ export class EdgeSession {
     this.#handlers = handlers;
   }
 
-  /** @throws PlenaryError `timed_out` when the edge cannot be reached */
+  /** @throws PlenaryError `timed_out` if the edge cannot be reached */
   static async open(edgeUrl: string, handlers: EdgeSessionHandlers): Promise<EdgeSession> {
     const session = new EdgeSession(handlers);
     session.#use(await session.#connect(edgeUrl));
@@ -53,7 +53,7 @@ export class EdgeSession {
     return this.#malformedBefore + (this.#connection?.malformed ?? 0);
   }
 
-  /** The join was granted: from now on the session can go to another edge. */
+  /** The join succeeded: from now on the session can be handed over to another edge. */
   begin({ session, room }: ClientReply<'join'>, key: SessionKey): void {
     this.#session = session;
     this.#key = key;
@@ -61,7 +61,7 @@ export class EdgeSession {
     if (this.#isLeaving) void this.#handOver();
   }
 
-  /** @throws PlenaryError as {@link BotConnection.request} */
+  /** @throws PlenaryError like {@link BotConnection.request} */
   async request<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
@@ -85,7 +85,7 @@ export class EdgeSession {
         else if (opened.connection?.isOpen !== false) this.#early.push(notice);
       },
       lost: (reason) => {
-        // While another edge is asked, that one may be what ended it.
+        // The other edge may have closed this connection by resuming the session.
         if (isInUse() && this.#resuming === undefined) this.#handlers.lost(reason);
       },
     });
@@ -123,7 +123,7 @@ export class EdgeSession {
     this.#handlers.notice(notice);
   }
 
-  /** Tries one edge after the other until one takes the session over, or the one in use is gone. Handles its own errors. */
+  /** Tries one edge after the other until one resumes the session or the current one is gone. Handles its own errors. */
   async #handOver(): Promise<void> {
     const from = this.#connection;
     for (let attempt = 0; !this.#isClosed && from?.isOpen === true && this.#isLeaving; attempt += 1) {

@@ -2,8 +2,8 @@ import { faultOfOffer } from '@plenary/cluster/protocol';
 import type { ConsumerOffer } from '@plenary/cluster/protocol';
 
 /**
- * Why a bot cannot take a consumer, as a sentence; `undefined` where it can. A bot has no browser that would refuse one, so it judges
- * what it is offered as the web client does before it asks the browser (SPEC MS4).
+ * Why a bot cannot receive a consumer, as a sentence; `undefined` if it can. A bot has no browser that would refuse one, so it
+ * checks offers as the web client does before it hands them to the browser (SPEC MS4).
  * @param isTaken - whether another consumer has an SSRC
  */
 export function faultOfConsumer(

@@ -1,4 +1,4 @@
-/** People in meetings, without a screen, for whoever tests Plenary from outside. */
+/** Bots that take part in meetings without a user interface, for tests of Plenary from outside. */
 export { makeJoinToken, type ApiCredentials, type Grants } from '../join-token.ts';
 export { Bot, type BotOptions } from './bot.ts';
 export type { PublishOptions } from './bot-publications.ts';

@@ -4,16 +4,16 @@ import { Bot } from './bot.ts';
 import type { BotOptions } from './bot.ts';
 
 /**
- * Lets a bot join at the first edge of a local cluster.
- * @param datacenter - where it says that it is; that of the edge by default
- * @throws PlenaryError what the join was refused with; Error when the cluster has no edge
+ * Has a bot join on the first edge of a local cluster.
+ * @param datacenter - the datacenter that it announces; the edge's by default
+ * @throws PlenaryError the join's refusal; Error if the cluster has no edge
  */
 export async function joinCluster(
   cluster: LocalCluster,
   { datacenter, ...options }: Omit<BotOptions, 'edgeUrl' | 'token'> & { readonly datacenter?: string },
 ): Promise<Bot> {
   const [edge] = cluster.edges;
-  if (edge === undefined) throw new Error('the cluster has no edge');
+  if (edge === undefined) throw new Error('The cluster has no edge.');
   const { name, roomId } = options;
   const whereabouts = datacenter === undefined ? {} : { datacenter };
   const token = makeJoinToken(cluster, { subject: name, roomId, ...whereabouts });

@@ -6,7 +6,7 @@ import type { Bot } from './bot.ts';
 import { joinCluster } from './join-cluster.ts';
 import { endMediaLinks } from './bot-transport.ts';
 
-/** Of 20 ms each, which take longer than the node gives out a count. */
+/** Packets of 20 ms each, which take longer than the interval at which the node updates its count. */
 const PACKETS_PER_COUNT = 25;
 
 let cluster: LocalCluster;
@@ -18,7 +18,7 @@ afterAll(async () => {
   await endMediaLinks();
 });
 
-it('[SE50] who asks for media hears that the node sends, as long as it does', async () => {
+it('[SE50] a media check tells that the node sends, as long as it does', async () => {
   const [speaker, listener] = [await join('speaker'), await join('listener')];
   let sentPackets = 0;
   const onSend = (): void => {
@@ -32,7 +32,7 @@ it('[SE50] who asks for media hears that the node sends, as long as it does', as
   await waitFor('the node to have sent more', async () => (await sentBytes()) > before);
   await listener.setPaused([trackId], true);
   let counted = 0;
-  // The node gives out a count for a while: two of them are of different moments only when they are further apart.
+  // The node repeats a count for a while, so two counts only differ in time if they are further apart than that.
   const restsWhileTheSpeakerSpeaks = async (): Promise<boolean> => {
     const packets = sentPackets;
     await waitFor('the speaker to speak on', () => sentPackets > packets + PACKETS_PER_COUNT);

@@ -7,7 +7,7 @@ import { joinCluster } from './join-cluster.ts';
 import { endMediaLinks } from './bot-transport.ts';
 import type { Bot } from './bot.ts';
 
-/** What everything of one person may have here, in kbit/s; the sender below has ten times as much. */
+/** The limit for all tracks of one person here, in kbit/s; the sender below sends ten times as much. */
 const LIMIT_KBIT = 200;
 
 let cluster: LocalCluster;
@@ -33,7 +33,7 @@ function join(name: string): Promise<Bot> {
 const packetsOf = (bot: Bot, ofTrack: TrackId): number =>
   bot.received.find(({ trackId }) => trackId === ofTrack)?.packets ?? 0;
 
-it('[MS5] who goes on sending ten times the limit is warned, paused, ended and dropped; nobody else is', async () => {
+it('[MS5] a publisher of ten times the limit is warned, paused, ended and dropped; nobody else is', async () => {
   const [flooder, speaker, listener] = [await join('flooder'), await join('speaker'), await join('listener')];
   const flood = await flooder.publish('video', { intervalMs: 4, payloadBytes: 1_000 });
   const voice = await speaker.publish('audio');
@@ -48,13 +48,13 @@ it('[MS5] who goes on sending ten times the limit is warned, paused, ended and d
 
   await waitFor('the warning', () => steps().startsWith('sends more than it may: warned'));
   const stood = await floodStands();
-  // Nothing is told of a warning that the pause has followed by then.
+  // The node sends no notice of a warning that the pause has already followed.
   if (!steps().includes('paused')) expect(stood).toBe(false);
   await waitFor('the pause', () => steps().includes('paused'));
   await waitFor('the flood to stand', floodStands);
   await waitFor('the end', () => listener.hasEnded(flood));
   await waitFor('the loss', () => steps().includes('media lost: transport_failed'));
-  // It goes on with media of its own that is opened anew.
+  // The flooder opens another media session and continues.
   expect(flooder.problems.slice(0, 4)).toEqual([
     'sends more than it may: warned',
     'sends more than it may: paused',

@@ -12,10 +12,10 @@ import { endMediaLinks } from './bot-transport.ts';
 import { isRtcp, readRtpSsrc } from './rtp-packet.ts';
 
 const ROOM = 'reports';
-/** Each of 1,900 bytes, of one packet that there was and of 470 that there were none. */
+/** Each report has 1,900 bytes, and names one packet that existed and 470 that did not. */
 const REPORTS = 1_000;
 const REPORT_ITEMS = 472;
-/** Of them a worker takes so many at once, and a second (`bounds.mjs` of the setup), with some more for those that were under way. */
+/** How many of them a worker accepts at once and per second (`bounds.mjs` of the setup), with a margin for those in flight. */
 const TAKEN_AT_ONCE = 150;
 const TAKEN_A_SECOND = 70;
 
@@ -28,7 +28,7 @@ afterAll(async () => {
   await endMediaLinks();
 });
 
-/** Says that a packet was lost, and others which nobody sent. */
+/** Reports the loss of a packet that existed, and of others that nobody sent. */
 function lost(ssrc: number, sequence: number, items: number): Buffer {
   const packet = Buffer.alloc(12 + 4 * items);
   packet.writeUInt16BE(0x81cd, 0);
@@ -40,10 +40,10 @@ function lost(ssrc: number, sequence: number, items: number): Buffer {
   return packet;
 }
 
-/** Somebody who receives what the room sends, and reports as it likes. */
+/** A viewer that receives the room's tracks and sends any reports. */
 async function joinAsViewer() {
   const [edge] = cluster.edges;
-  if (edge === undefined) throw new Error('the cluster has no edge');
+  if (edge === undefined) throw new Error('The cluster has no edge.');
   const received: Buffer[] = [];
   const links = makeLinks(
     { name: 'viewer', canPublish: false },
@@ -79,14 +79,14 @@ async function joinAsViewer() {
   };
 }
 
-/** Of which packet one that is sent again is a copy (RFC 4588, 4). */
+/** The sequence number of the packet that a retransmission repeats (RFC 4588, 4). */
 function originalOf(packet: Buffer): number {
   const hasExtension = ((packet[0] ?? 0) & 0x10) !== 0;
   const extension = hasExtension ? 4 + 4 * packet.readUInt16BE(14) : 0;
   return packet.readUInt16BE(12 + extension);
 }
 
-it('[WK15] a worker takes a bounded amount of reports from a viewer at once, and goes on with those that come later', async () => {
+it('[WK15] a worker accepts a bounded number of reports from a viewer at once, and continues with later ones', async () => {
   const options = { roomId: ROOM, name: 'speaker', canPublish: true, subscribes: false };
   const speaker = await joinCluster(cluster, options);
   let isSending = true;
@@ -109,7 +109,7 @@ it('[WK15] a worker takes a bounded amount of reports from a viewer at once, and
   const beganMs = performance.now();
   for (const [index, sequence] of others.entries()) {
     links.receive.send(lost(ssrc, sequence, REPORT_ITEMS));
-    // More at once would not fit into the worker's socket.
+    // More reports at once would not fit into the worker's socket.
     if (index % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await waitFor('the packet that is asked for last to be sent again', () => {

@@ -29,7 +29,7 @@ describe('RTP', () => {
     expect(written[0]).toBe(0x90);
   });
 
-  it('refuses an extension that the one-byte form cannot hold', () => {
+  it('refuses an extension that does not fit into the one-byte form', () => {
     expect(() => writeRtp({ ...packet, extensions: [{ id: 15, data: Uint8Array.of(1) }] })).toThrow(
       RangeError,
     );
@@ -38,7 +38,7 @@ describe('RTP', () => {
     );
   });
 
-  it('tells the stream of RTP, and tells RTCP apart', () => {
+  it('reads the SSRC of RTP, and recognises RTCP', () => {
     expect(readRtpSsrc(writeRtp(packet))).toBe(0xdead_beef);
     const senderReport = Buffer.from('80c8000611111111' + '00'.repeat(20), 'hex');
     expect(isRtcp(senderReport)).toBe(true);
@@ -46,7 +46,7 @@ describe('RTP', () => {
     expect(readRtpSsrc(Buffer.from([0x80]))).toBeUndefined();
   });
 
-  it('finds PLI and FIR in a compound packet, and nothing in a broken one', () => {
+  it('finds PLI and FIR in a compound packet, and nothing in a malformed one', () => {
     const receiverReport = '80c9000100000001';
     const pli = '81ce000200000001' + '0000000a';
     const fir = '84ce000600000001' + '00000000' + '0000000b01000000' + '0000000c02000000';

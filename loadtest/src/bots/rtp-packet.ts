@@ -34,7 +34,7 @@ export function writeRtp(packet: RtpPacket): Buffer {
     let at = HEADER_BYTES + 4;
     for (const { id, data } of packet.extensions) {
       if (id < 1 || id > 14 || data.length < 1 || data.length > 16)
-        throw new RangeError(`extension ${id} does not fit`);
+        throw new RangeError(`Extension ${id} does not fit into the one-byte form.`);
       buffer[at] = (id << 4) | (data.length - 1);
       buffer.set(data, at + 1);
       at += 1 + data.length;
@@ -44,7 +44,7 @@ export function writeRtp(packet: RtpPacket): Buffer {
   return buffer;
 }
 
-/** The stream of an RTP packet; `undefined` for RTCP (RFC 5761, 4) and for what is neither. */
+/** The SSRC of an RTP packet; `undefined` for RTCP (RFC 5761, 4) and for other data. */
 export function readRtpSsrc(packet: Buffer): number | undefined {
   if (packet.length < HEADER_BYTES || isRtcp(packet)) return undefined;
   return packet.readUInt32BE(8);
@@ -64,7 +64,7 @@ const PAYLOAD_SPECIFIC_FEEDBACK = 206;
 const PICTURE_LOSS = 1;
 const FULL_INTRA_REQUEST = 4;
 
-/** The streams of which a compound RTCP packet asks for a key frame, by PLI (RFC 4585) or FIR (RFC 5104). */
+/** The SSRCs for which a compound RTCP packet requests a key frame, by PLI (RFC 4585) or FIR (RFC 5104). */
 export function keyFramesAskedFor(compound: Buffer): number[] {
   const streams: number[] = [];
   for (let at = 0; at + 8 <= compound.length;) {

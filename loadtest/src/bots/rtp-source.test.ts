@@ -19,14 +19,14 @@ const isKeyFrame = (packet: Buffer): boolean => {
 };
 
 describe('RtpSource', () => {
-  it('numbers packets one by one and moves time on by the interval', () => {
+  it('numbers packets consecutively and advances the time by the interval', () => {
     const source = new RtpSource(VIDEO);
     const [first, second] = [source.next(), source.next()];
     expect((second.readUInt16BE(2) - first.readUInt16BE(2)) & 0xffff).toBe(1);
     expect((second.readUInt32BE(4) - first.readUInt32BE(4)) >>> 0).toBe(9_000);
   });
 
-  it('begins with a key frame, and with another one when it is asked to', () => {
+  it('begins with a key frame, and sends another one on request', () => {
     const source = new RtpSource(VIDEO);
     expect([1, 2, 3].map(() => isKeyFrame(source.next()))).toEqual([true, false, false]);
     source.restart();

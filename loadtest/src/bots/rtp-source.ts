@@ -17,13 +17,13 @@ export interface RtpSourceOptions {
   readonly payloadType: number;
   readonly ssrc: number;
   readonly clockRate: number;
-  /** Between two frames. One frame is one packet here. */
+  /** The time between two frames, in milliseconds. One frame is one packet here. */
   readonly intervalMs: number;
   /** Audio only: the stored tone, or silence. */
   readonly sound?: 'tone' | 'silence';
   /**
-   * Smaller payloads are filled up to so many bytes, so that the bitrate is known. Video only: a decoder passes over what
-   * is behind the picture.
+   * Video only: the size to which smaller payloads are padded, so that the bitrate is known. A decoder ignores the bytes
+   * after the picture.
    */
   readonly payloadBytes?: number;
   /** Header extension ids, as published. */
@@ -34,7 +34,7 @@ export interface RtpSourceOptions {
 const TONE = OPUS_TONE_FRAMES.map((frame) => Buffer.from(frame, 'base64'));
 const PICTURES = VP8_FRAMES.map((frame) => Buffer.concat([VP8_DESCRIPTOR, Buffer.from(frame, 'base64')]));
 
-/** Makes one stream's packets out of the stored frames, one after the other and over again. Holds no timer. */
+/** Builds one stream's packets from the stored frames, in an endless loop. It has no timer. */
 export class RtpSource {
   readonly ssrc: number;
   readonly intervalMs: number;

@@ -78,7 +78,7 @@ describe('answerFor', () => {
     expect(answer).toContain(`a=fingerprint:sha-256 ${bytes('CC', 32)}`);
   });
 
-  it('takes over the one media section and turns its direction round', () => {
+  it('repeats the one media section and reverses its direction', () => {
     expect(answer).toContain('m=audio 9 UDP/TLS/RTP/SAVPF 100');
     expect(answer).toContain('a=mid:0');
     expect(answer).toContain('a=sendonly');
@@ -86,7 +86,7 @@ describe('answerFor', () => {
     expect(answerFor(OFFER.replace('recvonly', 'sendonly'), TRANSPORT)).toContain('a=recvonly');
   });
 
-  it('names the UDP candidates only, since libdatachannel speaks UDP', () => {
+  it('names only UDP candidates, because libdatachannel speaks UDP', () => {
     expect(answer.filter((line) => line.startsWith('a=candidate:'))).toEqual([
       'a=candidate:udpcandidate 1 udp 1076302079 127.0.0.1 20000 typ host',
     ]);

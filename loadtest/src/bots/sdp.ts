@@ -1,18 +1,18 @@
 /**
- * The little SDP that libdatachannel needs to meet a mediasoup transport. mediasoup speaks no SDP: its transport is an
- * ICE-lite, DTLS-server end whose parameters come as JSON. The bot's side has one media section only; whatever streams
- * a consumer or a producer has go through it and are told apart by SSRC, so nothing is ever negotiated again.
+ * The minimal SDP that libdatachannel needs to connect to a mediasoup transport. mediasoup has no SDP: its transport is an
+ * ICE-lite, DTLS-server end whose parameters come as JSON. The bot's side has a single media section; all streams
+ * go through it and are told apart by SSRC, so there is no renegotiation.
  */
 import { DTLS_PARAMETERS } from '@plenary/cluster/protocol';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
 import { parse, write } from 'sdp-transform';
 
-/** Stands for "see the candidates" (RFC 8839, 4.2.1.1). */
+/** Means "see the candidates" (RFC 8839, 4.2.1.1). */
 const NO_PORT = 9;
 
 /**
  * The DTLS parameters to send with `join`, from a local description.
- * @throws Error when the description has no fingerprint
+ * @throws Error if the description has no fingerprint
  */
 export function readDtlsParameters(localSdp: string): DtlsParameters {
   const { fingerprint: ofSession, media } = parse(localSdp);
@@ -23,8 +23,8 @@ export function readDtlsParameters(localSdp: string): DtlsParameters {
 }
 
 /**
- * The answer that mediasoup would give to the bot's offer if it spoke SDP.
- * @throws Error when the offer has not exactly one media section, or the transport no UDP candidate
+ * The answer that mediasoup would give to the bot's offer if it had SDP.
+ * @throws Error if the offer has not exactly one media section, or the transport no UDP candidate
  */
 export function answerFor(localOffer: string, transport: TransportOffer): string {
   const [section, ...more] = parse(localOffer).media;

@@ -1,12 +1,12 @@
 import { compareEventIds } from '@plenary/cluster/ids';
 import type { EventId } from '@plenary/cluster/ids';
 
-/** Ids that are remembered: far more than are told within the time in which an event comes late, or twice. */
+/** How many ids are remembered: far more events than arrive within the time in which one may be late or repeated. */
 const MAX_REMEMBERED = 1_000;
 
 /**
- * The events that a bot was told of. Events that are made at one time may arrive in another order than theirs, and two edges
- * may tell of the same one. A client asks for what is missing (docs/protocol.md, "Order and gaps"); a bot takes each as it comes.
+ * The events that a bot has received. Events of the same moment may arrive out of order, and two edges may send the same
+ * one. A client requests missing events (docs/protocol.md, "Order and gaps"); a bot accepts each event as it comes.
  */
 export class ToldEvents {
   readonly #told = new Set<EventId>();
@@ -19,13 +19,13 @@ export class ToldEvents {
     return this.#newest;
   }
 
-  /** What happened up to this event is known from elsewhere. */
+  /** Another source, such as a snapshot, covers all events up to this one. */
   startAfter(eventId: EventId): void {
     this.#knownUpTo = later(this.#knownUpTo, eventId);
     this.#newest = later(this.#newest, eventId);
   }
 
-  /** Notes an event. @returns whether it is the first time */
+  /** Records an event. @returns whether it is new */
   isNew(eventId: EventId): boolean {
     if (this.#knownUpTo !== undefined && compareEventIds(eventId, this.#knownUpTo) <= 0) return false;
     if (this.#told.has(eventId)) return false;

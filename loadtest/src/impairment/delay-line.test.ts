@@ -3,7 +3,7 @@ import type { Timing } from './delay-line.ts';
 import { DelayLine } from './delay-line.ts';
 import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 
-/** A clock that stands until it is moved. */
+/** A clock that only moves when the test moves it. */
 class ManualTiming implements Timing {
   #nowMs = 0;
   #timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
@@ -63,7 +63,7 @@ describe('DelayLine', () => {
     expect(timing.armed).toBe(0);
   });
 
-  it('does not deliver when its timer comes early', () => {
+  it('does not deliver when its timer fires early', () => {
     const timing = new ManualTiming();
     const early: Timing = {
       now: timing.now,
@@ -78,7 +78,7 @@ describe('DelayLine', () => {
     expect(deliveredMs).toBeGreaterThanOrEqual(10);
   });
 
-  it('begins the delay no earlier than it is told to', () => {
+  it('begins the delay no earlier than requested', () => {
     const timing = new ManualTiming();
     const line = new DelayLine(timing);
     const delivered: number[] = [];
@@ -88,7 +88,7 @@ describe('DelayLine', () => {
     expect(delivered).toEqual([75, 75]);
   });
 
-  it('counts what it holds', () => {
+  it('counts the packets that it holds', () => {
     const timing = new ManualTiming();
     const line = new DelayLine(timing);
     line.push(100, 10, () => undefined);
@@ -117,7 +117,7 @@ describe('DelayLine', () => {
 });
 
 describe('seededRandom', () => {
-  it('repeats by its seed and stays within 0 and 1', () => {
+  it('repeats its sequence for a seed, and stays between 0 and 1', () => {
     const left = seededRandom(42);
     const right = seededRandom(42);
     const other = seededRandom(43);

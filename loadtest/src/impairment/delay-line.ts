@@ -1,8 +1,8 @@
-/** Time as a delay line needs it. Tests hand in one that they move by hand. */
+/** The time that a delay line uses. Tests pass a clock that they move. */
 export interface Timing {
-  /** Milliseconds on a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
-  /** Calls back no earlier than after `delayMs`; gives what takes it back. */
+  /** Calls back no earlier than after `delayMs`. @returns a function that cancels it */
   schedule(delayMs: number, callback: () => void): () => void;
 }
 
@@ -22,12 +22,12 @@ interface Waiting {
   readonly deliver: () => void;
 }
 
-/** Emptied slots at the front of the array that are tolerated before it is cut. */
+/** How many empty slots may stay at the front of the array before it is cut. */
 const SLACK = 256;
 
 /**
- * One direction of a path: what goes in comes out later, in the same order, never early. A single timer serves it,
- * and what it holds is counted, so that whoever feeds it can bound it.
+ * One direction of a path: packets leave it later, in the same order, and never early. A single timer serves it,
+ * and it counts what it holds, so that its user can limit it.
  */
 export class DelayLine {
   readonly #timing: Timing;
@@ -42,14 +42,14 @@ export class DelayLine {
     this.#timing = timing;
   }
 
-  /** The sizes of everything that waits, added up. */
+  /** The total size of all waiting packets. */
   get queued(): number {
     return this.#queued;
   }
 
   /**
-   * Delivers after `delayMs`, or right behind what was pushed before if that comes later.
-   * @param notBeforeMs - the delay begins at this time at the earliest, by the clock of the timing
+   * Delivers after `delayMs`, or right after the packet before if that is later.
+   * @param notBeforeMs - the earliest start of the delay, by the timing's clock
    */
   push(size: number, delayMs: number, deliver: () => void, notBeforeMs = -Infinity): void {
     if (this.#closed) return;
@@ -60,7 +60,7 @@ export class DelayLine {
     if (this.#cancel === undefined) this.#arm(dueMs);
   }
 
-  /** Throws away what waits; nothing is delivered any more. */
+  /** Drops all waiting packets; nothing is delivered any more. */
   close(): void {
     this.#closed = true;
     this.#cancel?.();
@@ -71,7 +71,7 @@ export class DelayLine {
   }
 
   #arm(dueMs: number): void {
-    // Timers count whole milliseconds; rounding down would only wake it for nothing.
+    // Timers count whole milliseconds, so rounding down would only wake the line too early.
     const delayMs = Math.max(0, Math.ceil(dueMs - this.#timing.now()));
     this.#cancel = this.#timing.schedule(delayMs, () => {
       this.#cancel = undefined;

@@ -12,10 +12,10 @@ const fault = await whyNoDatacenters();
 const why = fault === undefined ? '' : ` – skipped: ${fault}`;
 
 const run = promisify(execFile);
-/** Nobody else has these ports in the namespaces. */
+/** Ports that nothing else uses in the namespaces. */
 const PORTS = { client: 4_001, echo: 4_002, http: 4_003 };
 
-/** Sends every datagram back behind the address and port that it came from; says the same over TCP. */
+/** Returns every datagram with the address and port that it came from; greets over TCP. */
 const ECHO = `
   const [address, control] = process.argv.slice(1);
   const socket = require('node:dgram').createSocket('udp4');
@@ -23,7 +23,7 @@ const ECHO = `
   socket.bind(${PORTS.echo}, address, () =>
     require('node:net').createServer((client) => client.end('well')).listen(${PORTS.http}, control, () => console.log('ready')));`;
 
-/** Sends datagrams that are answered, one by one behind a mark that is sent until it is answered; prints the answers. */
+/** Sends datagrams one by one after a marker that is repeated until it is answered, and prints the answers. */
 const CLIENT = `
   const [address, target, count] = process.argv.slice(1);
   const socket = require('node:dgram').createSocket('udp4');
@@ -93,7 +93,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     return JSON.parse(stdout);
   }
 
-  it('carries UDP in both directions, in order, and neither side sees that somebody is in between', async () => {
+  it('carries UDP in both directions, in order, and hides itself from both sides', async () => {
     const distance = await startDistance({ ...NO_IMPAIRMENT, delayMs: 5, jitterMs: 5 });
     const [client, echo] = [placeOf(0).listenIp, placeOf(1).listenIp];
     expect(await answersTo(20)).toEqual(
@@ -102,7 +102,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     expect(await distance.counts()).toMatchObject({ lost: 0, overflowed: 0, failed: 0 });
   });
 
-  it('loses by its seed, and what it is told to from then on', async () => {
+  it('loses packets by its seed, and by a new rate from then on', async () => {
     const half = { ...NO_IMPAIRMENT, lossRate: 0.5 };
     const answersUnder = async (seed: number): Promise<unknown> => {
       const distance = await startDistance(half, seed);
@@ -120,7 +120,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     expect(await distance.counts()).toMatchObject({ lost: 0 });
   });
 
-  it('is in each direction what that one is told to be', async () => {
+  it('impairs each direction by its own settings', async () => {
     const distance = await startDistance({ ...NO_IMPAIRMENT, lossRate: 1 });
     const [client, echo] = [placeOf(0).listenIp, placeOf(1).listenIp];
     const half = { ...NO_IMPAIRMENT, lossRate: 0.5 };
@@ -131,7 +131,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     const answers = z.array(z.string()).parse(await answersTo(40));
     const { lost, forwarded } = await distance.counts();
     expect(answers.length).toBeLessThan(40);
-    // What got there came back: half of the way back would have been lost as well.
+    // Every packet that arrived was answered: half of the answers would be lost if the way back lost packets too.
     expect(lost).toBeGreaterThanOrEqual(40 - answers.length);
     expect(forwarded).toBeGreaterThanOrEqual(2 * answers.length);
     await distance.setWays([]);
@@ -139,7 +139,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     expect(await answersTo(40)).toHaveLength(40);
   });
 
-  it('carries TCP to the real one of an address', async () => {
+  it('carries TCP to the process that owns the address', async () => {
     await startDistance({ ...NO_IMPAIRMENT, delayMs: 5 });
     const script = `require('node:net').connect(${PORTS.http}, '${placeOf(1).host}').pipe(process.stdout)`;
     const { stdout } = await run('ip', [
@@ -153,7 +153,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     expect(stdout).toBe('well');
   });
 
-  it('says when it cannot be where it should', async () => {
+  it('reports when it cannot start in its namespace', async () => {
     await startDistance(NO_IMPAIRMENT);
     await expect(startDistance(NO_IMPAIRMENT)).rejects.toThrow(/has ended: bind EADDRINUSE/);
   });

@@ -1,6 +1,6 @@
 /**
- * Distance between datacenters of one machine, in a process of its own: it lives in their network namespace in between, and
- * whoever measures is not to hold up packets.
+ * Distance between datacenters of one machine. It is a process of its own, because it has to be in the network namespace
+ * between them, and because a benchmark must not delay its packets.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -22,15 +22,15 @@ const PLAN = z.object({
   seed: z.int(),
 });
 const COUNTS = z.object({ forwarded: z.int(), lost: z.int(), overflowed: z.int(), failed: z.int() });
-/** One-way: of what goes from one of these hosts to one of those. */
+/** The impairment of one direction: packets from any of these hosts to any of those. */
 const ONE_WAY = z.object({ from: z.array(z.string()), to: z.array(z.string()), impairment: IMPAIRMENT });
-/** Each command is answered once, by the counts of UDP. */
+/** The process answers each command once, with its UDP counts. */
 const COMMAND = z.union([z.literal('counts'), z.array(ONE_WAY), IMPAIRMENT]);
 
-/** A way that differs from the others, in one direction. TCP connections do not know where they come from: they follow the hosts that they go to. */
+/** A direction that differs from the others. TCP connections do not know their origin, so the hosts that they go to decide. */
 export type OneWay = z.infer<typeof ONE_WAY>;
 
-/** Characters of what the process between said last. */
+/** How many characters of the process's last output are kept. */
 const MAX_COMPLAINT = 1_000;
 
 export interface DistanceOptions {
@@ -41,11 +41,11 @@ export interface DistanceOptions {
   /** Every address and port that TCP is accepted at. */
   readonly tcp: readonly Endpoint[];
   readonly impairment: Impairment;
-  /** Makes jitter and loss repeatable. */
+  /** Makes jitter and loss reproducible. */
   readonly seed?: number;
 }
 
-/** The side of whoever starts it. One command at a time. */
+/** The starter's side. It sends one command at a time. */
 export class Distance {
   readonly #child: ChildProcess;
 
@@ -58,7 +58,7 @@ export class Distance {
     });
   }
 
-  /** @throws Error when an address cannot be listened at */
+  /** @throws Error if it cannot listen on an address */
   static async start({ namespace, udp, tcp, impairment, seed = 1 }: DistanceOptions): Promise<Distance> {
     const plan = { udp: [...udp], tcp: [...tcp], impairment: checkImpairment(impairment), seed };
     const args = ['netns', 'exec', namespace, process.execPath, fileURLToPath(import.meta.url)];
@@ -68,17 +68,17 @@ export class Distance {
     return distance;
   }
 
-  /** What became of UDP so far. */
+  /** The counts of UDP so far. */
   counts(): Promise<RelayCounts> {
     return this.#ask('counts');
   }
 
-  /** Changes the way for what comes from now on; what is under way arrives as it would have. */
+  /** Changes the path for packets from now on; packets in flight arrive as before. */
   async setImpairment(impairment: Impairment): Promise<void> {
     await this.#ask(checkImpairment(impairment));
   }
 
-  /** Says which ways differ from the others, in place of those that were told before. The first that fits counts. */
+  /** Replaces the directions that differ from the others. The first match counts. */
   async setWays(ways: readonly OneWay[]): Promise<void> {
     for (const { impairment } of ways) checkImpairment(impairment);
     await this.#ask([...ways]);
@@ -108,7 +108,7 @@ export class Distance {
   }
 }
 
-/** Makes the path of each two hosts once: a packet asks for it. */
+/** Creates the path between two hosts at the first packet. */
 function pathsTo(
   ends: readonly Endpoint[],
   make: (from: string, to: Endpoint, nth: number) => Path,
@@ -129,7 +129,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
   const plan = PLAN.parse((await once(process, 'message'))[0]);
   let { impairment } = plan;
   let ways: readonly OneWay[] = [];
-  // A stream of numbers of its own for each end, so that the traffic to one does not shift another's fate.
+  // Each end has its own random sequence, so that one end's traffic does not change what another one loses.
   const randoms = [...plan.udp, ...plan.tcp].map((_, nth) => seededRandom(plan.seed + nth * 7_919));
   const path = (from: string | undefined, to: Endpoint, nth: number): Path => ({
     impairment: () =>
@@ -138,7 +138,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
     random: randoms[nth] ?? Math.random,
   });
   const crossing = await UdpCrossing.listen(plan.udp, pathsTo(plan.udp, path));
-  // From in between, the same address leads to the real one.
+  // In the namespace between, the same address leads to the real process.
   for (const [index, endpoint] of plan.tcp.entries())
     await TcpRelay.listen(endpoint, endpoint, path(undefined, endpoint, plan.udp.length + index));
   process.on('message', (message) => {
@@ -151,7 +151,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  // Its starter's end, however that ends, is its own.
+  // The process ends with its parent, however that ends.
   process.on('disconnect', () => process.exit());
   carry((counts) => process.send?.(counts)).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

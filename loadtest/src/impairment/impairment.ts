@@ -1,6 +1,6 @@
 import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 
-/** What a path does to what travels on it. All of it is per direction. */
+/** The impairment of a path, in each direction. */
 export interface Impairment {
   /** One-way delay in milliseconds; half of the round trip that it stands for. */
   readonly delayMs: number;
@@ -12,12 +12,12 @@ export interface Impairment {
 
 export const NO_IMPAIRMENT: Impairment = { delayMs: 0, jitterMs: 0, lossRate: 0 };
 
-/** A path whose round trip takes this long, and that does nothing else. */
+/** A path with this round trip and no other impairment. */
 export function roundTrip(roundTripMs: number): Impairment {
   return { ...NO_IMPAIRMENT, delayMs: roundTripMs / 2 };
 }
 
-/** @throws RangeError naming the value that makes no sense */
+/** @throws RangeError naming the invalid value */
 export function checkImpairment(impairment: Impairment): Impairment {
   const { delayMs, jitterMs, lossRate } = impairment;
   if (!(delayMs >= 0 && delayMs <= 60_000))
@@ -28,12 +28,12 @@ export function checkImpairment(impairment: Impairment): Impairment {
   return impairment;
 }
 
-/** Told of each UDP packet at the moment when it is sent on, `down` being towards the client. */
+/** Is called for each UDP packet at the moment when it is sent on; `down` means towards the client. */
 export type DeliveryObserver = (direction: 'up' | 'down', packet: Buffer) => void;
 
-/** What a relay works by. */
+/** The options of a relay. */
 export interface Path {
-  /** Asked for each packet, so that it may change while the relay runs. */
+  /** Is read for each packet, so that it may change while the relay runs. */
   readonly impairment: () => Impairment;
   readonly random: RandomSource;
   readonly onDelivered?: DeliveryObserver | undefined;
@@ -44,14 +44,14 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** What became of what a relay took in. */
+/** How many packets or bytes a relay forwarded and lost. */
 export interface RelayCounts {
   forwarded: number;
   /** Dropped by `lossRate`. */
   lost: number;
-  /** Dropped because a queue was full, or because there was no room for one more client. */
+  /** Dropped because a queue was full, or because the relay had too many clients. */
   overflowed: number;
-  /** Refused by the network, as when nobody listens at the target. */
+  /** Refused by the network, as when nothing listens at the target. */
   failed: number;
 }
 

@@ -37,7 +37,7 @@ async function bindUdp(): Promise<UdpSocket> {
   return socket;
 }
 
-/** A UDP server that sends every packet back with the port of its sender before it. */
+/** A UDP server that returns every packet, preceded by its sender's port. */
 async function startUdpEcho(): Promise<Endpoint> {
   const echo = await bindUdp();
   echo.on('message', (packet, { port, address }) => {
@@ -74,7 +74,7 @@ async function sendAndCollect(
 }
 
 describe('UDP relay', () => {
-  it('keeps the order, delays both directions, and tells clients apart', async () => {
+  it('keeps the order, delays both directions, and keeps clients apart', async () => {
     const { proxy, address } = await startProxy('udp', await startUdpEcho(), {
       ...roundTrip(20),
       jitterMs: 5,
@@ -94,7 +94,7 @@ describe('UDP relay', () => {
     expect(proxy.counts).toEqual({ forwarded: 200, lost: 0, overflowed: 0, failed: 0 });
   });
 
-  it('loses what the seed says, the same each time', async () => {
+  it('loses the packets that the seed determines, the same ones each time', async () => {
     const target = await bindUdp();
     const endpoint = { host: LOOPBACK, port: target.address().port };
     const lostWith = async (seed: number): Promise<string[]> => {
@@ -118,7 +118,7 @@ describe('UDP relay', () => {
     expect(await lostWith(6)).not.toEqual(first);
   });
 
-  it('takes a change of the path at once', async () => {
+  it('applies a change of the path at once', async () => {
     const { proxy, address } = await startProxy('udp', await startUdpEcho(), NO_IMPAIRMENT);
     const client = await bindUdp();
     await sendAndCollect(client, address, 1, 1);
@@ -130,7 +130,7 @@ describe('UDP relay', () => {
     expect(answer).toContain(' 0');
   });
 
-  it('closes with packets under way, and is closed twice without harm', async () => {
+  it('closes with packets in flight, and may be closed twice', async () => {
     const { proxy, address } = await startProxy('udp', await startUdpEcho(), roundTrip(20_000));
     const client = await bindUdp();
     client.send('late', address.port, address.host);
@@ -142,7 +142,7 @@ describe('UDP relay', () => {
 });
 
 describe('TCP relay', () => {
-  it('carries all bytes in order, both ways, and the end of the stream', async () => {
+  it('carries all bytes in order, in both directions, and the end of the stream', async () => {
     const target = await startTcpServer((socket) => socket.pipe(socket));
     const { proxy, address } = await startProxy('tcp', target, { delayMs: 1, jitterMs: 2, lossRate: 0 });
     const client = connect(address);
@@ -155,7 +155,7 @@ describe('TCP relay', () => {
     expect(proxy.counts.failed).toBe(0);
   });
 
-  it('holds the first bytes back by the handshake: answer after two round trips, then after one', async () => {
+  it('delays the first bytes by the handshake: an answer after two round trips, then after one', async () => {
     const target = await startTcpServer((socket) => socket.pipe(socket));
     const { address } = await startProxy('tcp', target, roundTrip(30));
     const client = connect(address);
@@ -172,7 +172,7 @@ describe('TCP relay', () => {
     await once(client, 'close');
   });
 
-  it('holds a greeting of the target back until the client’s ACK would have reached it', async () => {
+  it('delays a greeting of the target until the client’s ACK would have reached it', async () => {
     const target = await startTcpServer((socket) => socket.end('hello'));
     const { address } = await startProxy('tcp', target, roundTrip(30));
     const beganMs = performance.now();
@@ -183,7 +183,7 @@ describe('TCP relay', () => {
     await once(client, 'close');
   });
 
-  it('passes a refusal on', async () => {
+  it('passes on a refused connection', async () => {
     const target = await startTcpServer(() => undefined);
     const { proxy, address } = await startProxy('tcp', { ...target, port: 1 }, NO_IMPAIRMENT);
     const client = connect(address);
@@ -192,7 +192,7 @@ describe('TCP relay', () => {
     expect(proxy.counts.failed).toBeGreaterThan(0);
   });
 
-  it('closes with connections open', async () => {
+  it('closes with open connections', async () => {
     const target = await startTcpServer((socket) => {
       socket.on('error', () => undefined);
       socket.on('end', () => socket.end()).resume();
@@ -222,7 +222,7 @@ describe('ImpairmentProxy', () => {
     again.close();
   });
 
-  it('refuses impairments that make no sense', async () => {
+  it('refuses invalid impairments', async () => {
     for (const wrong of [{ delayMs: -1 }, { jitterMs: Number.NaN }, { lossRate: 2 }]) {
       await expect(
         ImpairmentProxy.start({ links: [], impairment: { ...NO_IMPAIRMENT, ...wrong } }),

@@ -14,14 +14,14 @@ export interface RelayedPort {
 export interface ImpairmentProxyOptions {
   readonly links: readonly RelayedPort[];
   readonly impairment: Impairment;
-  /** Makes jitter and loss repeatable. */
+  /** Makes jitter and loss reproducible. */
   readonly seed?: number;
   readonly onDelivered?: DeliveryObserver;
 }
 
 /**
- * Stands for distance: relays UDP and TCP ports in user space, each direction impaired alike. `tc netem` is not in
- * every kernel and would need root; this needs neither.
+ * Simulates distance: relays UDP and TCP ports in user space, with the same impairment in each direction. `tc netem` is not in
+ * every kernel and needs root; this needs neither.
  */
 export class ImpairmentProxy {
   readonly #relays: (UdpRelay | TcpRelay)[] = [];
@@ -31,14 +31,14 @@ export class ImpairmentProxy {
     this.#impairment = checkImpairment(impairment);
   }
 
-  /** Listens on every link, or on none: what was opened is closed again when one fails. */
+  /** Listens on every link, or on none: if one fails, the others are closed again. */
   static async start(options: ImpairmentProxyOptions): Promise<ImpairmentProxy> {
     const proxy = new ImpairmentProxy(options.impairment);
     const impairment = (): Impairment => proxy.#impairment;
     const { onDelivered } = options;
     try {
       for (const [index, { protocol, listen, target }] of options.links.entries()) {
-        // A stream of numbers of its own for each link, so that one link's traffic does not shift another's fate.
+        // Each link has its own random sequence, so that one link's traffic does not change what another one loses.
         const random = seededRandom((options.seed ?? 1) + index * 7_919);
         const relay = protocol === 'udp' ? UdpRelay : TcpRelay;
         proxy.#relays.push(await relay.listen(listen, target, { impairment, random, onDelivered }));
@@ -50,12 +50,12 @@ export class ImpairmentProxy {
     return proxy;
   }
 
-  /** Where each link listens, in the order of the options; port 0 has become a real one. */
+  /** The address of each link, in the options' order; port 0 is replaced by the real one. */
   get addresses(): readonly Endpoint[] {
     return this.#relays.map((relay) => relay.address);
   }
 
-  /** All relays' counts, added up. */
+  /** The sum of all relays' counts. */
   get counts(): RelayCounts {
     const sum = newRelayCounts();
     for (const { counts } of this.#relays) {
@@ -67,7 +67,7 @@ export class ImpairmentProxy {
     return sum;
   }
 
-  /** Changes the path for what comes from now on; what is on its way arrives as it would have. */
+  /** Changes the path for packets from now on; packets in flight arrive as before. */
   setImpairment(impairment: Impairment): void {
     this.#impairment = checkImpairment(impairment);
   }
@@ -77,7 +77,7 @@ export class ImpairmentProxy {
     for (const relay of this.#relays) if (relay instanceof TcpRelay) relay.dropConnections();
   }
 
-  /** Gives each UDP client another port towards the target, as an address translator does that has forgotten it. */
+  /** Gives each UDP client another port towards the target, as an address translator does that lost its table. */
   rebind(): void {
     for (const relay of this.#relays) if (relay instanceof UdpRelay) relay.rebind();
   }

@@ -5,7 +5,7 @@ import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
 
 const MAX_CONNECTIONS = 4_096;
-/** Bytes that wait in one direction of one connection; beyond them the sender is not read, as on a full pipe. */
+/** How many bytes may wait in one direction of a connection; beyond them the sender is not read, as on a full path. */
 const MAX_QUEUED_BYTES = 1_048_576;
 
 /**
@@ -51,7 +51,7 @@ export class TcpRelay {
 
   get address(): Endpoint {
     const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the relay does not listen');
+    if (address === null || typeof address === 'string') throw new Error('The relay does not listen.');
     return { host: address.address, port: address.port };
   }
 
@@ -59,7 +59,7 @@ export class TcpRelay {
     return this.#pairs.size;
   }
 
-  /** Breaks every connection, as a cable that is cut and found to be cut; new ones are taken. */
+  /** Breaks every connection, as a cut cable does; new ones are accepted. */
   dropConnections(): void {
     for (const end of [...this.#pairs]) end();
   }
@@ -123,7 +123,7 @@ export class TcpRelay {
       this.counts.failed += 1;
     });
     from.on('close', (hadError) => {
-      // After an orderly end the other side closes by itself once it has got all that is on its way.
+      // After an orderly end the other side closes once it has received everything in flight.
       if (hadError || to.destroyed) end();
     });
   }

@@ -1,10 +1,10 @@
 import type { DelayLine } from './delay-line.ts';
 import type { Path, RelayCounts } from './impairment.ts';
 
-/** Bytes of UDP that wait in one direction of one flow: half a second at 64 Mbit/s. */
+/** How many bytes of UDP may wait in one direction of a flow: half a second at 64 Mbit/s. */
 const MAX_QUEUED_BYTES = 4_194_304;
 
-/** Sends one UDP packet on its way, if the path does not lose it. */
+/** Sends one UDP packet over the path, unless the path loses it. */
 export function travel(
   path: Path,
   counts: RelayCounts,

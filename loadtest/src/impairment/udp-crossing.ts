@@ -8,7 +8,7 @@ import { travel } from './travel.ts';
 
 interface End {
   readonly socket: Socket;
-  /** Towards the real one. */
+  /** The path to the real process. */
   readonly line: DelayLine;
 }
 

@@ -6,15 +6,15 @@ import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
 import { travel } from './travel.ts';
 
-/** Clients of one relay at a time; those above it lose their packets, which is counted. */
+/** How many clients one relay has at a time; further clients lose their packets, which is counted. */
 const MAX_FLOWS = 4_096;
-/** A client that was silent for so long is forgotten. ICE keeps a living one talking every few seconds. */
+/** A client that was silent for this long is forgotten, in milliseconds. ICE sends something every few seconds. */
 const IDLE_MS = 60_000;
 const SWEEP_MS = 10_000;
 
 interface Flow {
   readonly client: RemoteInfo;
-  /** Its port is the client's, as the target sees it, so that replies find back. */
+  /** The target sees this port as the client's, so that replies find their way back. */
   readonly upstream: Socket;
   readonly up: DelayLine;
   readonly down: DelayLine;
@@ -69,7 +69,7 @@ export class UdpRelay {
     return this.#flows.size;
   }
 
-  /** Each client's next packet goes out by another port, as when an address translator has forgotten it. */
+  /** Sends each client's next packet from another port, as an address translator does that lost its table. */
   rebind(): void {
     for (const key of [...this.#flows.keys()]) this.#forget(key);
   }

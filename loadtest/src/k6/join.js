@@ -41,13 +41,13 @@ export const options = {
         : { executor: 'per-vu-iterations', vus: plan.vus, iterations: plan.iterations, maxDuration: '60s' },
   },
   summaryTrendStats: ['min', 'med', 'p(95)', 'max'],
-  // A join that fails fails the run. How long joins take is reported, not judged: that depends on the machine.
+  // A failed join fails the run. The duration of joins is only reported, because it depends on the machine.
   thresholds: { plenary_joined: ['rate==1'], checks: ['rate==1'] },
 };
 
-/** How long anything may take before it counts as lost. The protocol's own deadline for an answer is 10 s. */
+/** How long anything may take before it counts as lost, in milliseconds. The protocol's own deadline for an answer is 10 s. */
 const TIMEOUT_MS = 10_000;
-/** For so long a cluster that is too busy is asked again, with waits of full jitter that double, as the web client does. */
+/** How long a join is retried on a busy cluster, in milliseconds, with doubling delays of full jitter, as in the web client. */
 const INSIST_FOR_MS = 20_000;
 const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 5_000;
@@ -100,7 +100,7 @@ export default async function () {
   }
 }
 
-/** Asks again, under the same id, as long as the cluster says that it is too busy: as every client does. */
+/** Repeats a request under the same id while the cluster answers that it is too busy, as every client does. */
 async function insist(client, name, request) {
   const deadline = Date.now() + INSIST_FOR_MS;
   for (let attempt = 0; ; attempt += 1) {
@@ -114,7 +114,7 @@ async function insist(client, name, request) {
   }
 }
 
-/** Posts a message and waits until it comes back as an event of the room, as it does to everybody in it. */
+/** Posts a message and waits until it returns as an event of the room. */
 async function chat(client, peerId) {
   const text = `hello ${randomHex(4)}`;
   const came = client.event((event) => event.type === 'chat.posted' && event.message.text === text);
@@ -125,7 +125,7 @@ async function chat(client, peerId) {
   check(event, { 'the message is one’s own': ({ message }) => message.peerId === peerId });
 }
 
-/** Opens Socket.IO over a WebSocket: Engine.IO 4 packets, of which the first character is the type. */
+/** Opens Socket.IO over a WebSocket. The first character of an Engine.IO 4 packet is its type. */
 function connect(url) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/socket.io/?EIO=4&transport=websocket`);
@@ -258,7 +258,7 @@ function sleep(delayMs) {
   return new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 
-/** Hands the figures to `load-join/main.ts`, which prints them. */
+/** Passes the figures to `load-join/main.ts`, which prints them. */
 export function handleSummary(data) {
   return { [plan.summaryFile]: JSON.stringify(data) };
 }

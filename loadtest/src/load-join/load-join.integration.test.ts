@@ -19,7 +19,7 @@ describe('k6/join.js', () => {
     expect(metrics['plenary_joined']?.values).toMatchObject({ passes: 6, fails: 0 });
     expect(metrics['checks']?.values).toMatchObject({ passes: 24, fails: 0 });
     expect(metrics['plenary_join_ms']?.values['max']).toBeGreaterThan(0);
-    // Everybody's own message at least.
+    // Each person reads at least their own message.
     expect(metrics['plenary_events']?.values['count']).toBeGreaterThanOrEqual(6);
   });
 

@@ -16,7 +16,7 @@ const OPTIONS = z.object({
   json: z.string().min(1).optional(),
 });
 
-/** What `load:join` is to do. */
+/** The options of `load:join`. */
 export type LoadOptions = z.infer<typeof OPTIONS>;
 
 export const USAGE = `npm run load:join -- [options]
@@ -30,7 +30,7 @@ export const USAGE = `npm run load:join -- [options]
   --json FILE       also writes k6's figures there
 `;
 
-/** @throws Error naming what is wrong */
+/** @throws Error naming the invalid option */
 export function parseLoadOptions(args: readonly string[]): LoadOptions | 'help' {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({

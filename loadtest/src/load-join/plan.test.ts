@@ -3,7 +3,7 @@ import { parseLoadOptions } from './options.ts';
 import { makePlan, refuseForeignTargets } from './plan.ts';
 
 describe('refuseForeignTargets', () => {
-  it('takes loopback addresses', () => {
+  it('accepts loopback addresses', () => {
     refuseForeignTargets([
       'http://127.0.0.1:3000',
       'http://127.0.0.2',
@@ -30,7 +30,7 @@ describe('makePlan', () => {
   const credentials = { apiKey: 'key', apiSecret: 'secret' };
   const shape = { roomSize: 5, holdMs: 10, vus: 2, iterations: 3 };
 
-  it('holds what the script needs', () => {
+  it('contains what the script needs', () => {
     const plan = makePlan({ edgeUrls: ['http://127.0.0.1:3000/'], credentials }, shape, '/tmp/summary.json');
     expect(plan).toMatchObject({
       ...shape,
@@ -50,7 +50,7 @@ describe('makePlan', () => {
 });
 
 describe('options', () => {
-  it('have defaults, and take what is given', () => {
+  it('have defaults, and accept given values', () => {
     expect(parseLoadOptions([])).toMatchObject({ vus: 10, duration: '15s', useRunning: false });
     expect(parseLoadOptions(['--vus', '3', '--iterations', '2', '--use-running'])).toMatchObject({
       vus: 3,
@@ -59,7 +59,7 @@ describe('options', () => {
     });
   });
 
-  it('are refused when they make no sense', () => {
+  it('are refused when they are invalid', () => {
     expect(() => parseLoadOptions(['--vus', '0'])).toThrow('--vus');
     expect(() => parseLoadOptions(['--duration', 'long'])).toThrow('--duration');
   });

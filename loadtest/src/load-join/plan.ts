@@ -3,7 +3,7 @@ import type { RtpCapabilities } from '@plenary/cluster/protocol';
 import { receivingCapabilities } from '../bots/bot-capabilities.ts';
 import type { ApiCredentials } from '../join-token.ts';
 
-/** What `k6/join.js` reads. Holds a secret, so the file is for its owner alone and goes when the run is over. */
+/** The input of `k6/join.js`. It contains a secret, so only its owner may read the file, which is removed after the run. */
 export interface JoinLoadPlan extends ApiCredentials {
   readonly edgeUrls: readonly string[];
   readonly protocolVersion: number;
@@ -20,7 +20,7 @@ export interface JoinLoadPlan extends ApiCredentials {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Load goes to this machine and nowhere else.
+ * Refuses targets other than this machine.
  * @throws Error naming the address
  */
 export function refuseForeignTargets(urls: readonly string[]): void {
@@ -33,13 +33,13 @@ export function refuseForeignTargets(urls: readonly string[]): void {
   }
 }
 
-/** @throws Error when an edge is not on this machine */
+/** @throws Error if an edge is not on this machine */
 export function makePlan(
   target: { readonly edgeUrls: readonly string[]; readonly credentials: ApiCredentials },
   shape: Pick<JoinLoadPlan, 'roomSize' | 'holdMs' | 'vus' | 'duration' | 'iterations'>,
   summaryFile: string,
 ): JoinLoadPlan {
-  if (target.edgeUrls.length === 0) throw new Error('the cluster has no edge');
+  if (target.edgeUrls.length === 0) throw new Error('The cluster has no edge.');
   refuseForeignTargets(target.edgeUrls);
   const { apiKey, apiSecret } = target.credentials;
   return {

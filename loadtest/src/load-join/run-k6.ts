@@ -10,9 +10,9 @@ import { makePlan } from './plan.ts';
 import type { JoinLoadPlan } from './plan.ts';
 
 const SCRIPT = fileURLToPath(new URL('../k6/join.js', import.meta.url));
-/** Where `npm run setup` puts it. */
+/** Where `npm run setup` installs k6. */
 const OWN_K6 = fileURLToPath(new URL('../../../.toolchain/bin/k6', import.meta.url));
-/** k6's answer to a threshold that was not met. */
+/** k6's exit code for a threshold that was not met. */
 const THRESHOLD_EXIT = 99;
 
 const SUMMARY = z.object({
@@ -20,18 +20,18 @@ const SUMMARY = z.object({
 });
 
 export interface JoinLoadResult {
-  /** False when a join or a check failed. */
+  /** Whether every join and check succeeded. */
   readonly passed: boolean;
   readonly metrics: Readonly<
     Record<string, { readonly type: string; readonly values: Readonly<Record<string, number>> }>
   >;
-  /** What k6 and the script wrote to standard error. */
+  /** The standard error of k6 and the script. */
   readonly output: string;
 }
 
 /**
- * Runs the k6 script against the edges and gives its figures.
- * @throws Error when k6 is missing, an edge is not on this machine, or k6 itself fails
+ * Runs the k6 script against the edges. @returns its figures
+ * @throws Error if k6 is missing, an edge is not on this machine, or k6 itself fails
  */
 export async function runK6(
   target: { readonly edgeUrls: readonly string[]; readonly credentials: ApiCredentials },
@@ -49,7 +49,7 @@ export async function runK6(
       '--no-usage-report',
       '--env',
       `PLENARY_LOAD_PLAN=${planFile}`,
-      // No API for controlling k6 from outside: its fixed port could be taken.
+      // k6's control API is off, because its fixed port could be taken.
       '--address',
       '',
       SCRIPT,

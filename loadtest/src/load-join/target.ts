@@ -12,7 +12,7 @@ const RUNNING = z.object({
 });
 const CREDENTIALS = z.object({ apiKey: z.string(), apiSecret: z.string() });
 
-/** The cluster that is loaded. */
+/** The cluster under load. */
 export interface Target {
   readonly edgeUrls: readonly string[];
   readonly credentials: ApiCredentials;
@@ -29,7 +29,7 @@ export async function startTarget(): Promise<Target> {
   };
 }
 
-/** @throws Error when none runs */
+/** @throws Error if no cluster runs */
 export function findRunningTarget(clusterFile = CLUSTER_FILE): Target {
   let text: string;
   try {

@@ -12,17 +12,17 @@ import { SpanningCrowd, SPREAD } from './spanning-crowd.ts';
 
 export interface SpanningOptions {
   readonly datacenters: readonly DatacenterSize[];
-  /** Of every edge and media node. */
+  /** The environment of every edge and media node. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Changes the datacenters before anything is started in them. */
+  /** Changes the datacenters before any process starts. */
   readonly prepare?: (datacenters: LocalDatacenters) => Promise<void>;
-  /** What a media node has beside its place, or instead of it. */
+  /** A media node's options that add to its place or replace it. */
   readonly mediaNode?: (index: number, datacenters: LocalDatacenters) => ProcessOverrides;
-  /** How media nodes of different datacenters reach each other; at once and without a loss where absent. */
+  /** The impairment between datacenters; without it, packets arrive at once and without loss. */
   readonly distance?: { readonly impairment: Impairment; readonly seed: number };
 }
 
-/** A cluster whose media nodes live in datacenters of this machine, and the people that one lets join it. */
+/** A cluster whose media nodes are in datacenters of this machine, and the people who join it. */
 export class SpanningCluster {
   readonly cluster: LocalCluster;
   readonly datacenters: LocalDatacenters;
@@ -36,7 +36,7 @@ export class SpanningCluster {
     this.#crowd = new SpanningCrowd(cluster, datacenters.hostAddress);
   }
 
-  /** @throws LocalClusterError when this machine cannot make datacenters, or a process does not start */
+  /** @throws LocalClusterError if this machine cannot create datacenters, or a process does not start */
   static async start(options: SpanningOptions): Promise<SpanningCluster> {
     const { datacenters: sizes, env = {}, distance } = options;
     const datacenters = await LocalDatacenters.create(sizes, { apart: distance !== undefined });
@@ -70,9 +70,9 @@ export class SpanningCluster {
     }
   }
 
-  /** What lies between the datacenters. @throws Error where nothing does */
+  /** The distance between the datacenters. @throws Error if there is none */
   get distance(): Distance {
-    if (this.#distance === undefined) throw new Error('the datacenters are not apart');
+    if (this.#distance === undefined) throw new Error('These datacenters have no distance between them.');
     return this.#distance;
   }
 
@@ -89,12 +89,12 @@ export class SpanningCluster {
     return this.cluster.mediaNodes.filter((node) => node.datacenter === datacenter);
   }
 
-  /** Lets somebody join from a datacenter and be placed there, who watches all that there is. */
+  /** Has a person join from a datacenter and be placed there, who watches every track. */
   join(roomId: string, datacenter: string, options: Partial<BotOptions> = {}): Promise<Bot> {
     return this.#crowd.join(roomId, this.mediaNodesOf(datacenter), options);
   }
 
-  /** Lets so many people join from a datacenter on each of its media nodes. */
+  /** Has this many people join from a datacenter on each of its media nodes. */
   fill(
     roomId: string,
     datacenter: string,
@@ -109,7 +109,7 @@ export class SpanningCluster {
   }
 }
 
-/** RTP ports of each media node; all of them are listened at between datacenters that are apart. */
+/** How many RTP ports each media node has; the process between the datacenters listens on all of them. */
 const SLICE_SIZE = 20;
 
 function endpointsOf({ mediaNodes }: LocalCluster) {

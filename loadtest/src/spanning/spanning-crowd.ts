@@ -3,25 +3,25 @@ import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-clust
 import type { Bot, BotOptions } from '../bots/bot.ts';
 import { joinCluster } from '../bots/join-cluster.ts';
 
-/** Environment of the edges: even two people of a room are not kept together. */
+/** The edges' environment: packing is off, so even two people of a room are not kept together. */
 export const SPREAD = { PLENARY_PACKING_LIMIT: '1' };
 
-/** Nodes that are busy, as with themselves just after the start, are asked again after so long. */
+/** How long to wait before a busy node is asked again, in milliseconds; nodes are busy just after their start. */
 const ASK_AGAIN_MS = 200;
-/** For one person. */
+/** For one person, in milliseconds. */
 const PLACING_TIMEOUT_MS = 90_000;
 
-/** Of one person; where they join, and as whom, is the crowd's to say. */
+/** One person's options; the crowd determines where they join, and under which name. */
 type CrowdOptions = Partial<Omit<BotOptions, 'edgeUrl' | 'token' | 'name' | 'roomId'>>;
 
-/** People who join a cluster at chosen media nodes. Its edges have {@link SPREAD}. */
+/** People who join a cluster on chosen media nodes. Its edges need {@link SPREAD}. */
 export class SpanningCrowd {
   readonly #cluster: LocalCluster;
   readonly #bindAddress: string | undefined;
   #people: Bot[] = [];
   #joined = 0;
 
-  /** @param bindAddress - the address of this machine that their media goes by */
+  /** @param bindAddress - the address of this machine that their transports use */
   constructor(cluster: LocalCluster, bindAddress?: string) {
     this.#cluster = cluster;
     this.#bindAddress = bindAddress;
@@ -55,7 +55,7 @@ export class SpanningCrowd {
     throw new Error(`nobody was placed on ${wanted} within ${PLACING_TIMEOUT_MS} ms`);
   }
 
-  /** Lets so many people join on each of these nodes, all of one datacenter. */
+  /** Has this many people join on each of these nodes, all of one datacenter. */
   async fill(
     roomId: string,
     nodes: readonly RunningMediaNode[],
@@ -72,7 +72,7 @@ export class SpanningCrowd {
     }
   }
 
-  /** Everybody who is there leaves. */
+  /** Everybody leaves. */
   async leave(): Promise<void> {
     await Promise.all(this.#people.splice(0).map((bot) => bot.leave()));
   }

@@ -18,13 +18,13 @@ export const HAND = defineEntryKind({
 
 export const HAND_REQUESTS = {
   'hand.raise': {
-    summary: 'Raises one’s hand. One that is up already keeps its place.',
+    summary: 'Raises the client’s own hand. A hand that is already up keeps its place.',
     payload: NOTHING,
     reply: NOTHING,
   },
   'hand.lower': {
     summary:
-      'Lowers one’s hand, or, as a host or moderator, that of somebody else. One that is not up is no error.',
+      'Lowers the client’s own hand, or, as a host or moderator, that of another peer. A hand that is not up is no error.',
     payload: z.object({ peerId: PEER_ID.optional() }),
     reply: NOTHING,
   },

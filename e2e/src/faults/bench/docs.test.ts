@@ -1,4 +1,4 @@
-/** Holds `docs/failure-modes.md` to the table; `npm run bench:faults -- --runs 0 --docs` rewrites it. */
+/** Checks that `docs/failure-modes.md` shows the table; `npm run bench:faults -- --runs 0 --docs` rewrites it. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FAULTS } from '../table.ts';
@@ -11,7 +11,7 @@ describe('docs/failure-modes.md', () => {
     expect(document).toBe(replacePart(document, formatDocs(FAULTS, readLastRun())));
   });
 
-  it('has rows that can be told apart', () => {
+  it('names each row differently', () => {
     expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length);
   });
 });

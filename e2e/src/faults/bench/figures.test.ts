@@ -4,7 +4,7 @@ import { summariseRow } from './figures.ts';
 const noticed = (ms: number) => ({ picture: ms, sound: ms + 0.4, buttons: 2 * ms });
 
 describe('summariseRow', () => {
-  it('gives percentiles that were measured, in whole milliseconds', () => {
+  it('gives measured percentiles, in whole milliseconds', () => {
     const runs = [30, 10, 20].map((ms) => ({ calm: noticed(1), noticed: noticed(ms) }));
     expect(summariseRow(runs, 0)).toEqual({
       runs: 3,
@@ -14,7 +14,7 @@ describe('summariseRow', () => {
     });
   });
 
-  it('counts runs that failed, and makes up no figures for them', () => {
+  it('counts failed runs, and gives no figures for them', () => {
     expect(summariseRow([], 2)).toEqual({ runs: 2, failed: 2 });
     expect(summariseRow([{ calm: noticed(1), noticed: noticed(5) }], 1)).toMatchObject({
       runs: 2,

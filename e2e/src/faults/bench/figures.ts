@@ -5,12 +5,12 @@ import type { Noticed } from '../meeting.ts';
 const SPREAD = z.object({ p50: z.number(), p99: z.number() });
 const NOTICED = z.object({ picture: SPREAD, sound: SPREAD, buttons: SPREAD });
 
-/** What was measured of one row, in whole milliseconds. */
+/** The measurements of one row, in whole milliseconds. */
 export const ROW_FIGURES = z.object({
   runs: z.int(),
-  /** Runs after which somebody or something was not as it should be. They have no figures. */
+  /** Runs in which the meeting did not recover. They have no figures. */
   failed: z.int(),
-  /** Of the same people just before, when nothing was wrong: what a busy machine and a frame's own length cost. */
+  /** The same figures just before the fault: the cost of a busy machine and of a frame's length. */
   calm: NOTICED.optional(),
   noticed: NOTICED.optional(),
 });
@@ -29,7 +29,7 @@ export interface Run {
   readonly noticed: Noticed;
 }
 
-/** Nearest-rank percentiles: each figure is one that was really measured. */
+/** Nearest-rank percentiles, so that each figure was really measured. */
 export function summariseRow(runs: readonly Run[], failed: number): RowFigures {
   if (runs.length === 0) return { runs: failed, failed };
   return {

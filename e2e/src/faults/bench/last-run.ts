@@ -14,7 +14,7 @@ export function readLastRun(): LastRun {
   return LAST_RUN.parse(JSON.parse(readFileSync(FIGURES, 'utf8')));
 }
 
-/** Puts new figures in the place of previous ones of the same rows, and into the document. */
+/** Replaces the figures of these rows, in the file and in the document. */
 export function publishRun(run: LastRun): void {
   const known = new Set(FAULTS.map(({ name }) => name));
   const rows = Object.fromEntries(

@@ -1,4 +1,4 @@
-/** `npm run bench:faults`: what a person notices of each fault of the table. */
+/** `npm run bench:faults` measures what a person notices of each fault of the table. */
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '@plenary/loadtest/pages';
 import { CurrentWorld } from '../../harness/current-world.ts';
@@ -33,7 +33,7 @@ async function measureRow(fault: Fault, runs: number, world: CurrentWorld<FaultW
   return summariseRow(done, failed);
 }
 
-/** @param measured - told of each row once it is done, so that a run that is broken off keeps what it has */
+/** @param measured - is called after each row, so that an interrupted run keeps its rows */
 async function measure(
   faults: readonly Fault[],
   { runs, seed }: FaultsBenchOptions,
@@ -77,7 +77,7 @@ async function main(): Promise<void> {
   if (json !== undefined) writeFileSync(json, `${text}\n`);
   process.stdout.write(`${formatReport(faults, rows)}\n\n${text}\n`);
   if (Object.values(rows).some(({ failed }) => failed > 0)) {
-    process.stderr.write('Some meetings did not go on; see above.\n');
+    process.stderr.write('Some meetings did not recover; see above.\n');
     process.exitCode = 1;
   }
 }

@@ -10,22 +10,22 @@ const OPTIONS = z.object({
   docs: z.boolean().default(false),
 });
 
-/** What `bench:faults` is to do. */
+/** The options of `bench:faults`. */
 export type FaultsBenchOptions = z.infer<typeof OPTIONS>;
 
 export const USAGE = `npm run bench:faults -- [options]
 
-  --runs N      times that each fault strikes (20; 0 measures nothing)
+    --runs N      how often each fault strikes (20; 0 measures nothing)
   --only ROW    only rows whose name contains this; may be given several times
-  --seed N      of loss and jitter between the datacenters (1)
-  --json FILE   also writes the figures there
-  --docs        also writes them into docs/failure-modes.md, in place of the previous ones of the same rows
+    --seed N      seed of loss and jitter between the datacenters (1)
+    --json FILE   also writes the figures to this file
+    --docs        also writes them into docs/failure-modes.md, and replaces the figures of the same rows
 
 Rows:
 ${FAULTS.map(({ name }) => `  ${name}`).join('\n')}
 `;
 
-/** @throws Error naming what is wrong */
+/** @throws Error naming the wrong option */
 export function parseFaultsOptions(args: readonly string[]): FaultsBenchOptions | 'help' {
   const { values } = parseArgs({
     args: [...args],

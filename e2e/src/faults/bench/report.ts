@@ -19,7 +19,7 @@ function cellsOf({ goals }: Fault, figures: RowFigures | undefined): string[] {
   ];
 }
 
-/** For people at a terminal. */
+/** Formats a table for a terminal. */
 export function formatReport(faults: readonly Fault[], rows: LastRun['rows']): string {
   const measured = faults.filter(({ name }) => rows[name] !== undefined);
   const table = formatTable(
@@ -34,13 +34,13 @@ export function formatReport(faults: readonly Fault[], rows: LastRun['rows']): s
       ];
     }),
   );
-  return `${table}\n\nThe longest stretch that anybody was without a decoded frame, without sound, without an answered press of a button.`;
+  return `${table}\n\nThe longest time that anybody was without a decoded frame, without sound, or without an answer to a pressed button.`;
 }
 
 export const DOCS_BEGIN = '<!-- The fault table: written by `npm run bench:faults -- --docs`. -->';
 export const DOCS_END = '<!-- The end of the fault table. -->';
 
-/** The generated part of `docs/failure-modes.md`, without its marks. */
+/** The generated part of `docs/failure-modes.md`, without its markers. */
 export function formatDocs(faults: readonly Fault[], { takenAt, machine, rows }: LastRun): string {
   const header = [
     'fault',
@@ -81,9 +81,9 @@ export function formatDocs(faults: readonly Fault[], { takenAt, machine, rows }:
   ].join('\n');
 }
 
-/** @throws Error when the document has no such part */
+/** @throws Error if the document has no such part */
 export function replacePart(document: string, part: string): string {
   const [begin, end] = [document.indexOf(DOCS_BEGIN), document.indexOf(DOCS_END)];
-  if (begin < 0 || end < begin) throw new Error('the document has no marks of the fault table');
+  if (begin < 0 || end < begin) throw new Error('The document has no markers of the fault table.');
   return `${document.slice(0, begin + DOCS_BEGIN.length)}\n\n${part}\n\n${document.slice(end)}`;
 }

@@ -3,27 +3,27 @@ import type { LocalTrack, Meeting } from '@plenary/web/client';
 
 const PRESS_EVERY_MS = 100;
 
-/** What became of the presses of a button. */
+/** The results of pressing a button. */
 export interface Presses {
-  /** How long each one took that was answered well, in milliseconds. */
+  /** How long each successful press took, in milliseconds. */
   readonly answeredMs: readonly number[];
-  /** Presses that were refused or not answered. */
+  /** How many presses were refused or not answered. */
   readonly failed: number;
-  /** The codes that they failed with, each once. */
+  /** The error codes of failed presses, each once. */
   readonly codes: readonly string[];
 }
 
 type OwnTrack = Pick<LocalTrack, 'trackId' | 'epoch'>;
 
 /**
- * Presses a button of the meeting all the time, which goes as the meeting's own requests go, and sees how long none of it
- * was answered well.
+ * Presses a button of the meeting again and again, through the meeting's own requests, and measures the longest time without a
+ * successful press.
  */
 export class Button {
   readonly #meeting: () => Meeting | undefined;
   #lastAtMs = performance.now();
   #longestGapMs = 0;
-  /** How long each press took that was answered well, in milliseconds. */
+  /** How long each successful press took, in milliseconds. */
   #answeredMs: number[] = [];
   #failed = 0;
   readonly #codes = new Set<string>();
@@ -50,7 +50,7 @@ export class Button {
     return Math.max(this.#longestGapMs, performance.now() - this.#lastAtMs);
   }
 
-  /** Says the mute of an own track again, which changes nothing. A press that fails is one that was not answered. */
+  /** Repeats the mute state of the own camera, which changes nothing. */
   async #press(): Promise<void> {
     const meeting = this.#meeting();
     const { trackId, epoch }: Partial<OwnTrack> = meeting?.getSnapshot().localTracks.get('camera') ?? {};

@@ -1,12 +1,12 @@
-/** When each track of others last delivered a frame that came over the network, looked at every few milliseconds. */
+/** Samples every few milliseconds when each remote track last delivered a frame that came over the network. */
 export type Kind = 'audio' | 'video';
 
 const LOOK_EVERY_MS = 20;
 
-/** Every connection of the page, so that receivers are found whoever made them. */
+/** Every connection of the page, to find receivers whoever created them. */
 const connections = new Set<RTCPeerConnection>();
 
-/** To be called before anything makes a connection. */
+/** Call it before anything creates a connection. */
 export function noteConnections(): void {
   const Native = globalThis.RTCPeerConnection;
   globalThis.RTCPeerConnection = class extends Native {
@@ -27,11 +27,11 @@ interface Stream {
   delivered: number;
   lastAtMs: number;
   longestGapMs: number;
-  /** Of the last frame, by the receiver's own clock. */
+  /** The RTP timestamp of the last frame. */
   stamp: number;
 }
 
-/** Follows people, not tracks: a track that is made anew after a fault goes on in the same stretch. */
+/** Follows people instead of tracks, so that a track that replaces another one after a fault continues its gap. */
 export class Deliveries {
   readonly #sources: () => readonly Source[];
   readonly #receivers = new WeakMap<MediaStreamTrack, RTCRtpReceiver>();
@@ -42,17 +42,17 @@ export class Deliveries {
     setInterval(() => this.#check(), LOOK_EVERY_MS);
   }
 
-  /** Frames of each person and kind that were delivered so far, by `name kind`. */
+  /** How many frames each person's tracks delivered so far, by `name kind`. */
   counts(): Record<string, number> {
     return Object.fromEntries([...this.#streams].map(([key, { delivered }]) => [key, delivered]));
   }
 
-  /** Begins to look for the longest stretches. */
+  /** Restarts the measurement of the longest gaps. */
   reset(): void {
     for (const stream of this.#streams.values()) stream.longestGapMs = 0;
   }
 
-  /** The longest stretch without a frame since the reset, of each person and kind, with the one that goes on. */
+  /** The longest gap since the reset, including the current one, by `name kind`. */
   gaps(): Record<string, number> {
     const nowMs = performance.now();
     return Object.fromEntries(
@@ -81,7 +81,7 @@ export class Deliveries {
     }
   }
 
-  /** Concealed sound and repeated pictures have no packet, so they leave it as it was. */
+  /** Concealed sound and repeated pictures come without a packet, so they do not change the timestamp. */
   #stampOf(track: MediaStreamTrack): number | undefined {
     const receiver = this.#receiverOf(track);
     return receiver?.getSynchronizationSources()[0]?.rtpTimestamp;

@@ -1,5 +1,5 @@
 /**
- * What runs in Chromium: the real headless client, a person's camera and voice, and the probes. `person.ts` calls it by
+ * This page runs in Chromium: the real headless client, a fake camera and voice, and the probes. `person.ts` calls it through
  * `window.plenaryPerson`.
  */
 import { createMeeting } from '@plenary/web/client';
@@ -14,33 +14,33 @@ export interface PageJoin {
   readonly name: string;
 }
 
-/** What a person sees. */
+/** What a person's page shows. */
 export interface PageLook {
   readonly phase: string;
   readonly edgeId: string | undefined;
   readonly mediaNodeId: string | undefined;
-  /** Sorted, with one's own. */
+  /** Sorted, including the own name. */
   readonly roster: readonly string[];
   readonly peerCount: number;
-  /** In the order of the room. */
+  /** In the room's order. */
   readonly chat: readonly string[];
-  /** Messages of one's own that the room does not show yet, and what became of them so far. */
-  readonly unsaid: readonly string[];
-  /** Frames of others that were delivered, by `name audio` and `name video`. */
+  /** Own messages that the room does not show yet, with their state. */
+  readonly pendingMessages: readonly string[];
+  /** Delivered frames of others, by `name audio` and `name video`. */
   readonly delivered: Readonly<Record<string, number>>;
 }
 
 export interface PageGaps {
-  /** The longest stretches without a frame, by `name audio` and `name video`, in milliseconds. */
+  /** The longest gaps without a frame, by `name audio` and `name video`, in milliseconds. */
   readonly media: Readonly<Record<string, number>>;
-  /** The longest stretch between two presses of a button that were answered, in milliseconds. */
+  /** The longest time without a successful press of a button, in milliseconds. */
   readonly button: number;
 }
 
 /** What a person noticed since `watch`. */
 export interface PageNoticed extends PageGaps {
   readonly presses: Presses;
-  /** Every state of connection or media that was not the usual one, in order, such as `connection: resuming`. */
+  /** Every abnormal state of connection or media session, in order, such as `connection: resuming`. */
   readonly interruptions: readonly string[];
 }
 
@@ -56,11 +56,11 @@ let name = '';
 const players = new Map<MediaStreamTrack, HTMLMediaElement>();
 
 function current(): Meeting {
-  if (meeting === undefined) throw new Error('this page is in no meeting');
+  if (meeting === undefined) throw new Error('This page is in no meeting.');
   return meeting;
 }
 
-/** Tracks that are received, with the names of those who send them. */
+/** The remote tracks that are received, with their publishers' names. */
 function received() {
   const snapshot = meeting?.getSnapshot();
   return [...(snapshot?.remoteTracks.values() ?? [])].flatMap(({ peerId, kind, mediaTrack }) => {
@@ -72,7 +72,7 @@ function received() {
 const deliveries = new Deliveries(received);
 const button = new Button(() => meeting);
 
-/** Sound is decoded for whoever listens. */
+/** Plays all received tracks, because the browser decodes sound only for a player. */
 function play(): void {
   const tracks = new Set(received().map(({ track }) => track));
   for (const [track, player] of players) {
@@ -91,7 +91,7 @@ function play(): void {
   }
 }
 
-/** Notes what is not as it should be, once for each change. */
+/** Records abnormal states, once for each change. */
 function noteInterruptions(): void {
   const { connection, media } = current().getSnapshot();
   const seen = [
@@ -101,7 +101,7 @@ function noteInterruptions(): void {
   for (const state of seen) if (interruptions.at(-1) !== state) interruptions.push(state);
 }
 
-/** A tone that never rests: of a silent microphone nothing is sent, and nothing could be missed. */
+/** A continuous tone: a silent microphone sends nothing, so that a gap could not be seen. */
 function voice(): MediaStreamTrack {
   const context = new AudioContext();
   const tone = new OscillatorNode(context, { frequency: 300 + Math.random() * 300 });
@@ -109,7 +109,7 @@ function voice(): MediaStreamTrack {
   tone.connect(microphone);
   tone.start();
   const [track] = microphone.stream.getAudioTracks();
-  if (track === undefined) throw new Error('the browser makes no sound');
+  if (track === undefined) throw new Error('The browser has no sound track.');
   return track;
 }
 
@@ -131,18 +131,18 @@ const person = {
     meeting.subscribe(play);
     meeting.subscribe(noteInterruptions);
     const [camera] = stream.getVideoTracks();
-    if (camera === undefined) throw new Error('the browser has no camera');
+    if (camera === undefined) throw new Error('The browser has no camera.');
     await Promise.all([meeting.publish('camera', camera), meeting.publish('microphone', voice())]);
     await meeting.join();
   },
 
   leave: (): Promise<void> => current().leave(),
 
-  /** Writes to the chat. */
-  say: (text: string): boolean => current().postChat(text),
+  /** Posts a chat message. */
+  post: (text: string): boolean => current().postChat(text),
 
-  /** Presses “send again” on what could not be sent. */
-  sayAgain(): void {
+  /** Presses “send again” for each message that failed. */
+  retryFailedPosts(): void {
     for (const { status, requestId } of current().getSnapshot().outbox) {
       if (status === 'failed') current().retryChat(requestId);
     }
@@ -158,12 +158,12 @@ const person = {
       roster: [...names].sort(),
       peerCount: room.peerCount,
       chat: room.chat.map(({ text }) => text),
-      unsaid: outbox.map(({ text, status, errorCode }) => `${text}: ${status} ${errorCode ?? ''}`),
+      pendingMessages: outbox.map(({ text, status, errorCode }) => `${text}: ${status} ${errorCode ?? ''}`),
       delivered: deliveries.counts(),
     };
   },
 
-  /** Begins to measure. */
+  /** Starts a measurement. */
   watch(): void {
     deliveries.reset();
     button.reset();
@@ -179,7 +179,7 @@ const person = {
     interruptions,
   }),
 
-  /** What the client complained of, for a test that fails. */
+  /** The client's warnings, for the error of a failed test. */
   warnings: (): readonly string[] => warnings,
 };
 

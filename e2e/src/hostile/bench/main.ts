@@ -1,6 +1,6 @@
 /**
- * `npm run bench:hostile`: what one attacking socket, one address with twenty of them and a hundred addresses can cost at most, and
- * what the people of a meeting notice of it; with `--rows` the same for every row of the attackers' table.
+ * `npm run bench:hostile` measures what one attacking socket, one address with twenty sockets and a hundred addresses can cost at
+ * most, and what a meeting's people notice of it; with `--rows` it measures every row of the attackers' table.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import { worstOf } from '../withstand.ts';
 import type { WorstNoticed } from '../withstand.ts';
 import { isNoticeable, measureRows, reportRows } from './rows.ts';
 
-/** How each crowd of attackers connects: how many sockets, over how many addresses. */
+/** The crowds of attackers: how many sockets over how many addresses. */
 const CROWDS = [
   { name: 'one socket', sockets: 1, addresses: 1 },
   { name: 'one address, 20 sockets', sockets: 20, addresses: 1 },
@@ -23,35 +23,35 @@ const CROWDS = [
 ] as const;
 type CrowdSize = (typeof CROWDS)[number];
 
-/** A page whose browser is overwhelmed may take long; one that takes longer is gone. */
+/** How long an overloaded browser may take to answer before its page counts as gone, in milliseconds. */
 const PAGE_ANSWERS_WITHIN_MS = 20_000;
 
 const USAGE = `npm run bench:hostile -- [options]
 
-  --seconds N   how long each attack goes on (8)
-  --rows        every row of the attackers' table instead of floods; exits with 1 when somebody could notice one of them
+    --seconds N   how long each attack lasts (8)
+    --rows        measures every row of the attackers' table instead of floods; exits with 1 if people could notice a row
   --only NAME   only floods, or rows, whose name contains this; may be given several times
-  --json FILE   also writes the figures there
+    --json FILE   also writes the figures to this file
 `;
 
 interface FailedPresses {
   readonly failedPresses: number;
-  /** With which codes. */
+  /** The error codes of the failed presses. */
   readonly codes: readonly string[];
-  /** What people saw beside: `connection: resuming`, `media: reconnecting`. */
+  /** What people's pages also showed: `connection: resuming`, `media: reconnecting`. */
   readonly interruptions: readonly string[];
 }
 
 interface Cost {
   readonly crowd: string;
   readonly flood: string;
-  /** Of one core, in percent. */
+  /** In percent of one core. */
   readonly cpuPercent: { readonly edge: number; readonly node: number; readonly redis: number };
-  /** More memory than before the attack, right after it, in MiB. */
+  /** How much more memory is used right after the attack than before it, in MiB. */
   readonly memoryMiB: number;
-  /** What the people of the meeting noticed; `undefined` where a page did not even answer. */
+  /** What the meeting's people noticed; `undefined` if a page did not answer. */
   readonly noticed: (WorstNoticed & FailedPresses) | undefined;
-  /** How each process ended that was not asked to. */
+  /** The processes that ended unasked, and how. */
   readonly ended: readonly string[];
 }
 
@@ -70,7 +70,7 @@ async function measure(
   const attack = Promise.all(
     Array.from({ length: crowd.sockets }, async (_, index) => {
       const address = addresses[index % addresses.length];
-      // What each of a crowd is told, or how it is turned away, is the table's matter, not this one's.
+      // This measurement ignores the answers and refusals; the table checks them.
       while (!isOver()) await flood(world, kind, isOver, address).catch(() => undefined);
     }),
   );

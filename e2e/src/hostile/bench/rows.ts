@@ -7,19 +7,19 @@ import { ATTACKS } from '../table.ts';
 import { withstand } from '../withstand.ts';
 import type { Withstood } from '../withstand.ts';
 
-/** From here on a person notices something, in milliseconds: a gap in a picture or a voice, and the answer to a press of a button. */
+/** From these values on a person notices something, in milliseconds: a gap in picture or sound, and the answer to a pressed button. */
 const NOTICEABLE = { picture: 300, sound: 300, buttons: 1_000 };
 
-/** What one row of the attackers' table cost. */
+/** The cost of one row of the attackers' table. */
 export interface RowCost {
   readonly row: string;
-  /** `undefined` where the row was not withstood. */
+  /** `undefined` if the meeting did not withstand the row. */
   readonly withstood: Withstood | undefined;
-  /** Why it was not, where it was not. */
+  /** The reason, if the meeting did not withstand the row. */
   readonly fault: string | undefined;
 }
 
-/** Runs rows of the attackers' table one after the other, those of one world in one meeting. */
+/** Runs rows of the attackers' table one after the other; rows of one world share a meeting. */
 export async function measureRows(isWanted: (name: string) => boolean, seconds: number): Promise<RowCost[]> {
   const costs: RowCost[] = [];
   for (const [kind, attacks] of byWorldKind(ATTACKS.filter(({ name }) => isWanted(name)))) {
@@ -48,7 +48,7 @@ async function measureRow(
   }
 }
 
-/** Whether somebody in the meeting could notice the attack. */
+/** Whether a person in the meeting could notice the attack. */
 export function isNoticeable({ withstood }: RowCost): boolean {
   if (withstood === undefined) return true;
   const { picture, sound, buttons } = withstood.noticed;

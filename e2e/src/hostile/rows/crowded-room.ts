@@ -1,20 +1,20 @@
-/** Attackers who are in the meeting themselves, so that they share its budget with everybody else there. */
+/** Attackers in the meeting itself, who share its budget with everybody else there. */
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { limitedByRooms } from '../limited-by-rooms.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 
 const CROWD = 60;
-/** Of the crowd: their mutes are enough to use up what a room may deliver. */
+/** How many of the crowd publish a microphone: their mutes alone exhaust what a room may deliver. */
 const WITH_MICROPHONE = 8;
-/** Requests that each of them has under way at a time. */
+/** How many requests each of them has pending at a time. */
 const AT_ONCE = 10;
 
-/** For how long the crowd goes on when the room's budget is spent. */
+/** How long the crowd continues once the room's budget is spent, in milliseconds. */
 const SHORT_FOR_MS = 2_000;
 
-/** What the crowd asks for in turn: what costs the room deliveries, operations of the store, bytes, and calls. */
+/** The crowd's requests in turn, which cost the room deliveries, store operations, bytes and mediasoup calls. */
 function request(stranger: Stranger, trackId: string, count: number): Promise<string> {
   if (trackId !== '') return stranger.ask('track.pause', { trackId, paused: count % 2 === 0 });
   if (count % 4 !== 0) return stranger.ask('roster.page', { cursor: '' });
@@ -34,16 +34,16 @@ async function spend(world: HostileWorld, isOver: () => boolean, publishes: bool
     try {
       stranger = await Stranger.join(world);
     } catch (error) {
-      if (!(error instanceof NotLetIn)) throw error;
+      if (!(error instanceof JoinRefused)) throw error;
       answers.add(error.code);
       continue;
     }
     const { trackId } = publishes ? await stranger.publish() : { trackId: '' };
     for (let round = 0; !isOver() && !stranger.client.isClosed; round += 1) {
-      const asked = Array.from({ length: AT_ONCE }, (_, index) =>
+      const pending = Array.from({ length: AT_ONCE }, (_, index) =>
         request(stranger, trackId, round * AT_ONCE + index),
       );
-      for (const answer of await Promise.all(asked)) answers.add(answer);
+      for (const answer of await Promise.all(pending)) answers.add(answer);
     }
     await stranger.leave();
   }
@@ -53,8 +53,9 @@ async function spend(world: HostileWorld, isOver: () => boolean, publishes: bool
 export const CROWDED_ROOM: Attack = {
   name: 'a room full of attackers',
   world: 'plain',
-  does: 'enters the meeting sixty times, and spends of its budget what there is: mutes, pages, questions, changes',
-  gets: ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached', 'timed_out', 'no_media_node'],
+  description:
+    'joins the meeting sixty times and spends its budget on mutes, roster pages and changes of consumers',
+  allowedAnswers: ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached', 'timed_out', 'no_media_node'],
   strike: async (world, isTimeUp) => {
     let shortUntilMs = Number.POSITIVE_INFINITY;
     const isOver = (): boolean => isTimeUp() && performance.now() > shortUntilMs;

@@ -1,8 +1,8 @@
-/** Those who send far too much, and pause in between, so that they look modest on the whole. */
+/** Publishers who send far too much with pauses in between, so that their average looks modest. */
 import type { Attack } from '../attack.ts';
 import { publishUntilPaused } from '../publish-until-paused.ts';
 
-/** A packet each millisecond: 10.4 Mbit/s, 1.9 times what one camera may have (SPEC MS5). */
+/** A packet each millisecond is 10.4 Mbit/s, 1.9 times what one camera may send (SPEC MS5). */
 const PAYLOAD_BYTES = 1_300;
 const ON_MS = 2_000;
 const OFF_MS = 1_500;
@@ -10,8 +10,9 @@ const OFF_MS = 1_500;
 export const DUTY_CYCLE: Attack = {
   name: 'a camera that sends nearly twice its bitrate, with pauses',
   world: 'plain',
-  does: 'sends 10.4 Mbit/s to everybody for two seconds, nothing for one and a half, and so on, until it is stopped',
-  gets: ['sends more than it may: warned', 'sends more than it may: paused'],
+  description:
+    'sends 10.4 Mbit/s to everybody for two seconds, nothing for one and a half, and so on, until it is paused',
+  allowedAnswers: ['sends more than it may: warned', 'sends more than it may: paused'],
   strike: (world) => {
     const startedMs = performance.now();
     const isSending = (): boolean => (performance.now() - startedMs) % (ON_MS + OFF_MS) < ON_MS;

@@ -1,11 +1,11 @@
-/** What is allowed by the schemas, as far as it goes: it reaches every browser, and costs it that one track at most. */
+/** The extremes that the schemas allow: they reach every browser, and may cost it no more than that one track. */
 import { randomUUID } from 'node:crypto';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { camera, microphone, OPUS, Stranger, VP8 } from '../stranger.ts';
 
-/** Tracks that are there at the same time, so that each one reaches the browsers before it ends. */
+/** How many tracks exist at a time, so that each reaches the browsers before it ends. */
 const AT_ONCE = 4;
 const TOKEN_OF_32 = "!#$%&'*+-.^_`{|}~0123456789abcde";
 const RTX = { mimeType: 'video/rtx', payloadType: 102, clockRate: 90_000, parameters: { apt: 101 } };
@@ -18,17 +18,17 @@ const h264 = (profile: string) => ({
 
 type Publication = Readonly<Record<string, unknown>>;
 
-/** Every header extension of a kind, under the ids that are given. */
+/** All header extensions of a kind, under these ids. */
 function extensions(kind: 'audio' | 'video', idOf: (index: number) => number): unknown[] {
   const uris = (ROUTER_RTP_CAPABILITIES.headerExtensions ?? []).filter((known) => known.kind === kind);
   return uris.map(({ uri }, index) => ({ uri, id: idOf(index) }));
 }
 
-/** A screen is as a camera, and its sound as a microphone. */
+/** A screen has the parameters of a camera, and its sound those of a microphone. */
 const screen = (rtp: Publication): Publication => ({ ...camera(rtp), source: 'screen' });
 const screenAudio = (rtp: Publication): Publication => ({ ...microphone(rtp), source: 'screen-audio' });
 
-/** Without which no packet tells its layer. */
+/** Without these extensions no packet names its layer. */
 const NAMED = [
   { uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 1 },
   { uri: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id', id: 2 },
@@ -53,20 +53,20 @@ function encodingsAtTheEdge(stranger: Stranger): readonly Publication[] {
     }),
     camera({ mid: TOKEN_OF_32, headerExtensions: NAMED, encodings: [] }),
     camera({ mid: TOKEN_OF_32, headerExtensions: NAMED, encodings: undefined }),
-    // What no packet could be told by.
+    // No packet could be assigned to these layers.
     camera({ encodings: layers() }),
     camera({ mid: TOKEN_OF_32, encodings: [] }),
     camera({ headerExtensions: NAMED, encodings: [{ rid: 'a', ssrc: 11 }, { rid: 'b' }] }),
     microphone({ mid: '~', encodings: [{ ssrc: 0xffff_ffff, maxBitrate: 510_000, dtx: true }] }),
     microphone({ encodings: [{ ssrc: 0 }] }),
     microphone({ encodings: [{ ssrc: 0x1_0000_0000 }] }),
-    // As another one's, as far as anybody can know them.
+    // These are another publisher's SSRCs and mid, as far as a client can know them.
     microphone({ encodings: [{ ssrc: theirs?.ssrc ?? 1 }], mid: another?.rtpParameters?.mid ?? '0' }),
     camera({
       codecs: [VP8, RTX],
       encodings: [{ ssrc: theirs?.rtx?.ssrc ?? 2, rtx: { ssrc: theirs?.ssrc ?? 3 } }],
     }),
-    // As its own of before, which may still be there.
+    // These are its own earlier mids, which may still exist.
     microphone({ mid: '~' }),
     screen({ headerExtensions: NAMED, encodings: layers() }),
     microphone({ mid: '0' }),
@@ -130,10 +130,17 @@ function atTheEdge(name: string, does: string, all: (stranger: Stranger) => read
   return {
     name,
     world: 'plain',
-    does,
-    gets: ['ok', 'malformed_message', 'invalid_media_parameters', 'limit_reached', 'rate_limited', 'closed'],
+    description: does,
+    allowedAnswers: [
+      'ok',
+      'malformed_message',
+      'invalid_media_parameters',
+      'limit_reached',
+      'rate_limited',
+      'closed',
+    ],
     strike: async (world, isOver) => {
-      const answers = await over(isOver, async () => {
+      const answers = await repeatUntil(isOver, async () => {
         const stranger = await Stranger.join(world, {
           token: world.token({
             subject: `mallory-${randomUUID()}`,

@@ -1,7 +1,7 @@
-/** Those who fill what is kept: the chat and the log of a room. */
+/** Attackers who fill what is kept of a room: its chat and its log. */
 import { MAX_CHAT_BYTES, MAX_EVENT_LOG_BYTES } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { readMetrics } from '../../harness/metrics.ts';
 import { until } from '../../harness/until.ts';
 import type { HostileWorld } from '../hostile-world.ts';
@@ -9,22 +9,22 @@ import { Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
 
 const ROOM = 'filled';
-/** What Redis takes for keys, fields and nodes beside what is kept. */
-const OVERHEAD = 4;
+/** How many times its content Redis needs, with keys, fields and nodes. */
+const REDIS_OVERHEAD = 4;
 const POSTERS = 10;
 const MIB = 1_048_576;
-/** What an edge's heap may have more when the posters are gone: garbage that was not collected yet, and code that was compiled. */
+/** How much an edge's heap may have grown after the posters have left: uncollected garbage and compiled code. */
 const MORE_HEAP = 48 * MIB;
-/** And its whole process at the end of the flood, with what waits for ten connections (4 MiB each) and what V8 keeps for later. */
+/** How much its whole process may have grown at the end of the flood, with the queues of ten connections (4 MiB each) and V8's reserves. */
 const MORE_MEMORY = 256 * MIB;
 
 interface EdgeMemory {
-  /** Of JavaScript, and of buffers outside its heap. */
+  /** The JavaScript heap, and buffers outside it. */
   readonly heap: number;
   readonly resident: number;
 }
 
-/** Of each edge. */
+/** The memory of each edge. */
 const edgeMemory = (world: HostileWorld): Promise<EdgeMemory[]> =>
   Promise.all(
     world.cluster.edges.map(async ({ operatorUrl }) => {
@@ -37,7 +37,7 @@ const edgeMemory = (world: HostileWorld): Promise<EdgeMemory[]> =>
     }),
   );
 
-/** Bytes that Redis holds of the room. */
+/** How many bytes Redis holds of the room. */
 const bytesKept = (world: HostileWorld): Promise<number> =>
   withRedis(world, async (redis) => {
     let sum = 0;
@@ -49,8 +49,9 @@ const bytesKept = (world: HostileWorld): Promise<number> =>
 export const FILLING: Attack = {
   name: 'chat of the largest size',
   world: 'plain',
-  does: 'posts the longest messages that there may be, in the widest letters, by ten people, and looks at what the store and the edges keep',
-  gets: ['ok', 'rate_limited', 'flooding', 'closed'],
+  description:
+    'has ten people post the longest messages in the widest letters, and measures what the store and the edges keep',
+  allowedAnswers: ['ok', 'rate_limited', 'flooding', 'closed'],
   strike: async (world, isOver) => {
     const text = '\u{1f4a3}'.repeat(1_000);
     const answers = new Set<string>();
@@ -61,7 +62,7 @@ export const FILLING: Attack = {
     await Promise.all(
       strangers.map(async (stranger, index) => {
         let count = 0;
-        const told = await over(isOver, async () => {
+        const told = await repeatUntil(isOver, async () => {
           if (stranger.client.isClosed) return 'closed';
           count += 1;
           return stranger.ask('chat.post', { requestId: `c-${index}-${count}`, text });
@@ -70,7 +71,7 @@ export const FILLING: Attack = {
       }),
     );
     const kept = await bytesKept(world);
-    if (kept > OVERHEAD * (MAX_CHAT_BYTES + MAX_EVENT_LOG_BYTES))
+    if (kept > REDIS_OVERHEAD * (MAX_CHAT_BYTES + MAX_EVENT_LOG_BYTES))
       answers.add(`the store keeps ${kept} bytes`);
     for (const [index, { resident }] of (await edgeMemory(world)).entries()) {
       const more = resident - (before[index]?.resident ?? 0);

@@ -1,8 +1,8 @@
-/** Tracks to which everybody subscribes, and which are gone by then (SPEC BU22, BU75). */
+/** Tracks that end before everybody's subscription arrives (SPEC BU22, BU75). */
 import { randomUUID } from 'node:crypto';
 import type { Answers, Attack } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 
 const PUBLISHERS = 8;
 
@@ -13,7 +13,7 @@ async function publishAndEnd(world: HostileWorld, isOver: () => boolean): Promis
     try {
       stranger = await Stranger.join(world, { token: world.token({ subject: `mallory-${randomUUID()}` }) });
     } catch (error) {
-      if (!(error instanceof NotLetIn)) throw error;
+      if (!(error instanceof JoinRefused)) throw error;
       answers.add(error.code);
       continue;
     }
@@ -30,8 +30,16 @@ async function publishAndEnd(world: HostileWorld, isOver: () => boolean): Promis
 export const FLEETING_TRACKS: Attack = {
   name: 'tracks published and ended without end',
   world: 'plain',
-  does: `is in the meeting ${PUBLISHERS} times, and publishes microphones that it ends as soon as everybody is told of them`,
-  gets: ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached', 'media_unavailable', 'no_media_node'],
+  description: `joins the meeting ${PUBLISHERS} times, and publishes microphones that it ends as soon as everybody knows them`,
+  allowedAnswers: [
+    'ok',
+    'rate_limited',
+    'flooding',
+    'closed',
+    'limit_reached',
+    'media_unavailable',
+    'no_media_node',
+  ],
   strike: async (world, isOver) => {
     const publishing = Array.from({ length: PUBLISHERS }, () => publishAndEnd(world, isOver));
     return [...new Set((await Promise.all(publishing)).flat())];

@@ -1,34 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
-import { lastWordOf } from '../raw-client.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { errorCodeOf } from '../raw-client.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 import type { StrangerOptions } from '../stranger.ts';
 
 const LIMITED = ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached'];
-/** Requests that a flood has under way at a time. */
+/** How many requests a flood has pending at a time. */
 const AT_ONCE = 30;
 
-/** One thing that a stranger in the meeting asks for, many times at once, without end. */
+/** One request that a stranger in the meeting sends without end, many at once. */
 export interface FloodKind {
   readonly name: string;
-  readonly does: string;
+  readonly description: string;
   readonly step: (stranger: Stranger, count: number) => Promise<string>;
-  /** What it may be told beside what every flood is told. */
-  readonly gets?: readonly string[];
+  /** Answers that it may get besides those of every flood. */
+  readonly moreAnswers?: readonly string[];
   readonly join?: StrangerOptions;
   readonly prepare?: (stranger: Stranger) => Promise<void>;
 }
 
-/** Floods by one connection at a time; cut off, the stranger comes back. */
+/** Floods over one connection at a time; a stranger who is cut off returns. */
 export async function flood(
   world: HostileWorld,
   { join, prepare, step }: FloodKind,
   isOver: () => boolean,
   localAddress?: string,
 ): Promise<Answers> {
-  return over(isOver, async () => {
+  return repeatUntil(isOver, async () => {
     const stranger = await Stranger.join(world, {
       ...join,
       ...(localAddress === undefined ? {} : { localAddress }),
@@ -48,20 +48,20 @@ export async function flood(
 
 export const FLOOD_KINDS: readonly FloodKind[] = [
   {
-    name: 'questions without end',
-    does: 'asks its edge for a sign of life',
+    name: 'endless edge checks',
+    description: 'asks its edge for a sign of life',
     step: (stranger) => stranger.ask('edge.check', {}),
   },
   {
     name: 'mutes and unmutes without end',
-    does: 'mutes and unmutes a microphone that everybody is told of',
+    description: 'mutes and unmutes a microphone, which everybody is notified of',
     step: (stranger, count) =>
       stranger.ask('track.pause', { trackId: trackOf(stranger), paused: count % 2 === 0 }),
     prepare: publishMicrophone,
   },
   {
     name: 'changes of consumers without end',
-    does: 'changes layers and priority of every consumer, 64 times in one request',
+    description: 'changes layers and priority of every consumer, 64 times in one request',
     step: (stranger, count) =>
       stranger.ask('consumers.update', {
         consumers: Array.from({ length: 64 }, (_, index) => ({
@@ -73,46 +73,46 @@ export const FLOOD_KINDS: readonly FloodKind[] = [
   },
   {
     name: 'subscriptions without end',
-    does: 'subscribes to every track of the room, again and again',
+    description: 'subscribes to every track of the room, again and again',
     step: (stranger) =>
       stranger.ask('subscribe', { trackIds: stranger.joined.room.tracks.map(({ trackId }) => trackId) }),
-    gets: ['media_unavailable', 'track_not_found'],
+    moreAnswers: ['media_unavailable', 'track_not_found'],
   },
   {
     name: 'catching up without end',
-    does: 'asks for all that ever happened in the room',
+    description: 'requests all events that ever happened in the room',
     step: (stranger) => stranger.ask('sync', { afterEventId: '1-0' }),
   },
   {
-    name: 'leafing through the roster without end',
-    does: 'asks for its first page',
+    name: 'endless roster pages',
+    description: 'requests the roster’s first page',
     step: (stranger) => stranger.ask('roster.page', { cursor: '' }),
   },
   {
-    name: 'asking after media without end',
-    does: 'asks whether the media node still hosts it',
+    name: 'endless media checks',
+    description: 'asks whether the media node still hosts it',
     step: (stranger) => stranger.ask('media.check', {}),
   },
   {
-    name: 'consumers that nobody could take, without end',
-    does: 'says of consumers of its own, and of none, that no browser takes them, and subscribes anew',
+    name: 'endless failed consumers',
+    description: 'reports existing and unknown consumers as unusable, and subscribes again',
     step: async (stranger, count) => {
       const [consumer] = stranger.joined.media.consumers;
       const [trackId, consumerId] = [consumer?.trackId ?? 'x', consumer?.consumerId ?? 'x'];
       if (count % 3 === 0) return stranger.ask('subscribe', { trackIds: [trackId] });
       return stranger.ask('consumer.failed', { consumerId: count % 3 === 1 ? consumerId : 'x', trackId });
     },
-    gets: ['media_unavailable', 'track_not_found'],
+    moreAnswers: ['media_unavailable', 'track_not_found'],
   },
   {
     name: 'opening media without end',
-    does: 'opens media anew',
+    description: 'opens another media session',
     step: (stranger) => stranger.ask('media.open', { rtpCapabilities: stranger.capabilities, publish: true }),
-    gets: ['media_unavailable', 'stale_epoch', 'media_lost', 'no_media_node'],
+    moreAnswers: ['media_unavailable', 'stale_epoch', 'media_lost', 'no_media_node'],
   },
   {
     name: 'chat without end',
-    does: 'posts 4,000 characters in another room',
+    description: 'posts 4,000 characters in another room',
     step: (stranger, count) =>
       stranger.ask('chat.post', { requestId: `c-${count}`, text: 'x'.repeat(4_000) }),
     join: { roomId: 'shouting' },
@@ -123,31 +123,32 @@ export const FLOODS: readonly Attack[] = [
   ...FLOOD_KINDS.map((kind): Attack => ({
     name: kind.name,
     world: 'plain',
-    does: kind.does,
-    gets: [...LIMITED, ...(kind.gets ?? [])],
+    description: kind.description,
+    allowedAnswers: [...LIMITED, ...(kind.moreAnswers ?? [])],
     strike: (world, isOver) => flood(world, kind, isOver),
   })),
   {
-    name: 'one person with ten joins who floods with bare frames',
+    name: 'one person with ten joins who floods with empty frames',
     world: 'plain',
-    does: 'is in two rooms five times each, by ten addresses, and sends 190 frames a second on each connection',
-    gets: ['ok', 'flooding', 'closed', 'joined_too_often', 'rate_limited'],
+    description:
+      'joins two rooms five times each, from ten addresses, and sends 190 frames a second on each connection',
+    allowedAnswers: ['ok', 'flooding', 'closed', 'joined_too_often', 'rate_limited'],
     strike: async (world, isOver) => {
       const subject = `mallory-${randomUUID()}`;
       const answers = await Promise.all(
         Array.from({ length: 10 }, async (_, index) => {
           const roomId = `ten-joins-${index % 2}`;
-          return over(isOver, async () => floodWithFrames(world, isOver, { roomId, subject }));
+          return repeatUntil(isOver, async () => floodWithFrames(world, isOver, { roomId, subject }));
         }),
       );
       return [...new Set(answers.flat())];
     },
   },
   {
-    name: 'a reader who does not read',
+    name: 'a client that does not read',
     world: 'plain',
-    does: 'asks for the room again and again, and reads none of the answers',
-    gets: ['open', 'closed'],
+    description: 'requests the room again and again, and reads none of the answers',
+    allowedAnswers: ['open', 'closed'],
     strike: async (world, isOver) => {
       const stranger = await Stranger.join(world);
       stranger.client.pause();
@@ -163,7 +164,7 @@ export const FLOODS: readonly Attack[] = [
   },
 ];
 
-/** Just below what one connection may send, until it is closed. @returns the last word of the edge */
+/** Sends just below a connection's limit until it is closed. @returns the edge's last error code */
 async function floodWithFrames(
   world: HostileWorld,
   isOver: () => boolean,
@@ -178,9 +179,9 @@ async function floodWithFrames(
     }
     if (!client.isClosed) await client.ask('leave', {});
     await client.close();
-    return client.received.map((frame) => lastWordOf(frame)).find((code) => code !== undefined) ?? 'ok';
+    return client.received.map((frame) => errorCodeOf(frame)).find((code) => code !== undefined) ?? 'ok';
   } catch (error) {
-    if (!(error instanceof NotLetIn)) throw error;
+    if (!(error instanceof JoinRefused)) throw error;
     await pause();
     return error.code;
   }

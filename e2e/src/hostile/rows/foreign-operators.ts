@@ -1,10 +1,10 @@
-/** Whoever has the key of one process is no operator of another (SECURITY, "A media node that was taken over"). */
+/** The key of one process does not make an operator of another (SECURITY, "A media node that was taken over"). */
 import { ADMIN_REVOKE_PATH, adminKey, authorizationOf } from '@plenary/cluster/testing/attackers';
 import type { AdminSubject } from '@plenary/cluster/testing/attackers';
 import { askAdmin } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 
 const CHALLENGE = z.object({ challenge: z.string() });
@@ -19,7 +19,7 @@ async function revoke(url: string, authorization: string, body: string): Promise
   return `http ${(await fetch(new URL(ADMIN_REVOKE_PATH, url), init)).status}`;
 }
 
-/** Throws everybody of the meeting out, by every key but the right one. */
+/** Tries to remove everybody from the meeting, with every key but the right one. */
 async function attempts(world: HostileWorld): Promise<Answers> {
   const { cluster, target, targetNode } = world;
   const body = JSON.stringify({ tenant: cluster.apiKey, end: true });
@@ -36,7 +36,7 @@ async function attempts(world: HostileWorld): Promise<Answers> {
     answers.push(await revoke(target.operatorUrl, authorizationOf(key, challenge, request), body));
   }
   const own = adminKey(cluster.adminToken, { kind: 'edge', id: target.id });
-  // Of another process, for another request, and with what an operator's tool sent before.
+  // A challenge of another process, a proof for another request, and what an operator's tool sent before.
   const [other] = cluster.edges.filter(({ id }) => id !== target.id);
   const foreign = await challengeOf(other?.operatorUrl ?? '');
   answers.push(await revoke(target.operatorUrl, authorizationOf(own, foreign, request), body));
@@ -47,16 +47,17 @@ async function attempts(world: HostileWorld): Promise<Answers> {
   });
   answers.push(await revoke(target.operatorUrl, authorization, body));
   answers.push(await revoke(target.operatorUrl, `Bearer ${cluster.apiSecret}`, body));
-  // The key itself works, so that what was refused was refused for its key.
-  const asked = { method: 'GET', path: '/admin/drain' };
-  const { status } = await askAdmin({ url: target.operatorUrl }, [cluster.adminToken], asked);
+  // The right key works, so the refusals were because of the key.
+  const question = { method: 'GET', path: '/admin/drain' };
+  const { status } = await askAdmin({ url: target.operatorUrl }, [cluster.adminToken], question);
   return status === 200 ? answers : [...answers, `an operator: http ${status}`];
 }
 
 export const FOREIGN_OPERATORS: Attack = {
-  name: 'revocations by another process’ key',
+  name: 'revocations with another process’s key',
   world: 'plain',
-  does: 'throws everybody of the meeting out as an operator, with the keys of other processes, foreign challenges and a proof of something else',
-  gets: ['http 401'],
-  strike: (world, isOver) => over(isOver, () => attempts(world)),
+  description:
+    'removes everybody from the meeting as an operator, with the keys of other processes, foreign challenges and the proof of another request',
+  allowedAnswers: ['http 401'],
+  strike: (world, isOver) => repeatUntil(isOver, () => attempts(world)),
 };

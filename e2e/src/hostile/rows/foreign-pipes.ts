@@ -1,4 +1,4 @@
-/** A media node that was taken over and asks another one for media where anybody can listen (SECURITY, "A media node that was taken over"). */
+/** A media node that was taken over requests tracks over paths that anybody can read (SECURITY, "A media node that was taken over"). */
 import { randomUUID } from 'node:crypto';
 import { MEDIA_NODE_ID } from '@plenary/cluster/ids';
 import { REPLY_ENVELOPE } from '@plenary/cluster/protocol';
@@ -16,7 +16,7 @@ import { io } from 'socket.io-client';
 import { z } from 'zod';
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { withRedis } from '../with-redis.ts';
 import { MEETING_ROOM } from '../meeting-room.ts';
@@ -26,7 +26,7 @@ const LIAR = MEDIA_NODE_ID.parse('mallory');
 const HELLO = CONTROL_NOTICES.hello.payload;
 const LOCATED = z.object({ routerId: z.string() });
 
-/** A control link of somebody who is up to no good. */
+/** An attacker's control link. */
 class ForeignLink {
   readonly #caller: LinkCaller;
   readonly #socket: ReturnType<typeof io>;
@@ -54,13 +54,13 @@ class ForeignLink {
     this.#caller.attach(this.#socket);
   }
 
-  /** @returns what the node says of itself; `undefined` where it does not believe who calls */
+  /** @returns the node's hello, or `undefined` if it does not trust the caller */
   async opened(): Promise<z.infer<typeof HELLO> | undefined> {
     await until('a link, or its end', () => this.#hello !== undefined || this.#isClosed, Boolean);
     return this.#hello;
   }
 
-  /** @returns `ok` with what was answered, or the code of the error */
+  /** @returns `ok` with the answer, or an error code */
   async ask(name: string, payload: unknown): Promise<{ readonly outcome: string; readonly data?: unknown }> {
     const answer = await this.#caller.timeout(ANSWER_WITHIN_MS).emitWithAck(name, payload);
     const envelope = REPLY_ENVELOPE.parse(answer);
@@ -72,17 +72,17 @@ class ForeignLink {
   }
 }
 
-/** With the key of another node, as whoever took that one over has it. */
-function ofItsKey({ cluster }: HostileWorld): ControlIdentity {
+/** The identity of another node, with the key that an attacker on it has. */
+function withStolenKey({ cluster }: HostileWorld): ControlIdentity {
   const key = parseNodeKey(nodeKeyText(cluster.clusterSecret, LIAR));
   if (key === undefined) throw new Error('that is a key');
   return identityOfNodeKeys(LIAR, [key]);
 }
 
-const ofAnotherCluster = (): ControlIdentity =>
+const withOtherSecret = (): ControlIdentity =>
   identityOfSecrets([randomUUID()], { kind: 'media-node', id: LIAR });
 
-/** A room and a track of the target node, as the store tells them. */
+/** A room and a track of the target node, read from the store. */
 async function someTrack(
   world: HostileWorld,
 ): Promise<{ readonly roomId: string; readonly trackId: string }> {
@@ -98,10 +98,10 @@ async function someTrack(
 }
 
 async function askForMedia(world: HostileWorld): Promise<Answers> {
-  const stranger = new ForeignLink(world, ofAnotherCluster());
+  const stranger = new ForeignLink(world, withOtherSecret());
   const believed = await stranger.opened();
   stranger.close();
-  const link = new ForeignLink(world, ofItsKey(world));
+  const link = new ForeignLink(world, withStolenKey(world));
   try {
     const hello = await link.opened();
     if (hello === undefined) return ['a node with its own key gets no link'];
@@ -109,7 +109,7 @@ async function askForMedia(world: HostileWorld): Promise<Answers> {
     const located = await link.ask('pipe.locate', { roomId, trackId });
     if (located.outcome !== 'ok') return [`locate: ${located.outcome}`];
     const key = { roomId, fromRouterId: 'theirs', toRouterId: LOCATED.parse(located.data).routerId };
-    // 192.0.2.1 is nobody's (RFC 5737), and would be a listener elsewhere.
+    // 192.0.2.1 is reserved for documentation (RFC 5737); it stands for a listener elsewhere.
     const [here, elsewhere] = ['127.0.0.1', '192.0.2.1'].map((address) => ({ address, port: 9 }));
     const own = hello.machineId;
     const attempts = [
@@ -124,7 +124,7 @@ async function askForMedia(world: HostileWorld): Promise<Answers> {
     const answers = [believed === undefined ? 'closed' : 'a stranger is believed'];
     for (const attempt of attempts)
       answers.push((await link.ask('pipe.open', { ...key, ...attempt })).outcome);
-    // What edges ask is not a media node's to ask.
+    // Only edges may send this request, not media nodes.
     answers.push((await link.ask('peer.drop', { roomId, peerId: 'anybody', epoch: 1 })).outcome);
     return answers;
   } finally {
@@ -132,12 +132,12 @@ async function askForMedia(world: HostileWorld): Promise<Answers> {
   }
 }
 
-/** Asked for at a time: a node that was taken over waits for no answer. */
+/** How many pipes are requested at a time: a node that was taken over waits for no answer. */
 const PIPES_AT_ONCE = 64;
 
-/** Each pipe takes ports and calls of mediasoup, and is of a router that there is not. */
+/** Each pipe takes ports and mediasoup calls, and names a router that does not exist. */
 async function askWithoutEnd(world: HostileWorld, isOver: () => boolean): Promise<Answers> {
-  const link = new ForeignLink(world, ofItsKey(world));
+  const link = new ForeignLink(world, withStolenKey(world));
   try {
     const hello = await link.opened();
     if (hello === undefined) return ['a node with its own key gets no link'];
@@ -152,7 +152,7 @@ async function askWithoutEnd(world: HostileWorld, isOver: () => boolean): Promis
       const key = { roomId, fromRouterId: `theirs-${opened}`, toRouterId };
       return (await link.ask('pipe.open', { ...key, end, machineId: hello.machineId })).outcome;
     };
-    return await over(isOver, async () => Promise.all(Array.from({ length: PIPES_AT_ONCE }, open)));
+    return await repeatUntil(isOver, async () => Promise.all(Array.from({ length: PIPES_AT_ONCE }, open)));
   } finally {
     link.close();
   }
@@ -162,15 +162,17 @@ export const FOREIGN_PIPES: readonly Attack[] = [
   {
     name: 'pipes for a media node that was taken over',
     world: 'plain',
-    does: 'opens links as a media node, without its key and with it, and asks for unencrypted pipes by other machines, from and to other addresses',
-    gets: ['closed', 'invalid_media_parameters', 'forbidden'],
-    strike: (world, isOver) => over(isOver, () => askForMedia(world)),
+    description:
+      'opens links as a media node, without its key and with it, and requests unencrypted pipes with other machines, from and to other addresses',
+    allowedAnswers: ['closed', 'invalid_media_parameters', 'forbidden'],
+    strike: (world, isOver) => repeatUntil(isOver, () => askForMedia(world)),
   },
   {
     name: 'pipes without end for a media node that was taken over',
     world: 'plain',
-    does: 'opens a link with the key of a media node, and sixty-four pipes at a time over it, each for another router, as fast as they are answered',
-    gets: ['ok', 'rate_limited'],
+    description:
+      'opens a link with a media node’s key, and requests sixty-four pipes at a time, each for another router, as fast as they are answered',
+    allowedAnswers: ['ok', 'rate_limited'],
     strike: askWithoutEnd,
   },
 ];

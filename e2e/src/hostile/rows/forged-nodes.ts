@@ -6,12 +6,13 @@ import { Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
 import { mediaNodesKey } from './inside.ts';
 
-/** These fit the schemas, and so few are all read. */
+/** Records that fit the schemas, few enough that processes read all of them. */
 export const FORGED_NODES: Attack = {
-  name: 'nine hundred media nodes that there are not',
+  name: 'nine hundred forged media nodes',
   world: 'plain',
-  does: 'announces them as idle nodes of the meeting’s datacenters, at addresses where nobody listens, or somebody else does',
-  gets: ['written'],
+  description:
+    'announces them as idle nodes of the meeting’s datacenters, at addresses with no listener or a foreign one',
+  allowedAnswers: ['written'],
   strike: (world, isOver) =>
     withRedis(world, async (redis) => {
       const registry = await mediaNodesKey(redis);
@@ -27,7 +28,7 @@ export const FORGED_NODES: Attack = {
       await redis.hset(registry, new Map(forged));
       try {
         await until('the time to be up', isOver, Boolean);
-        // Honest people go where there is a node.
+        // New people are placed on a node that exists.
         await (await Stranger.join(world)).leave();
       } finally {
         await redis.hdel(registry, ...forged.map(([id]) => id));

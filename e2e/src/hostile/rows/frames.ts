@@ -1,9 +1,9 @@
 import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 import type { Attack } from '../attack.ts';
-import { over, overEach } from '../attack.ts';
+import { repeatUntil, repeatEachUntil } from '../attack.ts';
 
-/** What may become of a frame that means nothing: it is passed over, refused, or ends its own connection. */
+/** The possible answers to a meaningless frame: it is ignored, refused, or ends its own connection. */
 const REFUSED = [
   'malformed_message',
   'message_too_large',
@@ -14,15 +14,15 @@ const REFUSED = [
   'ignored',
 ];
 
-/** Sends each frame on a connection of its own that joined nothing. */
+/** Sends each frame on a connection of its own that has not joined. */
 function frames(name: string, does: string, all: readonly (string | Buffer)[], gets = REFUSED): Attack {
   return {
     name,
     world: 'plain',
-    does,
-    gets,
+    description: does,
+    allowedAnswers: gets,
     strike: (world, isOver) =>
-      overEach(
+      repeatEachUntil(
         isOver,
         () => all,
         (frame) => world.onFreshConnection((client) => client.outcomeOf(frame)),
@@ -31,13 +31,13 @@ function frames(name: string, does: string, all: readonly (string | Buffer)[], g
 }
 
 const nested = (depth: number, open = '[', close = ']'): string => open.repeat(depth) + close.repeat(depth);
-/** The most that an edge reads of one packet. */
+/** The most that an edge reads of one packet, in bytes. */
 const PACKET_BYTES = 65_536;
 
 export const FRAMES: readonly Attack[] = [
   frames(
     'frames nested thousands deep',
-    'sends `edge.check` with 6,000 arrays or 8,000 objects in each other',
+    'sends `edge.check` with 6,000 nested arrays or 8,000 nested objects',
     [
       `420["edge.check",${nested(6_000)}]`,
       `42["edge.check",${nested(6_000)}]`,
@@ -67,29 +67,29 @@ export const FRAMES: readonly Attack[] = [
     '45-["x"]',
     '46["x"]',
   ]),
-  frames('acknowledgements past every number', 'asks for an answer under numbers of 20 digits and more', [
-    `42${'9'.repeat(20)}["edge.check",{}]`,
-    `42${'9'.repeat(400)}["edge.check",{}]`,
-    `43${'9'.repeat(20)}[{}]`,
-    '42-1["edge.check",{}]',
-    '421e9["edge.check",{}]',
-  ]),
   frames(
-    'namespaces that there are not',
-    'opens, leaves and floods other namespaces, and the own one again',
+    'acknowledgement ids beyond every number',
+    'asks for an answer under numbers of 20 digits and more',
     [
-      '40/admin,',
-      '40/admin,{"token":"x"}',
-      '42/admin,0["edge.check",{}]',
-      `40/${'n'.repeat(10_000)},`,
-      '40/__proto__,',
-      '40{"token":',
-      '40',
-      '41/admin,',
-      '41',
+      `42${'9'.repeat(20)}["edge.check",{}]`,
+      `42${'9'.repeat(400)}["edge.check",{}]`,
+      `43${'9'.repeat(20)}[{}]`,
+      '42-1["edge.check",{}]',
+      '421e9["edge.check",{}]',
     ],
   ),
-  frames('names that every object and emitter has', 'sends events under reserved and inherited names', [
+  frames('unknown namespaces', 'opens, leaves and floods other namespaces, and the own one again', [
+    '40/admin,',
+    '40/admin,{"token":"x"}',
+    '42/admin,0["edge.check",{}]',
+    `40/${'n'.repeat(10_000)},`,
+    '40/__proto__,',
+    '40{"token":',
+    '40',
+    '41/admin,',
+    '41',
+  ]),
+  frames('reserved and inherited event names', 'sends events under reserved and inherited names', [
     '420["connect",{}]',
     '42["disconnect","x"]',
     '42["disconnecting"]',
@@ -105,24 +105,28 @@ export const FRAMES: readonly Attack[] = [
     '42null',
     '44{"message":"x"}',
   ]),
-  frames('frames that are no packets', 'sends Engine.IO’s own packet types, binary frames, and broken text', [
-    '',
-    '0{}',
-    '1',
-    '5',
-    '6',
-    '9',
-    '4',
-    '4x',
-    'b4AAAA',
-    '42["edge.check",{"a":1]',
-    '42["edge.check","\\ud800"]',
-    '420["edge.check",{"__proto__":{"polluted":true}}]',
-    '420["edge.check",1e999]',
-    Buffer.from([0, 1, 2, 255]),
-    Buffer.alloc(0),
-  ]),
-  frames('ids that are no ids', 'names events, cursors and sessions by what no edge ever gave', [
+  frames(
+    'frames that are not packets',
+    'sends Engine.IO’s own packet types, binary frames, and broken text',
+    [
+      '',
+      '0{}',
+      '1',
+      '5',
+      '6',
+      '9',
+      '4',
+      '4x',
+      'b4AAAA',
+      '42["edge.check",{"a":1]',
+      '42["edge.check","\\ud800"]',
+      '420["edge.check",{"__proto__":{"polluted":true}}]',
+      '420["edge.check",1e999]',
+      Buffer.from([0, 1, 2, 255]),
+      Buffer.alloc(0),
+    ],
+  ),
+  frames('invalid ids', 'names events, cursors and sessions with ids that no edge ever gave', [
     `420["sync",{"afterEventId":"${'9'.repeat(40)}-0"}]`,
     `420["roster.page",{"cursor":"\\u0000*"}]`,
     `420["resume",{"protocolVersion":1,"roomId":"x","sessionToken":"x","proof":"x","lastEventId":"${'9'.repeat(25)}-1"}]`,
@@ -132,11 +136,11 @@ export const FRAMES: readonly Attack[] = [
   {
     name: 'random frames',
     world: 'plain',
-    does: 'sends seeded garbage, from single bytes to mutated requests, as fast as it may',
-    gets: [...REFUSED, 'flooding', 'ok', 'protocol_version'],
+    description: 'sends seeded garbage, from single bytes to mutated requests, as fast as it may',
+    allowedAnswers: [...REFUSED, 'flooding', 'ok', 'protocol_version'],
     strike: async (world, isOver) => {
       const random = seededRandom(11);
-      return over(isOver, () =>
+      return repeatUntil(isOver, () =>
         world.onFreshConnection(async (client) => {
           for (let count = 0; count < 60 && !client.isClosed; count += 1) client.send(garbage(random));
           return client.outcomeOf('42["no.such"]');
@@ -154,7 +158,7 @@ const SEEDS = [
   '43[{}]',
 ];
 
-/** A well-formed frame in which a few characters were changed, doubled or dropped. */
+/** A well-formed frame in which a few characters were changed, repeated or dropped. */
 function garbage(random: RandomSource): string {
   let frame = SEEDS[Math.floor(random() * SEEDS.length)] ?? '';
   const changes = 1 + Math.floor(random() * 6);

@@ -1,4 +1,4 @@
-/** A store that is there and does not serve: what a tired operator, or a tired network, does to it. */
+/** A store that runs but does not serve, as after an operator's mistake or on a bad network. */
 import type { Redis } from 'ioredis';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import { until } from '../../harness/until.ts';
@@ -21,10 +21,10 @@ async function untilEdges(world: HostileWorld, what: string, status: number): Pr
   );
 }
 
-/** Strikes the store until every edge has noticed and the time is up; then heals it, and waits until they serve again. */
+/** Strikes the store until every edge has noticed and the time is up; then heals it and waits until the edges serve again. */
 function strikingStore(strike: (redis: Redis) => Promise<Heal>): Attack['strike'] {
   return async (world, isOver) =>
-    // One connection stays, since new ones may be refused.
+    // The connection stays open, because new ones may be refused.
     withRedis(world, async (redis) => {
       const heal = await strike(redis);
       try {
@@ -65,41 +65,42 @@ export const HALF_ALIVE: readonly Attack[] = [
   {
     name: 'a store whose memory is full',
     world: 'plain',
-    does: 'sets Redis’ maxmemory to one byte',
-    gets: STRUCK,
+    description: 'sets Redis’ maxmemory to one byte',
+    allowedAnswers: STRUCK,
     strike: strikingStore(setting('maxmemory', '1', '0')),
   },
   {
     name: 'a store without enough replicas',
     world: 'plain',
-    does: 'has Redis want one replica more than there are',
-    gets: STRUCK,
+    description: 'makes Redis require one replica more than there are',
+    allowedAnswers: STRUCK,
     strike: strikingStore(setting('min-replicas-to-write', '1', '0')),
   },
   {
-    name: 'a store that takes another one for its primary',
+    name: 'a store that becomes another one’s replica',
     world: 'plain',
-    does: 'makes Redis the replica of an empty one, so that it loses all it has and refuses writes',
-    gets: STRUCK,
+    description: 'makes Redis the replica of an empty server, so that it loses everything and refuses writes',
+    allowedAnswers: STRUCK,
     strike: strikingStore(takeForPrimary),
   },
   {
     name: 'a store whose password changes',
     world: 'plain',
-    does: 'gives Redis a password that nobody was told, and ends all connections',
-    gets: STRUCK,
+    description: 'gives Redis an unknown password, and ends all connections',
+    allowedAnswers: STRUCK,
     strike: strikingStore(changePassword),
   },
   {
-    name: 'answers of the store that do not come',
+    name: 'lost answers of the store',
     world: 'relayed',
-    does: 'lets edges’ commands pass, and loses what Redis answers on every connection that stands, again and again',
-    gets: ['lost'],
+    description:
+      'forwards the edges’ commands, and loses Redis’ answers on every open connection, again and again',
+    allowedAnswers: ['lost'],
     strike: async (world, isOver) => {
       do {
         world.relay.lose('answers');
         await until(
-          'every dead connection to be given up',
+          'every dead connection to be closed',
           () => world.relay.heldOnTo,
           (held) => held === 0,
         );

@@ -1,10 +1,10 @@
 import type { Attack } from '../attack.ts';
-import { overEach } from '../attack.ts';
+import { repeatEachUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { rawHttp, RawTcp } from '../raw-http.ts';
 import { usageOf } from '../usage.ts';
 
-/** Everything but an answer that says the server is at fault. */
+/** All statuses but those that blame the server. */
 const CLEAR = [
   'http 200',
   'http 204',
@@ -25,7 +25,7 @@ const CLEAR = [
   'closed',
 ];
 
-/** Sends each request to the edge, and to the media node as well. */
+/** Sends each request to the edge and to the media node. */
 function requests(
   name: string,
   does: string,
@@ -35,10 +35,10 @@ function requests(
   return {
     name,
     world: 'plain',
-    does,
-    gets,
+    description: does,
+    allowedAnswers: gets,
     strike: (world, isOver) =>
-      overEach(
+      repeatEachUntil(
         isOver,
         () =>
           all.flatMap((request) =>
@@ -53,20 +53,20 @@ const HOST = 'Host: meet.example.org\r\n';
 const UPGRADE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
-/** Of each body so much is sent, of somewhat more. */
+/** How much of each body is sent, in bytes; the announced length is a little more. */
 const BODY_BYTES = 60_000;
 const BODIES = 2_500;
-/** Fewer than these would show nothing of what the edge keeps. */
+/** With fewer bodies the test would not show what the edge keeps. */
 const FEWEST_BODIES = 1_000;
-/** What an edge may keep of all of them; it kept all that was sent. */
+/** How much an edge may keep of all bodies, in bytes; it once kept all that was sent. */
 const KEPT_OF_BODIES = 96 * 1_048_576;
 
 export const HTTP: readonly Attack[] = [
   {
     name: 'thousands of bodies that never end',
     world: 'plain',
-    does: `sends ${BODY_BYTES} bytes of a body, and no end of it, on each of ${BODIES} connections of one address`,
-    gets: ['open', 'closed'],
+    description: `sends ${BODY_BYTES} bytes of a body, and no end of it, on each of ${BODIES} connections of one address`,
+    allowedAnswers: ['open', 'closed'],
     strike: async (world, isOver) => {
       const localAddress = world.nextAddress();
       const head = `POST /api/guest-token HTTP/1.1\r\n${HOST}Content-Type: application/json\r\nContent-Length: 65000\r\n\r\n`;
@@ -113,7 +113,7 @@ export const HTTP: readonly Attack[] = [
     `GET /health HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`,
     `GET /health HTTP/1.1\r\n${HOST}X: \u0000\u0001\r\n\r\n`,
   ]),
-  requests('paths that lead nowhere', 'asks for files outside the app, broken escapes, and very long paths', [
+  requests('invalid paths', 'asks for files outside the app, broken escapes, and very long paths', [
     `GET /../../../../etc/passwd HTTP/1.1\r\n${HOST}\r\n`,
     `GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n${HOST}\r\n`,
     `GET /%E0%A4%A HTTP/1.1\r\n${HOST}\r\n`,
@@ -123,7 +123,7 @@ export const HTTP: readonly Attack[] = [
     `GET /?${'a=b&'.repeat(700)} HTTP/1.1\r\n${HOST}\r\n`,
     `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
   ]),
-  requests('methods and bodies that nobody asked for', 'deletes, connects, traces, and posts a megabyte', [
+  requests('unexpected methods and bodies', 'deletes, connects, traces, and posts a megabyte', [
     `DELETE /health HTTP/1.1\r\n${HOST}\r\n`,
     `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
     `CONNECT evil.example:443 HTTP/1.1\r\n${HOST}\r\n`,
@@ -134,8 +134,8 @@ export const HTTP: readonly Attack[] = [
     `POST /admin/drain HTTP/1.1\r\n${HOST}Authorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}`,
   ]),
   requests(
-    'bodies whose length is in doubt',
-    'posts with two lengths, with a length and chunks, with codings that there are not, and with chunks that are none',
+    'bodies of ambiguous length',
+    'posts with two lengths, with a length and chunks, with unknown codings, and with invalid chunks',
     [
       `POST /health HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 5\r\n\r\n{}GET `,
       `POST /health HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}`,
@@ -154,7 +154,7 @@ export const HTTP: readonly Attack[] = [
     ],
   ),
   requests(
-    'WebSocket handshakes that are none',
+    'invalid WebSocket handshakes',
     'upgrades to other paths, versions, transports and protocols',
     [
       `GET /socket.io/?EIO=3&transport=websocket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
@@ -165,14 +165,15 @@ export const HTTP: readonly Attack[] = [
       `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: x\r\n\r\n`,
       `GET /elsewhere HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
     ],
-    // Engine.IO tells a client of another version why, by a WebSocket that it closes.
+    // Engine.IO accepts a WebSocket of another version, tells it the reason and closes it.
     [...CLEAR, 'http 101'],
   ),
   {
-    name: 'connections that say nothing, or a letter at a time',
+    name: 'connections that send nothing, or a letter at a time',
     world: 'plain',
-    does: 'holds 200 TCP connections to the edge and 100 to the media node, and writes a header a letter at a time',
-    gets: [...CLEAR, 'open'],
+    description:
+      'holds 200 TCP connections to the edge and 100 to the media node, and writes a header a letter at a time',
+    allowedAnswers: [...CLEAR, 'open'],
     strike: async (world, isOver) => {
       const held = await holdOpen(world, 200, 100);
       const letters = `GET /health HTTP/1.1\r\nX-Slow: ${'y'.repeat(10_000)}`;
@@ -185,10 +186,10 @@ export const HTTP: readonly Attack[] = [
     },
   },
   {
-    name: 'thousands of connections that say nothing',
+    name: 'thousands of connections that send nothing',
     world: 'plain',
-    does: 'opens 8,000 TCP connections to the edge from one address and never writes',
-    gets: ['open', 'closed'],
+    description: 'opens 8,000 TCP connections to the edge from one address and never writes',
+    allowedAnswers: ['open', 'closed'],
     strike: async (world, isOver) => {
       const localAddress = world.nextAddress();
       const held: RawTcp[] = [];
@@ -196,7 +197,7 @@ export const HTTP: readonly Attack[] = [
         const opening = Array.from({ length: 100 }, async () =>
           RawTcp.open(world.target.publicUrl, localAddress),
         );
-        // A connection that is refused at once may break before it is open here.
+        // A connection that the edge refuses at once may break before it is open here.
         for (const one of await Promise.allSettled(opening))
           if (one.status === 'fulfilled') held.push(one.value);
       }

@@ -1,22 +1,22 @@
-/** What those do who reach the ports and the store behind the edges. */
+/** Attackers who reach the ports and the store behind the edges. */
 import { createSocket } from 'node:dgram';
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { until } from '../../harness/until.ts';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import { RawClient } from '../raw-client.ts';
 import { RawTcp } from '../raw-http.ts';
 import { withRedis } from '../with-redis.ts';
 
-/** Every channel that anybody of the cluster listens to. */
+/** Every channel that has a subscriber. */
 async function channels(redis: Redis): Promise<string[]> {
   const [plain, sharded] = await Promise.all([redis.pubsub('CHANNELS'), redis.pubsub('SHARDCHANNELS')]);
   return [...plain, ...sharded].map(String);
 }
 
-/** Publishes to every channel, as both kinds of messages. */
+/** Publishes to every channel, as plain and as sharded message. */
 async function publishEverywhere(redis: Redis, message: string | Buffer): Promise<void> {
   for (const channel of await channels(redis)) {
     await redis.publish(channel, message);
@@ -27,7 +27,7 @@ async function publishEverywhere(redis: Redis, message: string | Buffer): Promis
 /** The key of the registry's media nodes. */
 export async function mediaNodesKey(redis: Redis): Promise<string> {
   const [key] = (await redis.keys('*{registry}*media-nodes')).sort();
-  if (key === undefined) throw new Error('where is the registry?');
+  if (key === undefined) throw new Error('The registry was not found.');
   return key;
 }
 
@@ -39,7 +39,7 @@ const FORGED_MESSAGES: readonly (string | Buffer)[] = [
   '['.repeat(20_000),
   Buffer.from([0xff, 0x00, 0x81, 0xc1]),
   randomBytes(2_000),
-  // Message types of Socket.IO's adapters: 4 and 5 join and leave rooms, 6 ends connections, 9 is an edge's own word.
+  // Message types of Socket.IO's adapters: 4 and 5 join and leave rooms, 6 ends connections, 9 is an edge's own message.
   ...[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99].map((type) =>
     JSON.stringify({
       uid: 'mallory',
@@ -71,11 +71,11 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'garbage on every channel of the store',
     world: 'plain',
-    does: 'publishes broken messages, and messages that end connections, to every channel of Redis',
-    gets: ['published'],
+    description: 'publishes broken messages, and messages that end connections, to every channel of Redis',
+    allowedAnswers: ['published'],
     strike: (world, isOver) =>
       withRedis(world, (redis) =>
-        over(isOver, async () => {
+        repeatUntil(isOver, async () => {
           for (const message of FORGED_MESSAGES) await publishEverywhere(redis, message);
           return 'published';
         }),
@@ -84,11 +84,11 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'forged events on every channel of the store',
     world: 'plain',
-    does: 'publishes events that no schema knows, and a last word, to everybody of every room',
-    gets: ['published'],
+    description: 'publishes unknown events and a `bye` to everybody in every room',
+    allowedAnswers: ['published'],
     strike: (world, isOver) =>
       withRedis(world, (redis) =>
-        over(isOver, async () => {
+        repeatUntil(isOver, async () => {
           await publishEverywhere(redis, forgedEvent('no.such.event', { a: 1 }));
           await publishEverywhere(redis, forgedEvent('event', { id: 'x'.repeat(10_000) }));
           await publishEverywhere(
@@ -103,14 +103,14 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'garbage in the registry and in the room',
     world: 'plain',
-    does: 'writes records that do not parse, and media nodes that there are not, into Redis',
-    gets: ['written'],
+    description: 'writes malformed records, and media nodes that do not exist, into Redis',
+    allowedAnswers: ['written'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
         const registry = await mediaNodesKey(redis);
         const tracks = (await redis.keys(`*${MEETING_ROOM}*tracks`)).sort()[0];
-        if (tracks === undefined) throw new Error('where is the room?');
-        const answers = await over(isOver, async () => {
+        if (tracks === undefined) throw new Error('The room was not found.');
+        const answers = await repeatUntil(isOver, async () => {
           await redis.hset(registry, 'mallory', 'garbage');
           await redis.hset(registry, '\r\n', '99999999999999|x|{"deep":'.concat('['.repeat(5_000)));
           await redis.hset(tracks, 'mallory', '1|x');
@@ -125,8 +125,9 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'twenty thousand records of garbage in the registry',
     world: 'plain',
-    does: 'writes so many media nodes that do not parse, which every process reads each second, and leaves them there',
-    gets: ['written'],
+    description:
+      'writes that many malformed media nodes, which every process reads each second, and leaves them there',
+    allowedAnswers: ['written'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
         const registry = await mediaNodesKey(redis);
@@ -143,11 +144,11 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'connections to the store cut',
     world: 'plain',
-    does: 'ends every connection that processes have to Redis, four times a second',
-    gets: ['cut'],
+    description: 'ends every connection that processes have to Redis, four times a second',
+    allowedAnswers: ['cut'],
     strike: (world, isOver) =>
       withRedis(world, (redis) =>
-        over(isOver, async () => {
+        repeatUntil(isOver, async () => {
           await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
           await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'yes');
           await new Promise((resolve) => setTimeout(resolve, 250));
@@ -158,8 +159,8 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'control links of strangers',
     world: 'plain',
-    does: 'opens a hundred control links to a media node with no proof, a forged one, and deep frames',
-    gets: [
+    description: 'opens a hundred control links to a media node with no proof, a forged one, and deep frames',
+    allowedAnswers: [
       'closed',
       'ignored',
       'malformed_message',
@@ -170,7 +171,7 @@ export const INSIDE: readonly Attack[] = [
       'refused 429',
     ],
     strike: (world, isOver) =>
-      over(isOver, async () => {
+      repeatUntil(isOver, async () => {
         const answers: string[] = [];
         for (const auth of [
           '',
@@ -197,12 +198,13 @@ export const INSIDE: readonly Attack[] = [
   {
     name: 'garbage on every media port',
     world: 'plain',
-    does: 'sends random bytes, STUN of strangers and empty packets to the UDP and TCP ports of a media node',
-    gets: ['sent'],
+    description:
+      'sends random bytes, foreign STUN and empty packets to the UDP and TCP ports of a media node',
+    allowedAnswers: ['sent'],
     strike: async (world, isOver) => {
       const { announcedAddress, portSlice } = world.targetNode;
       const socket = createSocket('udp4');
-      const answers = await over(isOver, async () => {
+      const answers = await repeatUntil(isOver, async () => {
         for (let port = portSlice.first; port <= portSlice.last; port += 1)
           for (const packet of [randomBytes(200), strangeStun(), Buffer.alloc(0), rtcpOfNobody()])
             socket.send(packet, port, announcedAddress);
@@ -220,7 +222,7 @@ export const INSIDE: readonly Attack[] = [
   },
 ];
 
-/** A binding request (RFC 8489) for a user that there is not. */
+/** A STUN binding request (RFC 8489) for an unknown user. */
 function strangeStun(): Buffer {
   const username = Buffer.from('nobody:nowhere--');
   const header = Buffer.alloc(20);

@@ -1,13 +1,13 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import type { Attack } from '../attack.ts';
-import { over, overEach } from '../attack.ts';
+import { repeatUntil, repeatEachUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import { joinPayload, Stranger } from '../stranger.ts';
 import type { StrangerOptions } from '../stranger.ts';
 
-/** Every step asks for a join on a connection of its own. */
+/** Sends each join on a connection of its own. */
 function joins(
   name: string,
   does: string,
@@ -17,10 +17,10 @@ function joins(
   return {
     name,
     world: 'plain',
-    does,
-    gets,
+    description: does,
+    allowedAnswers: gets,
     strike: (world, isOver) =>
-      overEach(
+      repeatEachUntil(
         isOver,
         () => requests(world),
         (options) =>
@@ -31,7 +31,7 @@ function joins(
 
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A join token with whatever header and claims, signed with HS256 unless told otherwise. */
+/** A join token with any header and claims, signed with HS256 and the right secret by default. */
 function forge(
   world: HostileWorld,
   changes: { readonly header?: object; readonly claims?: object; readonly secret?: string },
@@ -54,7 +54,7 @@ function forge(
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
-/** A token that an attacker's own asymmetric key signed, under the cluster's key id. */
+/** A token with the cluster's key id, signed with an attacker's own asymmetric key. */
 function foreignlySigned(world: HostileWorld): string {
   const { privateKey } = generateKeyPairSync('ed25519');
   const [header, claims] = [
@@ -68,8 +68,8 @@ const nowSeconds = (): number => Math.floor(Date.now() / 1_000);
 
 export const JOINS: readonly Attack[] = [
   joins(
-    'join tokens that nobody gave',
-    'forges tokens: no algorithm, another secret, an own key, another audience, a broken one',
+    'forged join tokens',
+    'forges tokens: no algorithm, another secret, an own key, another audience, a malformed one',
     ['token_invalid', 'malformed_message'],
     (world) => [
       { token: `${base64({ alg: 'none', kid: world.cluster.apiKey })}.${forge(world, {}).split('.')[1]}.` },
@@ -84,8 +84,8 @@ export const JOINS: readonly Attack[] = [
     ],
   ),
   joins(
-    'join tokens out of their time',
-    'brings tokens that expired, live for a day, or come from a clock an hour ahead',
+    'join tokens outside their validity',
+    'uses tokens that have expired, are valid for a day, or come from a clock an hour ahead',
     ['token_expired', 'token_invalid'],
     (world) => [
       { token: forge(world, { claims: { iat: nowSeconds() - 700, exp: nowSeconds() - 100 } }) },
@@ -97,8 +97,8 @@ export const JOINS: readonly Attack[] = [
     ],
   ),
   joins(
-    'names that no reader and no parser should meet',
-    'joins under names with line ends, direction overrides, nulls and nothing to see',
+    'dangerous display names',
+    'joins under names with line ends, direction overrides, null characters and invisible text',
     ['malformed_message', 'token_invalid', 'forbidden'],
     () =>
       ['Ann\r\nv=0', 'Ann\u202egro.elpmaxe', '\u0000', '\u200b\u200b', 'Ann\u2028Bob', '\ud800'].map(
@@ -106,7 +106,7 @@ export const JOINS: readonly Attack[] = [
       ),
   ),
   joins(
-    'session keys that are no keys',
+    'invalid session keys',
     'joins with points off the curve, keys of other kinds and private keys',
     ['malformed_message', 'proof_invalid', 'message_too_large'],
     () => {
@@ -122,10 +122,10 @@ export const JOINS: readonly Attack[] = [
     },
   ),
   {
-    name: 'resumes of what was never begun',
+    name: 'resumes of unknown sessions',
     world: 'plain',
-    does: 'resumes 200 times with forged session tokens and proofs, from one address',
-    gets: [
+    description: 'resumes 200 times with forged session tokens and proofs, from one address',
+    allowedAnswers: [
       'token_invalid',
       'malformed_message',
       'session_gone',
@@ -137,7 +137,7 @@ export const JOINS: readonly Attack[] = [
     strike: async (world, isOver) => {
       const key = await TestSessionKey.create();
       const localAddress = world.nextAddress();
-      return over(isOver, async () => {
+      return repeatUntil(isOver, async () => {
         const client = await world.enter({ localAddress });
         const answers: string[] = [];
         for (let count = 0; count < 20 && !client.isClosed; count += 1) {
@@ -160,13 +160,13 @@ export const JOINS: readonly Attack[] = [
   {
     name: 'a stolen session token',
     world: 'plain',
-    does: 'takes up the session of somebody else whose token it overheard, with another key',
-    gets: ['proof_invalid', 'rate_limited'],
+    description: 'resumes another person’s session with its overheard token and another key',
+    allowedAnswers: ['proof_invalid', 'rate_limited'],
     strike: async (world, isOver) => {
       const victim = await Stranger.join(world, { roomId: 'elsewhere' });
       const thief = await TestSessionKey.create();
       const { sessionToken } = victim.joined.session;
-      const answers = await over(isOver, () =>
+      const answers = await repeatUntil(isOver, () =>
         world.onFreshConnection(async (client) =>
           client.ask('resume', {
             protocolVersion: 1,
@@ -182,12 +182,12 @@ export const JOINS: readonly Attack[] = [
     },
   },
   {
-    name: 'one join of many connections at once',
+    name: 'one join on many connections at once',
     world: 'plain',
-    does: 'asks for one and the same join on twelve connections at once, again and again',
-    gets: ['ok', 'closed', 'rate_limited'],
+    description: 'sends the same join on twelve connections at once, again and again',
+    allowedAnswers: ['ok', 'closed', 'rate_limited'],
     strike: async (world, isOver) =>
-      over(isOver, async () => {
+      repeatUntil(isOver, async () => {
         const clients = await Promise.all(
           Array.from({ length: 12 }, async () => world.enter({ localAddress: world.nextAddress() })),
         );
@@ -200,11 +200,11 @@ export const JOINS: readonly Attack[] = [
   {
     name: 'joins and leaves without end',
     world: 'plain',
-    does: 'enters the meeting and leaves it again, on one connection, as fast as it may',
-    gets: ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached'],
+    description: 'joins the meeting and leaves it again, on one connection, as fast as possible',
+    allowedAnswers: ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached'],
     strike: async (world, isOver) => {
       const localAddress = world.nextAddress();
-      return over(isOver, async () => {
+      return repeatUntil(isOver, async () => {
         const client = await world.enter({ localAddress });
         const answers: string[] = [];
         for (let count = 0; count < 20 && !client.isClosed && !isOver(); count += 1) {
@@ -219,8 +219,8 @@ export const JOINS: readonly Attack[] = [
   {
     name: 'one join token for a crowd',
     world: 'plain',
-    does: 'joins 60 times with one and the same token',
-    gets: ['ok', 'joined_too_often', 'rate_limited'],
+    description: 'joins 60 times with one and the same token',
+    allowedAnswers: ['ok', 'joined_too_often', 'rate_limited'],
     strike: async (world) => {
       const token = world.token({ roomId: 'crowd', subject: 'everybody' });
       const answers: string[] = [];
@@ -241,8 +241,8 @@ export const JOINS: readonly Attack[] = [
   {
     name: 'a crowd of connections from one address',
     world: 'plain',
-    does: 'opens connections that join nothing, from one address, and holds them',
-    gets: ['ok', 'refused 403', 'refused 429', 'refused 503', 'closed'],
+    description: 'opens connections that join nothing, from one address, and holds them',
+    allowedAnswers: ['ok', 'refused 403', 'refused 429', 'refused 503', 'closed'],
     strike: async (world, isOver) => {
       const localAddress = world.nextAddress();
       return holdConnections(world, isOver, () => localAddress, 1_500);
@@ -251,8 +251,8 @@ export const JOINS: readonly Attack[] = [
   {
     name: 'a crowd of connections from a hundred addresses',
     world: 'plain',
-    does: 'opens connections that join nothing, from a hundred addresses, and holds them',
-    gets: ['ok', 'refused 403', 'refused 429', 'refused 503', 'closed'],
+    description: 'opens connections that join nothing, from a hundred addresses, and holds them',
+    allowedAnswers: ['ok', 'refused 403', 'refused 429', 'refused 503', 'closed'],
     strike: async (world, isOver) => {
       const addresses = Array.from({ length: 100 }, () => world.nextAddress());
       return holdConnections(world, isOver, (count) => addresses[count % 100] ?? '127.0.0.1', 1_500);

@@ -1,4 +1,4 @@
-/** Somebody whose script takes access away from everybody who ever came (SECURITY, "Bounds"). */
+/** An operator's script that revokes the access of everybody who ever came (SECURITY, "Bounds"). */
 import { ADMIN_REVOKE_PATH } from '@plenary/cluster/testing/attackers';
 import { askAdmin } from '@plenary/deploy/local-cluster';
 import type { Answers, Attack } from '../attack.ts';
@@ -18,9 +18,9 @@ async function revokeAll({ cluster, target }: HostileWorld): Promise<Answers> {
     while (next < REVOCATIONS) {
       next += 1;
       const body = JSON.stringify({ tenant: Rival.apiKey, person: `nobody-${next}`, end: true });
-      const asked = { method: 'POST', path: ADMIN_REVOKE_PATH, body };
+      const request = { method: 'POST', path: ADMIN_REVOKE_PATH, body };
       answers.add(
-        `http ${(await askAdmin({ url: target.operatorUrl }, [cluster.adminToken], asked)).status}`,
+        `http ${(await askAdmin({ url: target.operatorUrl }, [cluster.adminToken], request)).status}`,
       );
     }
   };
@@ -31,8 +31,9 @@ async function revokeAll({ cluster, target }: HostileWorld): Promise<Answers> {
 export const MANY_REVOCATIONS: Attack = {
   name: 'ten thousand revocations at once',
   world: 'plain',
-  does: 'takes access away, as an operator, from ten thousand people of another application, fifty at a time',
-  gets: ['http 200', 'all of it runs out'],
+  description:
+    'revokes, as an operator, the access of ten thousand people of another application, fifty at a time',
+  allowedAnswers: ['http 200', 'all of it runs out'],
   strike: async (world) => {
     const answers = await revokeAll(world);
     return withRedis(world, async (redis) => {

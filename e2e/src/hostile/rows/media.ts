@@ -1,8 +1,8 @@
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { camera, microphone, OPUS, Stranger, VP8 } from '../stranger.ts';
 
-/** Publishes each of these into the meeting itself, where every browser would be offered what is accepted. */
+/** Publishes each of these into the meeting itself, where every browser is offered those that are accepted. */
 function publications(
   name: string,
   does: string,
@@ -18,11 +18,11 @@ function publications(
   return {
     name,
     world: 'plain',
-    does,
-    gets,
+    description: does,
+    allowedAnswers: gets,
     strike: async (world, isOver) => {
       const stranger = await Stranger.join(world);
-      const answers = await over(isOver, async () => {
+      const answers = await repeatUntil(isOver, async () => {
         const outcomes: string[] = [];
         for (const publication of all()) {
           const { outcome, trackId } = await stranger.publish(publication);
@@ -53,8 +53,8 @@ export const MEDIA: readonly Attack[] = [
     ],
   ),
   publications(
-    'line ends where the node has its own word',
-    'hides CR LF in cname and msid, which no viewer is ever given',
+    'line ends in fields that the node replaces',
+    'hides CR LF in cname and msid, which the node replaces and no viewer gets',
     () => [
       microphone({ rtcp: { cname: INJECTED } }),
       microphone({ msid: INJECTED }),
@@ -63,8 +63,8 @@ export const MEDIA: readonly Attack[] = [
     ],
   ),
   publications(
-    'settings that no codec has',
-    'hides line ends in settings of codecs that there are not: they are dropped, and the track is as any other',
+    'unknown codec settings',
+    'hides line ends in unknown codec settings, which are dropped: the track is like any other',
     () => [
       microphone({ codecs: [{ ...OPUS, parameters: { 'x-evil': INJECTED } }] }),
       microphone({ codecs: [{ ...OPUS, parameters: { [INJECTED]: 1 } }] }),
@@ -73,7 +73,7 @@ export const MEDIA: readonly Attack[] = [
     ['ok', 'malformed_message', 'invalid_media_parameters', 'rate_limited', 'closed'],
   ),
   publications(
-    'media that is not what it says',
+    'media with a wrong kind or source',
     'publishes pictures as a microphone and sound as a camera',
     () => [
       { ...camera(), source: 'microphone' },
@@ -133,13 +133,20 @@ export const MEDIA: readonly Attack[] = [
     ],
   ),
   {
-    name: 'more tracks than anybody has',
+    name: 'more tracks than a peer may have',
     world: 'plain',
-    does: 'publishes microphones without end',
-    gets: ['ok', 'limit_reached', 'rate_limited', 'invalid_media_parameters', 'malformed_message', 'closed'],
+    description: 'publishes microphones without end',
+    allowedAnswers: [
+      'ok',
+      'limit_reached',
+      'rate_limited',
+      'invalid_media_parameters',
+      'malformed_message',
+      'closed',
+    ],
     strike: async (world, isOver) => {
       const stranger = await Stranger.join(world, { roomId: 'tracks' });
-      const answers = await over(isOver, async () => (await stranger.publish()).outcome);
+      const answers = await repeatUntil(isOver, async () => (await stranger.publish()).outcome);
       await stranger.leave();
       return answers;
     },

@@ -1,8 +1,8 @@
-/** What other tenants can do, and who has got at the store or at the ports of other machines. */
+/** Attacks by other tenants, and by attackers who reached the store or other machines' ports. */
 import { randomUUID } from 'node:crypto';
 import { LOGGED_EVENT } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { Lure, secretsOf } from '../lure.ts';
@@ -12,27 +12,28 @@ import { withRedis } from '../with-redis.ts';
 import { readMetric } from '../../harness/metrics.ts';
 import { until } from '../../harness/until.ts';
 
-/** What an edge would publish to a room, in every point but the proof that an edge did. */
-function fitting(socketRoom: string, event: unknown): string {
+/** A publication to a room as an edge would make it, except for the proof that an edge made it. */
+function forgedPublication(socketRoom: string, event: unknown): string {
   const logged = LOGGED_EVENT.parse({ id: '1900000000000-0', previousId: '1900000000000-0', event });
   const opts = { rooms: [socketRoom], except: [], flags: {} };
   const packet = { type: 2, data: ['event', logged], nsp: '/' };
   return JSON.stringify({ uid: '0123456789abcdef', nsp: '/', type: 3, data: { packet, opts } });
 }
 
-/** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK25). */
+/** How often at most an edge reads a key set again because of unknown keys, in milliseconds (SPEC TK25). */
 const READ_ONCE_IN_MS = 30_000;
 
-/** How many publications that no edge of this cluster made the target has dropped. */
+/** How many publications the target has dropped because no edge of this cluster made them. */
 const droppedPublications = ({ target }: HostileWorld): Promise<number> =>
   readMetric(target.operatorUrl, 'plenary_edge_malformed_records_total', { kind: 'foreign_publication' });
 
 export const NEIGHBOURS: readonly Attack[] = [
   {
-    name: 'forged events that fit',
+    name: 'well-formed forged events',
     world: 'plain',
-    does: 'publishes to the meeting, by Redis, that everybody was thrown out and every track ended, as an edge would say it',
-    gets: ['dropped'],
+    description:
+      'publishes to the meeting, through Redis, that everybody was removed and every track ended, as an edge would',
+    allowedAnswers: ['dropped'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
         const channels = (await redis.pubsub('SHARDCHANNELS')).map(String);
@@ -40,7 +41,7 @@ export const NEIGHBOURS: readonly Attack[] = [
         const [tracksKey] = await redis.keys(`*/${MEETING_ROOM}}:tracks`);
         const [placements] = await redis.keys(`*/${MEETING_ROOM}}:placements`);
         if (channel === undefined || tracksKey === undefined || placements === undefined)
-          throw new Error('where is the meeting?');
+          throw new Error('The meeting was not found.');
         const socketRoom = channel.slice(channel.indexOf('#/#') + 3, -1);
         const [tracks, peers] = [await redis.hgetall(tracksKey), await redis.hkeys(placements)];
         const messages = [
@@ -49,11 +50,11 @@ export const NEIGHBOURS: readonly Attack[] = [
             return { type: 'track.ended', trackId, peerId, reason: 'unpublished' };
           }),
           ...peers.map((peerId) => ({ type: 'peer.left', peerId, reason: 'kicked' })),
-        ].map((event) => fitting(socketRoom, event));
-        return over(isOver, async () => {
+        ].map((event) => forgedPublication(socketRoom, event));
+        return repeatUntil(isOver, async () => {
           const before = await droppedPublications(world);
           for (const message of messages) await redis.spublish(channel, message);
-          // Only then does the quiet of the meeting tell anything: they came, and fitted.
+          // The meeting's silence only proves something if the events arrived and were well-formed.
           await until(
             'the edge to drop every forged event',
             () => droppedPublications(world),
@@ -66,10 +67,11 @@ export const NEIGHBOURS: readonly Attack[] = [
   {
     name: 'a room of the same name of another tenant',
     world: 'plain',
-    does: 'joins a room of its own that is called like the meeting’s, as a host, and names tracks and people of the meeting',
-    gets: ['alone', 'ok', 'track_not_found', 'joined_too_often'],
+    description:
+      'joins its own room with the meeting’s name, as a host, and names tracks and people of the meeting',
+    allowedAnswers: ['alone', 'ok', 'track_not_found', 'joined_too_often'],
     strike: (world, isOver) =>
-      over(isOver, async () => {
+      repeatUntil(isOver, async () => {
         const rival = await Stranger.join(world, { token: world.rival.token(`rival-${randomUUID()}`) });
         const { room } = rival.joined;
         const answers = [room.peerCount === 1 && room.tracks.length === 0 ? 'alone' : 'sees the meeting'];
@@ -92,12 +94,12 @@ export const NEIGHBOURS: readonly Attack[] = [
       }),
   },
   {
-    name: 'tokens that name keys which nobody has',
+    name: 'tokens that name unknown keys',
     world: 'plain',
-    does: 'brings join tokens of another tenant, each of which names another key that is not in its key set',
-    gets: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
+    description: 'joins with another tenant’s tokens, each of which names another unknown key',
+    allowedAnswers: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
     strike: (world, isOver) =>
-      over(isOver, () =>
+      repeatUntil(isOver, () =>
         world.onFreshConnection(async (client) => {
           const answers: string[] = [];
           for (let count = 0; count < 20; count += 1) {
@@ -111,12 +113,13 @@ export const NEIGHBOURS: readonly Attack[] = [
   {
     name: 'tokens that name unknown keys of a set on another server',
     world: 'plain',
-    does: 'brings join tokens of an application that publishes its keys by HTTP, each of which names another key, and counts the readings',
-    gets: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
+    description:
+      'joins with tokens of an application that publishes its keys over HTTP, each of which names another unknown key, and counts the readings',
+    allowedAnswers: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
     strike: async (world, isOver) => {
       const keys = world.countedKeys;
       const [before, sinceMs] = [keys.readings, performance.now()];
-      const answers = await over(isOver, async () =>
+      const answers = await repeatUntil(isOver, async () =>
         world.onFreshConnection(async (client) =>
           client.ask('join', await joinPayload(world, { token: keys.tokenOfUnknownKey() })),
         ),
@@ -128,12 +131,13 @@ export const NEIGHBOURS: readonly Attack[] = [
     },
   },
   {
-    name: 'operators’ questions on the ports of people and of control links',
+    name: 'operators’ requests on the ports of clients and of control links',
     world: 'plain',
-    does: 'asks for metrics, readiness and the admin API where they are not, with and without a challenge',
-    gets: ['http 400', 'http 404', 'http 405', 'closed'],
+    description:
+      'requests metrics, readiness and the admin API on ports that do not have them, with and without a challenge',
+    allowedAnswers: ['http 400', 'http 404', 'http 405', 'closed'],
     strike: (world, isOver) =>
-      over(isOver, async () => {
+      repeatUntil(isOver, async () => {
         const answers: string[] = [];
         for (const url of [world.target.publicUrl, world.targetNode.controlUrl])
           for (const line of [
@@ -157,13 +161,13 @@ export const NEIGHBOURS: readonly Attack[] = [
   {
     name: 'a media node that only the registry names',
     world: 'plain',
-    does: 'writes a media node with an address of its own into Redis, and listens there for secrets',
-    gets: ['heard no secret'],
+    description: 'writes a media node with its own address into Redis, and listens there for secrets',
+    allowedAnswers: ['heard no secret'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
         const [registry] = (await redis.keys('*{registry}*media-nodes')).sort();
         const [record] = registry === undefined ? [] : await redis.hvals(registry);
-        if (registry === undefined || record === undefined) throw new Error('where is the registry?');
+        if (registry === undefined || record === undefined) throw new Error('The registry was not found.');
         const lure = new Lure();
         const url = await lure.listen();
         const [, , json = '{}'] = /^([^|]*\|[^|]*)\|(.*)$/s.exec(record) ?? [];
@@ -174,14 +178,14 @@ export const NEIGHBOURS: readonly Attack[] = [
           operatorUrl: url,
         });
         try {
-          return await over(isOver, async () => {
+          return await repeatUntil(isOver, async () => {
             await redis.hset(registry, 'mallory', `${Date.now() + 60_000}|${randomUUID()}|${forged}`);
             await until(
-              'somebody to call the node that there is not',
-              () => lure.heard,
+              'a process to call the node that does not exist',
+              () => lure.received,
               (heard) => heard.includes('\r\n\r\n'),
             );
-            return secretsOf(world).some((secret) => lure.heard.includes(secret))
+            return secretsOf(world).some((secret) => lure.received.includes(secret))
               ? 'heard a secret'
               : 'heard no secret';
           });

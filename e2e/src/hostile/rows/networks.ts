@@ -1,31 +1,31 @@
-/** Those who have very many addresses, as the edge’s own proxy tells it. */
+/** Attackers with very many addresses, which the edge's trusted proxy reports. */
 import { randomInt } from 'node:crypto';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { HandshakeRefused, RawClient } from '../raw-client.ts';
 import { rawHttp } from '../raw-http.ts';
 import { PROXY_ADDRESS } from '../hostile-world.ts';
 import { MEETING_ROOM } from '../meeting-room.ts';
 
 const MOST_SOCKETS = 1_500;
-/** Sockets that open at a time. */
+/** How many sockets open at a time. */
 const AT_ONCE = 50;
-/** Requests that are under way at a time. */
+/** How many requests are pending at a time. */
 const FLOWS = 20;
-/** Sites (/48) that the networks are of. */
+/** How many sites (/48) the networks belong to. */
 const SITES = 8;
 
 const hex = (number: number): string => number.toString(16);
 const networkOf = (index: number): string =>
   `2001:db8:${hex(index % SITES)}:${hex(Math.floor(index / SITES))}::1`;
 
-/** One of either family that hardly anybody has had before. */
+/** An address of either family, which was hardly used before. */
 function freshAddress(): string {
   if (randomInt(2) === 0) return `100.${64 + randomInt(64)}.${randomInt(256)}.${randomInt(256)}`;
   return `2001:db8:${hex(randomInt(0x1_0000))}:${hex(randomInt(0x1_0000))}::${hex(randomInt(0x1_0000))}`;
 }
 
-/** @returns the socket, or what the handshake was answered with */
+/** @returns the socket, or the answer of a refused handshake */
 async function open(edgeUrl: string, address: string): Promise<RawClient | string> {
   try {
     const headers = { 'x-forwarded-for': address };
@@ -36,20 +36,20 @@ async function open(edgeUrl: string, address: string): Promise<RawClient | strin
   }
 }
 
-/** Sends a request again and again, each time from another address. */
+/** Repeats a request, each time from another address. */
 function requests(name: string, does: string, line: string, body: string): Attack {
   const headers = `Host: meet.example.org\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
   return {
     name,
     world: 'plain',
-    does,
-    gets: ['http 200', 'http 403', 'http 429'],
+    description: does,
+    allowedAnswers: ['http 200', 'http 403', 'http 429'],
     strike: async (world, isOver) => {
       const ask = (): Promise<string> => {
         const request = `${line} HTTP/1.1\r\n${headers}\r\nX-Forwarded-For: ${freshAddress()}\r\n\r\n${body}`;
         return rawHttp(world.target.publicUrl, request, PROXY_ADDRESS);
       };
-      const answers = await Promise.all(Array.from({ length: FLOWS }, () => over(isOver, ask)));
+      const answers = await Promise.all(Array.from({ length: FLOWS }, () => repeatUntil(isOver, ask)));
       return [...new Set(answers.flat())];
     },
   };
@@ -59,8 +59,8 @@ export const NETWORKS: readonly Attack[] = [
   {
     name: 'sockets from many networks of IPv6',
     world: 'plain',
-    does: `opens ${MOST_SOCKETS} sockets, each from a /64 of its own, of ${SITES} sites (/48), and joins nothing`,
-    gets: ['ok', 'closed', 'refused 403', 'refused 429', 'refused 503'],
+    description: `opens ${MOST_SOCKETS} sockets, each from another /64, of ${SITES} sites (/48), and does not join`,
+    allowedAnswers: ['ok', 'closed', 'refused 403', 'refused 429', 'refused 503'],
     strike: async (world, isOver): Promise<Answers> => {
       const held: RawClient[] = [];
       const answers = new Set<string>();
@@ -79,13 +79,13 @@ export const NETWORKS: readonly Attack[] = [
   },
   requests(
     'guest tokens for many addresses',
-    'asks for a guest token again and again, each time from another address',
+    'requests a guest token again and again, each time from another address',
     'POST /api/guest-token',
     JSON.stringify({ roomId: MEETING_ROOM, displayName: 'Mallory' }),
   ),
   requests(
     'the list of edges for many addresses',
-    'asks for the edges again and again, each time from another address',
+    'requests the list of edges again and again, each time from another address',
     'GET /api/edges',
     '',
   ),

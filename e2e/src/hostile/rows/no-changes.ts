@@ -1,4 +1,4 @@
-/** Requests that name the same thing over and over, and ask for what is so already (SPEC BU33). */
+/** Requests that repeat the same item and ask for the current state (SPEC BU33). */
 import { randomUUID } from 'node:crypto';
 import { readMetric } from '../../harness/metrics.ts';
 import type { Attack } from '../attack.ts';
@@ -7,7 +7,7 @@ import { microphone } from '../stranger.ts';
 import type { Stranger } from '../stranger.ts';
 import { flood } from './floods.ts';
 
-/** Calls into mediasoup that changes to consumers, transports and producers make. */
+/** The mediasoup calls that change consumers, transports and producers. */
 const CALLS = [
   'transport.connect',
   'transport.consume',
@@ -20,7 +20,7 @@ const CALLS = [
   'producer.resume',
 ] as const;
 const NAMED_AT_ONCE = 64;
-/** A join has consumers of all there are, and a microphone of its own. */
+/** A join creates consumers for all tracks, and a microphone. */
 const MOST_CALLS_OF_A_JOIN = 40;
 
 async function callsOf({ targetNode }: HostileWorld): Promise<number> {
@@ -30,7 +30,7 @@ async function callsOf({ targetNode }: HostileWorld): Promise<number> {
   return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
 }
 
-/** What each stranger of the flood publishes once, and publishes again. */
+/** What each stranger of the flood publishes once, and then repeats. */
 const publications = new WeakMap<Stranger, Readonly<Record<string, unknown>>>();
 const tracks = new WeakMap<Stranger, string>();
 
@@ -47,7 +47,7 @@ const update = (stranger: Stranger): Promise<string> => {
   return stranger.ask('consumers.update', { consumers: Array.from({ length: NAMED_AT_ONCE }, () => change) });
 };
 
-/** Each asks for what is so already. */
+/** Each asks for the current state. */
 const REPEATS: readonly ((stranger: Stranger) => Promise<string>)[] = [
   update,
   (stranger) => {
@@ -64,10 +64,11 @@ const REPEATS: readonly ((stranger: Stranger) => Promise<string>)[] = [
 ];
 
 export const NO_CHANGES: Attack = {
-  name: 'what is so already, without end',
+  name: 'endless repetitions of the current state',
   world: 'plain',
-  does: 'asks for the layers, tracks, pauses and publications that it has, each named 64 times in one request, and counts what mediasoup is asked',
-  gets: ['ok', 'rate_limited', 'flooding', 'closed', 'media_unavailable', 'track_not_found'],
+  description:
+    'requests the layers, tracks, pauses and publications that it already has, each named 64 times in one request, and counts mediasoup calls',
+  allowedAnswers: ['ok', 'rate_limited', 'flooding', 'closed', 'media_unavailable', 'track_not_found'],
   strike: async (world, isOver) => {
     let joins = 0;
     const before = await callsOf(world);
@@ -75,7 +76,7 @@ export const NO_CHANGES: Attack = {
       world,
       {
         name: '',
-        does: '',
+        description: '',
         prepare: async (stranger) => {
           joins += 1;
           await prepare(stranger);

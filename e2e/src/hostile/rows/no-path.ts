@@ -1,4 +1,4 @@
-/** Those who want it said of a media node that nobody reaches it. */
+/** Attackers who try to make a media node count as unreachable. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import { readMetrics } from '../../harness/metrics.ts';
@@ -9,16 +9,16 @@ import { PROXY_ADDRESS } from '../hostile-world.ts';
 import { Stranger } from '../stranger.ts';
 
 const ROOM = 'nowhere';
-/** Of two networks, since one of them would decide nothing. */
+/** Addresses of two networks, because one network alone decides nothing. */
 const FROM = ['2001:db8:a::1', '2001:db8:b::1'];
 
-/** A client's part of DTLS, whose certificate nobody has. */
+/** A client's DTLS parameters with a random fingerprint. */
 function dtls(): object {
   const value = [...randomBytes(32)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
   return { fingerprints: [{ algorithm: 'sha-256', value }] };
 }
 
-/** Joins on the media node of the meeting, says what it needs to connect, and sends no packet. */
+/** Joins on the meeting's media node with valid parameters, and sends no packet. */
 async function joinWithoutPath(world: HostileWorld, address: string): Promise<Stranger> {
   const media = {
     rtpCapabilities: ROUTER_RTP_CAPABILITIES,
@@ -35,10 +35,11 @@ async function joinWithoutPath(world: HostileWorld, address: string): Promise<St
 }
 
 export const NO_PATH: Attack = {
-  name: 'people who never look for a path',
+  name: 'people who never send STUN',
   world: 'plain',
-  does: 'joins twice, from two networks, with DTLS parameters that fit, and sends no STUN to a media node that has people',
-  gets: ['ready'],
+  description:
+    'joins twice, from two networks, with valid DTLS parameters, and sends no STUN to a media node that has people',
+  allowedAnswers: ['ready'],
   strike: async (world, isOver) => {
     const { operatorUrl } = world.targetNode;
     const misses = async (): Promise<number> =>

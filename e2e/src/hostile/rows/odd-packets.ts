@@ -3,16 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { closeLinks, endMediaLinks, makeLinks, mediaRequest, openLinks } from '@plenary/loadtest/bots';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { camera, Stranger, VP8 } from '../stranger.ts';
 
 const SSRC = 77_777;
-/** All that a camera without retransmissions may have. */
+/** All header extensions that a camera without retransmissions may have. */
 const EXTENSIONS = (ROUTER_RTP_CAPABILITIES.headerExtensions ?? [])
   .filter(({ kind, uri }) => kind === 'video' && !uri.endsWith('repaired-rtp-stream-id'))
   .map(({ uri, preferredId }) => ({ uri, id: preferredId }));
 
-/** All header extensions in the long form of RFC 8285, none of which has a value. */
+/** All header extensions in the long form of RFC 8285, each without a value. */
 function packetOfEmptyExtensions(sequence: number): Buffer {
   const words = Math.ceil((2 * EXTENSIONS.length) / 4);
   const packet = writeRtpHeader(Buffer.alloc(12 + 4 + 4 * words + 100), {
@@ -31,8 +31,9 @@ function packetOfEmptyExtensions(sequence: number): Buffer {
 export const ODD_PACKETS: Attack = {
   name: 'packets whose header extensions are empty',
   world: 'plain',
-  does: 'publishes a camera with all header extensions and sends packets in which none of them has a value',
-  gets: ['ok'],
+  description:
+    'publishes a camera with all header extensions and sends packets in which each of them is empty',
+  allowedAnswers: ['ok'],
   strike: async (world, isOver) => {
     const links = makeLinks(
       { name: 'mallory', canPublish: true },
@@ -44,13 +45,13 @@ export const ODD_PACKETS: Attack = {
     });
     openLinks(stranger.joined.media, links);
     const { send } = links;
-    if (send === undefined) throw new Error('nothing to send by');
+    if (send === undefined) throw new Error('The stranger has no sending transport.');
     await send.connected;
     const { outcome } = await stranger.publish(
       camera({ headerExtensions: EXTENSIONS, encodings: [{ ssrc: SSRC }] }),
     );
     let sequence = 0;
-    const answers = await over(isOver, async () => {
+    const answers = await repeatUntil(isOver, async () => {
       send.send(packetOfEmptyExtensions((sequence += 1)));
       await new Promise((resolve) => setTimeout(resolve, 20));
       return outcome;

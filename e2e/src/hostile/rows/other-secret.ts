@@ -3,14 +3,14 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { HandshakeRefused, RawClient } from '../raw-client.ts';
 import { joinPayload } from '../stranger.ts';
 
 const READINESS = z.object({ reasons: z.array(z.string()), controlLinks: z.array(z.string()).optional() });
 
-/** Why an edge is not ready; nothing while it does not listen yet. */
+/** The reasons why an edge is not ready; empty while it does not listen yet. */
 async function reasonsOf(operatorUrl: string): Promise<Answers> {
   const response = await fetch(`${operatorUrl}/ready`).catch(() => undefined);
   if (response === undefined) return [];
@@ -27,18 +27,18 @@ async function strike(world: HostileWorld, isOver: () => boolean): Promise<Answe
     datacenters: ['foreign'],
     redisUrl,
     readyTimeoutMs: 90_000,
-    // It has everything of this cluster but its secret, which is another one's.
+    // The edge has everything of this cluster but its secret.
     edge: () => ({ isAwaited: false, env: { PLENARY_API_KEYS: `${apiKey}:${apiSecret}` } }),
   });
   try {
     const [edge] = foreign.edges;
-    if (edge === undefined) throw new Error('it has an edge');
+    if (edge === undefined) throw new Error('The foreign cluster has no edge.');
     const reasons = await until(
-      'the edge to know why no media node believes it',
+      'the edge to report why no media node trusts it',
       () => reasonsOf(edge.operatorUrl),
       (found) => found.includes('other_secret'),
     );
-    const joins = await over(isOver, async () => {
+    const joins = await repeatUntil(isOver, async () => {
       const client = await RawClient.open(edge.publicUrl).catch((fault: unknown) => {
         if (fault instanceof HandshakeRefused) return fault.message;
         throw fault;
@@ -58,9 +58,10 @@ async function strike(world: HostileWorld, isOver: () => boolean): Promise<Answe
 }
 
 export const OTHER_SECRET: Attack = {
-  name: 'an edge of another secret',
+  name: 'an edge with another secret',
   world: 'plain',
-  does: 'runs an edge with another cluster secret on the store of the meeting, and has people of the meeting’s application join there',
-  gets: ['no_control_link', 'other_secret', 'refused 403'],
+  description:
+    'runs an edge with another cluster secret on the meeting’s store, and has people of the meeting’s application join there',
+  allowedAnswers: ['no_control_link', 'other_secret', 'refused 403'],
   strike,
 };

@@ -1,16 +1,17 @@
-/** Whoever hears the handshake of a control link can do nothing with it (SECURITY, "The network"). */
+/** An attacker who records a control link's handshake cannot use it (SECURITY, "The network"). */
 import type { Attack } from '../attack.ts';
-import { overEach } from '../attack.ts';
+import { repeatEachUntil } from '../attack.ts';
 
 export const RECORDED_LINK: Attack = {
-  name: 'control links said again',
+  name: 'replayed control links',
   world: 'overheard',
-  does: 'records the handshakes by which edges opened their links to a media node, and says all of each to it again',
-  gets: ['closed'],
+  description:
+    'records the handshakes with which edges opened their links to a media node, and sends each of them to it again',
+  allowedAnswers: ['closed'],
   strike: (world, isOver) =>
-    overEach(
+    repeatEachUntil(
       isOver,
       () => world.line.recorded.filter(([upgrade]) => upgrade?.toString('latin1').startsWith('GET ')),
-      (said) => world.line.sayAgain(said),
+      (said) => world.line.replay(said),
     ),
 };

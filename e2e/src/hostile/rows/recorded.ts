@@ -1,29 +1,30 @@
-/** What an edge published may be published again by whoever can write to Redis (SECURITY, "Whoever can write to Redis"). */
+/** An attacker who can write to Redis can republish an edge's messages (SECURITY, "Whoever can write to Redis"). */
 import type { Redis } from 'ioredis';
 import { until } from '../../harness/until.ts';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { RawClient } from '../raw-client.ts';
 import { Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
 
-/** By which edges hear of each other. */
+/** The channel over which edges send each other messages. */
 async function edgesChannel(redis: Redis): Promise<string> {
   const channel = (await redis.pubsub('SHARDCHANNELS')).map(String).find((name) => name.endsWith('#/#'));
-  if (channel === undefined) throw new Error('where do edges speak with each other?');
+  if (channel === undefined) throw new Error('The channel of the edges was not found.');
   return channel;
 }
 
 export const RECORDED: Attack = {
-  name: 'what an edge said of a session, repeated',
+  name: 'an edge’s message about a session, repeated',
   world: 'plain',
-  does: 'records that another edge took its own session up, comes back, and publishes that again and again',
-  // The message is true of an earlier hold of the session alone, so that it ends nothing (SPEC NS6).
-  gets: ['ok', 'resumed: ok'],
+  description:
+    'records the message that another edge resumed its own session, comes back, and publishes it again and again',
+  // The message belongs to an earlier hold of the session, so it ends nothing (SPEC NS6).
+  allowedAnswers: ['ok', 'resumed: ok'],
   strike: (world, isOver) =>
     withRedis(world, async (redis) => {
       const other = world.cluster.edges.find((edge) => edge !== world.target);
-      if (other === undefined) throw new Error('there is another edge');
+      if (other === undefined) throw new Error('The cluster has no other edge.');
       const channel = await edgesChannel(redis);
       const listener = redis.duplicate();
       const heard: Buffer[] = [];
@@ -45,17 +46,17 @@ export const RECORDED: Attack = {
         };
         const answers = [await resumeAt(other.publicUrl)];
         const recorded = await until(
-          'the other edge to tell of it',
+          'the other edge to announce the resumed session',
           () => heard.find((message) => message.includes('sessions.attached') && message.includes(peerId)),
           (message) => message !== undefined,
         );
         answers.push(await resumeAt(world.target.publicUrl));
-        const told = await over(isOver, async () => {
+        const told = await repeatUntil(isOver, async () => {
           const heardBefore = heard.length;
           await redis.spublish(channel, recorded ?? '');
-          // We listen on the same channel as the edges do.
+          // The listener subscribes to the same channel as the edges.
           await until(
-            'the repeated message to be heard',
+            'the repeated message to arrive',
             () => heard.length,
             (count) => count > heardBefore,
           );

@@ -1,15 +1,15 @@
-/** Those who send again, at a high rate, what once brought somebody back. */
+/** Attackers who repeat, at a high rate, the frames with which a person came back. */
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { HandshakeRefused } from '../raw-client.ts';
-import { joinPayload, NotLetIn, Stranger } from '../stranger.ts';
+import { joinPayload, JoinRefused, Stranger } from '../stranger.ts';
 
 const FLOWS = 10;
-/** Of one frame, on one connection, without waiting for an answer. */
+/** How often a frame is sent on one connection, without waiting for answers. */
 const TIMES = 50;
 
-/** @returns what a request was answered with that is sent again and again on fresh connections */
+/** Repeats a request on fresh connections. @returns its answers */
 async function replay(
   world: HostileWorld,
   isOver: () => boolean,
@@ -17,7 +17,7 @@ async function replay(
   payload: unknown,
 ): Promise<Answers> {
   const flow = (): Promise<Answers> =>
-    over(isOver, async () => {
+    repeatUntil(isOver, async () => {
       try {
         return await world.onFreshConnection(async (client) => {
           const answers = Array.from({ length: TIMES }, () => client.ask(name, payload));
@@ -32,15 +32,16 @@ async function replay(
 }
 
 export const REPLAYS: Attack = {
-  name: 'frames that brought somebody back, again and again',
+  name: 'frames of a resume and a rejoin, repeated',
   world: 'plain',
-  does: 'overhears a resume and a join by a rejoin token that went well, and sends both frames again, 50 times on each of many connections',
-  gets: ['proof_invalid', 'rate_limited', 'flooding', 'closed', 'out_of_order', 'victim: ok'],
+  description:
+    'records a successful resume and a successful rejoin, and sends both frames again, 50 times on each of many connections',
+  allowedAnswers: ['proof_invalid', 'rate_limited', 'flooding', 'closed', 'out_of_order', 'victim: ok'],
   strike: async (world, isOver) => {
     const roomId = 'overheard';
     const victim = await Stranger.join(world, { roomId });
     const { sessionToken, rejoinToken } = victim.joined.session;
-    if (rejoinToken === undefined) throw new NotLetIn('no rejoin token');
+    if (rejoinToken === undefined) throw new JoinRefused('no rejoin token');
     const client = await world.enter({ localAddress: world.nextAddress() });
     const resume = {
       protocolVersion: 1,

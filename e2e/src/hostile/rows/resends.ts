@@ -12,17 +12,17 @@ import { until } from '../../harness/until.ts';
 import type { Attack } from '../attack.ts';
 import { Stranger } from '../stranger.ts';
 
-/** A room beside the meeting, on the same worker: some 2 Mbit/s in small packets. */
+/** A room besides the meeting, on the same worker: some 2 Mbit/s in small packets. */
 const ROOM = 'resends';
 const CAMERA = { intervalMs: 1, payloadBytes: 200, keepsRate: true } as const;
-/** Two seconds of it, seventeen packets in each item (RFC 4585, 6.2.1). */
+/** Two seconds of the camera, seventeen packets in each item (RFC 4585, 6.2.1). */
 const ITEMS = 115;
 const PACKETS_PER_ITEM = 17;
 const ASKS_EVERY_MS = 5;
-/** Far beyond the few seconds that it takes. */
+/** Far beyond the few seconds that it takes, in milliseconds. */
 const STOPPED_WITHIN_MS = 60_000;
 
-/** Asks for all packets before this one again. */
+/** Requests all packets before the newest one again. */
 function genericNack(ssrc: number, newest: number): Buffer {
   const packet = Buffer.alloc(12 + 4 * ITEMS);
   packet.writeUInt16BE(0x81cd, 0);
@@ -37,10 +37,11 @@ function genericNack(ssrc: number, newest: number): Buffer {
 }
 
 export const RESENDS: Attack = {
-  name: 'packets asked for again without end',
+  name: 'endless requests for retransmission',
   world: 'plain',
-  does: 'receives a camera and says two hundred times a second that it missed the last two seconds of it',
-  gets: ['media.lost'],
+  description:
+    'receives a camera and reports two hundred times a second that the last two seconds of it were lost',
+  allowedAnswers: ['media.lost'],
   strike: async (world) => {
     const bot = await Bot.join({
       edgeUrl: world.target.publicUrl,
@@ -75,7 +76,7 @@ export const RESENDS: Attack = {
     const isLost = (): boolean =>
       stranger.client.received.some((frame) => frame.startsWith('42["media.lost"'));
     try {
-      await until('the media of who asks to be closed', isLost, Boolean, STOPPED_WITHIN_MS);
+      await until('the requester’s media session to be closed', isLost, Boolean, STOPPED_WITHIN_MS);
     } finally {
       clearInterval(asking);
     }

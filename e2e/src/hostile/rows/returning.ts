@@ -1,19 +1,20 @@
-/** Those who come back again and again, to sessions that are gone and to one that is not. */
+/** Clients that resume again and again: ended sessions, and one that is alive. */
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import { HandshakeRefused, RawClient } from '../raw-client.ts';
 import { Stranger } from '../stranger.ts';
 
 const GONE = 40;
-/** Connections that ask for each of them at a time. */
+/** How many connections resume each session at a time. */
 const AT_ONCE = 5;
 
 export const RETURNING: readonly Attack[] = [
   {
-    name: 'two hundred who resume sessions that are gone',
+    name: 'two hundred connections that resume ended sessions',
     world: 'plain',
-    does: 'resumes forty sessions that have ended, by five connections each, while one resumes that has not',
-    gets: ['session_gone', 'rate_limited', 'timed_out', 'closed', 'honest: ok'],
+    description:
+      'resumes forty sessions that have ended, over five connections each, while one client resumes a live session',
+    allowedAnswers: ['session_gone', 'rate_limited', 'timed_out', 'closed', 'honest: ok'],
     strike: async (world, isOver) => {
       const gone: Stranger[] = [];
       for (let count = 0; count < GONE; count += 1) {
@@ -23,7 +24,7 @@ export const RETURNING: readonly Attack[] = [
       }
       const resumeGone = gone.flatMap((stranger) =>
         Array.from({ length: AT_ONCE }, () =>
-          over(isOver, () =>
+          repeatUntil(isOver, () =>
             world.onFreshConnection(async (client) => {
               const { outcome } = await stranger.resumeOn(client, stranger.joined.session.sessionToken);
               return outcome;
@@ -34,12 +35,12 @@ export const RETURNING: readonly Attack[] = [
       const honest = await Stranger.join(world, { roomId: 'honest' });
       let { client: current } = honest;
       let { sessionToken } = honest.joined.session;
-      const resumeHonest = over(isOver, async () => {
+      const resumeHonest = repeatUntil(isOver, async () => {
         const client = await world.enter({ localAddress: world.nextAddress() });
         const resumed = await honest.resumeOn(client, sessionToken);
         ({ sessionToken } = resumed);
         current = client;
-        // At a pace that a session pays for.
+        // This pace fits into a session's budget.
         await new Promise((resolve) => setTimeout(resolve, 500));
         return `honest: ${resumed.outcome}`;
       });
@@ -50,10 +51,11 @@ export const RETURNING: readonly Attack[] = [
     },
   },
   {
-    name: 'a session that goes from edge to edge without end',
+    name: 'a session that moves between edges without end',
     world: 'plain',
-    does: 'resumes its session at one edge and the other in turn, and spends at each what it finds',
-    gets: ['ok', 'rate_limited', 'flooding', 'closed', 'replaced', 'session_gone', 'token_invalid'],
+    description:
+      'resumes its session on one edge and the other in turn, and spends the budget that it finds there',
+    allowedAnswers: ['ok', 'rate_limited', 'flooding', 'closed', 'replaced', 'session_gone', 'token_invalid'],
     strike: async (world, isOver) => {
       const answers = new Set<string>();
       const localAddress = world.nextAddress();
@@ -66,8 +68,8 @@ export const RETURNING: readonly Attack[] = [
         const resumed = await stranger.resumeOn(client, sessionToken);
         answers.add(resumed.outcome);
         ({ sessionToken } = resumed);
-        const asked = Array.from({ length: 60 }, () => client.ask('edge.check', {}));
-        for (const answer of await Promise.all(asked)) if (answer !== 'out_of_order') answers.add(answer);
+        const pending = Array.from({ length: 60 }, () => client.ask('edge.check', {}));
+        for (const answer of await Promise.all(pending)) if (answer !== 'out_of_order') answers.add(answer);
         client.terminate();
       }
       stranger.client.terminate();
@@ -77,12 +79,13 @@ export const RETURNING: readonly Attack[] = [
   {
     name: 'connections opened and closed without end',
     world: 'plain',
-    does: 'opens a namespace, leaves it with `41`, opens it again, and reconnects, as fast as one address may',
-    gets: ['ok', 'closed', 'ignored', 'refused 403', 'refused 429', 'refused 503'],
+    description:
+      'opens a namespace, leaves it with `41`, opens it again, and reconnects, as fast as one address may',
+    allowedAnswers: ['ok', 'closed', 'ignored', 'refused 403', 'refused 429', 'refused 503'],
     strike: async (world, isOver) => {
       const localAddress = world.nextAddress();
       const cycle = async (): Promise<Answers> =>
-        over(isOver, async () => {
+        repeatUntil(isOver, async () => {
           try {
             const client = await world.connect({ localAddress });
             const answers = [await client.enter()];

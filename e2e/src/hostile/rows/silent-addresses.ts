@@ -1,18 +1,19 @@
-/** Connections that say nothing, by so many addresses that each of them has few. */
+/** Silent connections from so many addresses that each address has few. */
 import type { Attack } from '../attack.ts';
 import { RawTcp } from '../raw-http.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 
 const ADDRESSES = 40;
-/** Together as many as one process may have files here (20,000), less what the test needs itself. */
+/** Together as many as this process may open as files (20,000), less what the test needs itself. */
 const OF_EACH = 400;
 const AT_ONCE = 200;
 
 export const SILENT_ADDRESSES: Attack = {
-  name: 'sixteen thousand silent connections by forty addresses',
+  name: 'sixteen thousand silent connections from forty addresses',
   world: 'plain',
-  does: 'opens 400 TCP connections by each of forty addresses, never writes, and holds them while somebody joins and leaves',
-  gets: ['open', 'closed', 'honest: ok'],
+  description:
+    'opens 400 TCP connections from each of forty addresses, never writes, and holds them while a person joins and leaves',
+  allowedAnswers: ['open', 'closed', 'honest: ok'],
   strike: async (world, isOver) => {
     const addresses = Array.from({ length: ADDRESSES }, () => world.nextAddress());
     const held: RawTcp[] = [];
@@ -20,7 +21,7 @@ export const SILENT_ADDRESSES: Attack = {
       const opening = Array.from({ length: AT_ONCE }, (_, index) =>
         RawTcp.open(world.target.publicUrl, addresses[(count + index) % ADDRESSES]),
       );
-      // A connection that is refused at once may break before it is open here.
+      // A connection that the edge refuses at once may break before it is open here.
       for (const one of await Promise.allSettled(opening))
         if (one.status === 'fulfilled') held.push(one.value);
     }
@@ -31,7 +32,7 @@ export const SILENT_ADDRESSES: Attack = {
         await honest.leave();
         answers.add('honest: ok');
       } catch (error) {
-        answers.add(`honest: ${error instanceof NotLetIn ? error.code : String(error)}`);
+        answers.add(`honest: ${error instanceof JoinRefused ? error.code : String(error)}`);
       }
     } while (!isOver());
     for (const connection of held) answers.add(connection.isClosed ? 'closed' : 'open');

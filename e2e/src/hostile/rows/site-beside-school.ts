@@ -1,22 +1,22 @@
-/** One IPv6 site that joins by a new network each time, beside a school behind one IPv4 address. */
+/** An IPv6 site that joins from a new network each time, besides a school behind one IPv4 address. */
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { PROXY_ADDRESS } from '../hostile-world.ts';
 import { limitedByRooms } from '../limited-by-rooms.ts';
 import { HandshakeRefused } from '../raw-client.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 
-/** Joins of the site that are under way at a time. */
+/** How many joins of the site are pending at a time. */
 const FLOWS = 24;
-/** Together some four joins a second. */
+/** The pupils make some four joins a second together. */
 const PUPILS = 2;
-/** For how long it goes on when the room's budget is spent. */
+/** How long it continues once the room's budget is spent, in milliseconds. */
 const SHORT_FOR_MS = 3_000;
-/** A machine that is too slow for the site to spend it so soon shows less, and waits no longer. */
+/** On a machine too slow to spend the budget the attack ends after this time, in milliseconds, and shows less. */
 const SHORT_WITHIN_MS = 20_000;
 
-/** Joins as an edge's proxy passes it on. @returns `ok`, or what it was answered */
+/** Joins with the address that the edge's proxy reports. @returns `ok`, or the answer of a refusal */
 async function joinAndLeave(world: HostileWorld, address: string, roomId: string): Promise<string> {
   try {
     const headers = { 'x-forwarded-for': address };
@@ -24,7 +24,7 @@ async function joinAndLeave(world: HostileWorld, address: string, roomId: string
     await stranger.leave();
     return 'ok';
   } catch (error) {
-    if (error instanceof NotLetIn) return error.code;
+    if (error instanceof JoinRefused) return error.code;
     if (error instanceof HandshakeRefused) return error.message;
     throw error;
   }
@@ -33,8 +33,9 @@ async function joinAndLeave(world: HostileWorld, address: string, roomId: string
 export const SITE_BESIDE_SCHOOL: Attack = {
   name: 'joins from new networks of one IPv6 site, beside a school',
   world: 'plain',
-  does: 'joins and leaves without end, each time from another /64 of one /48, in the room that pupils of one IPv4 address join',
-  gets: [
+  description:
+    'joins and leaves without end, each time from another /64 of one /48, in the room that pupils of one IPv4 address join',
+  allowedAnswers: [
     'ok',
     'rate_limited',
     'timed_out',
@@ -64,8 +65,8 @@ export const SITE_BESIDE_SCHOOL: Attack = {
       return `pupil: ${answer}`;
     };
     const answers = await Promise.all([
-      ...Array.from({ length: FLOWS }, () => over(isOver, site)),
-      ...Array.from({ length: PUPILS }, () => over(isOver, pupil)),
+      ...Array.from({ length: FLOWS }, () => repeatUntil(isOver, site)),
+      ...Array.from({ length: PUPILS }, () => repeatUntil(isOver, pupil)),
     ]);
     return [...new Set(answers.flat())];
   },

@@ -1,4 +1,4 @@
-/** A media node that is announced, and does nothing for anybody who comes. */
+/** A media node that is announced but does nothing for its peers. */
 import { MEDIA_NODE_ID } from '@plenary/cluster/ids';
 import { adminKeyText, nodeKeyText } from '@plenary/cluster/testing/attackers';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
@@ -6,13 +6,13 @@ import type { RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
-import { NotLetIn, Stranger } from '../stranger.ts';
+import { JoinRefused, Stranger } from '../stranger.ts';
 
 const TIRED = MEDIA_NODE_ID.parse('media-tired');
 
-/** Starts one more media node in the datacenter of the target; nobody of the meeting is on it. */
+/** Starts a third media node in the target's datacenter; nobody of the meeting is on it. */
 async function withTiredNode(
   world: HostileWorld,
   act: (node: RunningMediaNode) => Promise<Answers>,
@@ -36,7 +36,7 @@ async function withTiredNode(
   });
   try {
     const [node] = beside.mediaNodes;
-    if (node === undefined) throw new Error('it has a media node');
+    if (node === undefined) throw new Error('The second cluster has no media node.');
     const up = `plenary_edge_control_links{state="up"} ${world.cluster.mediaNodes.length + 1}\n`;
     await until(
       'edges to have a link to it',
@@ -48,8 +48,8 @@ async function withTiredNode(
     );
     const answers = await act(node);
     await until(
-      'it to have heard who left',
-      async () => (await world.standing()).departures,
+      'the node to be notified of all departures',
+      async () => (await world.footprint()).departures,
       (departures) => departures === 0,
     );
     return answers;
@@ -58,10 +58,10 @@ async function withTiredNode(
   }
 }
 
-/** Each in a room of their own, so that nothing but the node's state speaks against it. */
+/** Joins a new room each time, so that only the node's state speaks against it. */
 async function joins(world: HostileWorld, isOver: () => boolean): Promise<Answers> {
   let rooms = 0;
-  return over(isOver, async () => {
+  return repeatUntil(isOver, async () => {
     rooms += 1;
     const roomId = `tired-${rooms}`;
     try {
@@ -70,7 +70,7 @@ async function joins(world: HostileWorld, isOver: () => boolean): Promise<Answer
       await stranger.leave();
       return 'joined';
     } catch (thrown) {
-      if (thrown instanceof NotLetIn) return thrown.code;
+      if (thrown instanceof JoinRefused) return thrown.code;
       throw thrown;
     }
   });
@@ -78,10 +78,11 @@ async function joins(world: HostileWorld, isOver: () => boolean): Promise<Answer
 
 export const TIRED_NODES: readonly Attack[] = [
   {
-    name: 'a media node that is stopped in its tracks',
+    name: 'a media node whose main process is stopped',
     world: 'plain',
-    does: 'stops the main process of a third media node (SIGSTOP), which keeps its connections and its lease, while people join',
-    gets: ['joined'],
+    description:
+      'stops the main process of a third media node (SIGSTOP), which keeps its connections and its lease, while people join',
+    allowedAnswers: ['joined'],
     strike: async (world, isOver) =>
       withTiredNode(world, async (node) => {
         await node.kill('SIGSTOP');
@@ -95,13 +96,14 @@ export const TIRED_NODES: readonly Attack[] = [
   {
     name: 'a media node whose workers hang',
     world: 'plain',
-    does: 'stops the workers of a third media node (SIGSTOP), which beats and answers what needs none, while people join',
-    gets: ['joined'],
+    description:
+      'stops the workers of a third media node (SIGSTOP), which still beats and answers requests that need no worker, while people join',
+    allowedAnswers: ['joined'],
     strike: async (world, isOver) =>
       withTiredNode(world, async (node) => {
-        if (node.pid === null) throw new Error('it runs');
+        if (node.pid === null) throw new Error('The media node does not run.');
         for (const worker of childrenOf(node.pid)) process.kill(worker, 'SIGSTOP');
-        // It ends a worker that hangs, and starts another.
+        // The node kills a hung worker and starts another.
         return joins(world, isOver);
       }),
   },

@@ -1,4 +1,4 @@
-/** What a publisher and a viewer may send beside what its bytes say, and what others send in a publisher's name (SPEC MS31, WK15). */
+/** Traffic that a publisher or viewer hides from the byte count, or that others send in a publisher's name (SPEC MS31, WK15). */
 import { writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
@@ -13,24 +13,24 @@ import type { HostileWorld } from '../hostile-world.ts';
 import { microphone, OPUS, Stranger } from '../stranger.ts';
 import { usageOf } from '../usage.ts';
 
-/** Far beyond the few seconds that it takes. */
+/** Far beyond the few seconds that it takes, in milliseconds. */
 const STOPPED_WITHIN_MS = 60_000;
 const EVERY_MS = 10;
 const LOOKS = { method: 'transport.getStats' };
 
 type MediaOffer = ClientReply<'join'>['media'];
 
-/** Somebody in a meeting with media of their own making. */
+/** Joins with transports that send hand-made packets. */
 async function joinWithMedia(
   world: HostileWorld,
   {
     roomId,
     canPublish,
-    byWay = (offer) => offer,
+    byWay: rewriteOffer = (offer) => offer,
   }: {
     readonly roomId?: string;
     readonly canPublish: boolean;
-    /** By which way its media goes. */
+    /** Rewrites the offer, to route the transports through an attacker. */
     readonly byWay?: (offer: MediaOffer) => MediaOffer;
   },
 ) {
@@ -40,7 +40,7 @@ async function joinWithMedia(
     ...(roomId === undefined ? {} : { roomId }),
     join: { media: mediaRequest(links) },
   });
-  openLinks(byWay(stranger.joined.media), links);
+  openLinks(rewriteOffer(stranger.joined.media), links);
   await Promise.all([links.receive.connected, links.send?.connected]);
   return {
     stranger,
@@ -52,21 +52,21 @@ async function joinWithMedia(
   };
 }
 
-/** A voice packet with next to nothing in it. */
+/** An audio packet with hardly any payload. */
 function shortPacket(ssrc: number, sequence: number): Buffer {
   const header = { payloadType: OPUS.payloadType, ssrc, sequence, timestamp: sequence * 960 };
   return writeRtpHeader(Buffer.alloc(15, 0xff), header);
 }
 
-/** What a publisher was told of its limit, each step once. */
-function stepsTold({ client }: Stranger): Answers {
+/** The steps of the limit that a publisher was notified of, each once. */
+function limitSteps({ client }: Stranger): Answers {
   const told = client.received.flatMap(
     (frame) => /^42\["publishing\.limited".*"step":"(\w+)"/.exec(frame)?.[1] ?? [],
   );
   return [...new Set(told)];
 }
 
-/** Sends so many short packets each time, as a voice. @returns what ends it */
+/** Sends this many short packets at each interval. @returns a function that stops it */
 function speak(
   send: (packet: Buffer) => unknown,
   ssrc: number,
@@ -83,8 +83,9 @@ function speak(
 const SHORT_PACKETS: Attack = {
   name: 'a microphone of two thousand short packets a second',
   world: 'plain',
-  does: 'sends a voice in packets of fifteen bytes, as many as fit into its bitrate, each of which goes to everybody',
-  gets: ['warned', 'paused'],
+  description:
+    'sends audio in packets of fifteen bytes, as many as fit into its bitrate, each of which goes to everybody',
+  allowedAnswers: ['warned', 'paused'],
   strike: async (world) => {
     const { stranger, links, leave } = await joinWithMedia(world, { canPublish: true });
     const ssrc = randomInt(0xffff_ffff);
@@ -92,7 +93,7 @@ const SHORT_PACKETS: Attack = {
     const stop = speak((packet) => links.send?.send(packet), ssrc, 20, EVERY_MS);
     try {
       const isPaused = (told: Answers): boolean => told.includes('paused');
-      return await until('the voice to be paused', () => stepsTold(stranger), isPaused, STOPPED_WITHIN_MS);
+      return await until('the voice to be paused', () => limitSteps(stranger), isPaused, STOPPED_WITHIN_MS);
     } finally {
       stop();
       await leave();
@@ -102,14 +103,14 @@ const SHORT_PACKETS: Attack = {
 };
 
 const NACK_ITEMS = 490;
-/** Reports of some 40 Mbit/s. */
+/** These reports amount to some 40 Mbit/s. */
 const REPORTS_AT_ONCE = 25;
-/** Of one core. */
+/** The share of one core that the node may spend. */
 const MOST_OF_A_CORE = 0.4;
-/** With fewer there was no attack to speak of. */
+/** With fewer reports there was no attack. */
 const LEAST_REPORTS = 500;
 
-/** Says that 8,330 packets were lost, of which there was none. */
+/** Reports the loss of 8,330 packets that never existed. */
 function lossesOfNothing(ssrc: number): Buffer {
   const packet = Buffer.alloc(12 + 4 * NACK_ITEMS, 0xff);
   packet.writeUInt16BE(0x81cd, 0);
@@ -120,10 +121,10 @@ function lossesOfNothing(ssrc: number): Buffer {
 }
 
 const REPORTS: Attack = {
-  name: 'losses that were none, reported without end',
+  name: 'endless reports of losses that did not happen',
   world: 'plain',
-  does: 'receives a camera and reports 40 Mbit/s of lost packets that nobody ever sent',
-  gets: ['ok'],
+  description: 'receives a camera and reports 40 Mbit/s of lost packets that were never sent',
+  allowedAnswers: ['ok'],
   strike: async (world, isOver) => {
     const roomId = 'reports';
     const bot = await Bot.join({
@@ -158,15 +159,15 @@ const REPORTS: Attack = {
   },
 };
 
-/** Somebody between a publisher and its media node, who passes on what it sends, and writes to the node in its name. */
-class Between {
+/** An attacker between a publisher and its media node, who forwards the publisher's packets and sends others in its name. */
+class PacketInjector {
   readonly #toClient: Socket = createSocket('udp4');
   readonly #toNode: Socket = createSocket('udp4');
   #clientPort: number | undefined;
   #nodePort = 0;
 
-  static async create(): Promise<Between> {
-    const between = new Between();
+  static async create(): Promise<PacketInjector> {
+    const between = new PacketInjector();
     for (const socket of [between.#toClient, between.#toNode]) {
       socket.bind(0, '127.0.0.1');
       await once(socket, 'listening');
@@ -184,8 +185,8 @@ class Between {
     });
   }
 
-  /** The same transport, reached by this way. */
-  way(offer: MediaOffer): MediaOffer {
+  /** The same transport, routed through this attacker. */
+  rewriteOffer(offer: MediaOffer): MediaOffer {
     const { sendTransport } = offer;
     if (sendTransport === undefined) return offer;
     const { port } = this.#toClient.address();
@@ -198,7 +199,7 @@ class Between {
     return { ...offer, sendTransport: { ...sendTransport, iceCandidates } };
   }
 
-  /** Writes to the node from where the publisher's packets come. */
+  /** Sends to the node from the publisher's address and port. */
   write(packet: Buffer): void {
     this.#toNode.send(packet, this.#nodePort, '127.0.0.1');
   }
@@ -209,7 +210,7 @@ class Between {
   }
 }
 
-/** RTP as far as anybody can tell who has no key. */
+/** A packet that looks like RTP without the key. */
 function unsealed(ssrc: number): Buffer {
   const packet = randomBytes(1_200);
   packet[0] = 0x80;
@@ -218,20 +219,21 @@ function unsealed(ssrc: number): Buffer {
   return packet;
 }
 
-/** So often the node looks at what people send before somebody who sends 40 Mbit/s is paused, and some more. */
+/** More measurements than the node needs to pause a publisher of 40 Mbit/s. */
 const LOOKS_ENOUGH = 60;
 
 const IN_ANOTHERS_NAME: Attack = {
   name: 'junk in a publisher’s name',
   world: 'plain',
-  does: 'writes 40 Mbit/s to a media node from the address and port of somebody who speaks, who must not be limited for it',
-  gets: ['the speaker goes on'],
+  description:
+    'sends 40 Mbit/s to a media node from the address and port of a speaker, who must not be limited for it',
+  allowedAnswers: ['the speaker goes on'],
   strike: async (world) => {
     const { operatorUrl } = world.targetNode;
-    const between = await Between.create();
+    const between = await PacketInjector.create();
     const { stranger, links, leave } = await joinWithMedia(world, {
       canPublish: true,
-      byWay: (offer) => between.way(offer),
+      byWay: (offer) => between.rewriteOffer(offer),
     });
     const ssrc = randomInt(0xffff_ffff);
     await stranger.publish(microphone({ encodings: [{ ssrc }] }));
@@ -243,8 +245,8 @@ const IN_ANOTHERS_NAME: Attack = {
     try {
       const looks = (): Promise<number> => readMetric(operatorUrl, 'plenary_mediasoup_calls_total', LOOKS);
       const before = await looks();
-      await until('the node to look', looks, (now) => now >= before + LOOKS_ENOUGH, STOPPED_WITHIN_MS);
-      const told = stepsTold(stranger);
+      await until('the node to measure', looks, (now) => now >= before + LOOKS_ENOUGH, STOPPED_WITHIN_MS);
+      const told = limitSteps(stranger);
       return told.length === 0 ? ['the speaker goes on'] : told;
     } finally {
       clearInterval(writing);

@@ -1,7 +1,7 @@
-/** Requests by HTTP without end (SPEC BU21). */
+/** HTTP requests without end (SPEC BU21). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answers, Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { repeatUntil } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { Stranger } from '../stranger.ts';
 
@@ -17,12 +17,12 @@ const REQUESTS = [
   ['DELETE', '/api/nowhere'],
 ] as const;
 
-/** People who share the address go on, and so do probes: they are told nothing but that all is well. */
+/** A person at the same address, and a health probe: neither may be refused anything. */
 async function neighbour(world: HostileWorld, isOver: () => boolean): Promise<Answers> {
   const stranger = await Stranger.join(world, { localAddress: '127.0.0.1' });
   const { trackId } = await stranger.publish();
   let isPaused = false;
-  const answers = await over(isOver, async () => {
+  const answers = await repeatUntil(isOver, async () => {
     isPaused = !isPaused;
     const said = await stranger.ask('track.pause', { trackId, paused: isPaused });
     const { status } = await fetch(new URL('/health', world.target.publicUrl));
@@ -34,10 +34,11 @@ async function neighbour(world: HostileWorld, isOver: () => boolean): Promise<An
 }
 
 export const WEB_FLOODS: Attack = {
-  name: 'requests by HTTP without end',
+  name: 'endless HTTP requests',
   world: 'plain',
-  does: 'asks for pages, edges, schemas, tokens and what there is not, forty at a time, by the address of somebody in the meeting and of probes',
-  gets: [
+  description:
+    'requests pages, edges, schemas, tokens and unknown paths, forty at a time, from the address of a person in the meeting and of probes',
+  allowedAnswers: [
     'http 200',
     'http 204',
     'http 400',
@@ -49,14 +50,14 @@ export const WEB_FLOODS: Attack = {
     'probe: 200',
   ],
   strike: async (world, isOver) => {
-    const flood = over(isOver, async () => {
-      const asked = Array.from({ length: AT_ONCE }, async (_, index) => {
+    const flood = repeatUntil(isOver, async () => {
+      const pending = Array.from({ length: AT_ONCE }, async (_, index) => {
         const [method, path] = REQUESTS[index % REQUESTS.length] ?? ['GET', '/'];
         const response = await fetch(new URL(path, world.target.publicUrl), { method });
         await response.arrayBuffer();
         return `http ${response.status}`;
       });
-      return Promise.all(asked);
+      return Promise.all(pending);
     });
     return (await Promise.all([flood, neighbour(world, isOver)])).flat();
   },

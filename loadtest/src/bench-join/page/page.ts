@@ -1,6 +1,6 @@
 /**
- * What runs in Chromium: the real headless client and nothing beside it. `../../page-server.ts` bundles it; the benchmark
- * calls it by `window.plenaryBench`.
+ * This page runs in Chromium: the real headless client and nothing else. `../../page-server.ts` bundles it; the benchmark
+ * calls it through `window.plenaryBench`.
  */
 import type { JoinTimings, Meeting } from '@plenary/web/client';
 import { createMeeting } from '@plenary/web/client';
@@ -11,7 +11,7 @@ export interface PageJoin {
   readonly token: string;
   /** `true`: device, certificate and socket are made before the clock starts, as the pre-join page does. */
   readonly warm: boolean;
-  /** Of the published camera; 640 × 360 where absent. */
+  /** The published camera's size; 640 × 360 by default. */
   readonly camera?: { readonly width: number; readonly height: number };
 }
 
@@ -29,11 +29,11 @@ const POLL_MS = 10;
 const CAMERA = { width: 640, height: 360, frameRate: 30 };
 
 const warnings: string[] = [];
-/** The meeting that this page stays in. */
+/** The meeting that this page is in. */
 let current: Meeting | undefined;
 
 function meetingOfPage(): Meeting {
-  if (current === undefined) throw new Error('this page is in no meeting');
+  if (current === undefined) throw new Error('This page is in no meeting.');
   return current;
 }
 
@@ -79,28 +79,28 @@ export const bench = {
     }
   },
 
-  /** Joins and stays. */
+  /** Joins and stays in the meeting. */
   async watch(join: PageJoin): Promise<void> {
     current = createMeeting({ edgeUrls: [join.edgeUrl], roomId: join.roomId, token: join.token, log });
     await current.join();
     await waitFor('picture', () => meetingOfPage().joinTimings.firstFrame !== undefined);
   },
 
-  /** Draws every video that is there so high, in CSS pixels. */
+  /** Draws every video at this height, in CSS pixels. */
   draw(heightPx: number): void {
     const meeting = meetingOfPage();
     const videos = [...meeting.getSnapshot().remoteTracks.values()].filter(({ kind }) => kind === 'video');
     meeting.setWantedVideo(new Map(videos.map(({ trackId }) => [trackId, heightPx])));
   },
 
-  /** What the camera of this page has sent, and how many layers it sends. */
+  /** How many bytes and layers this page's camera has sent. */
   async sentCamera(): Promise<{ readonly bytes: number; readonly layers: number }> {
     const { sent } = await meetingOfPage().stats();
     const camera = sent.find(({ source }) => source === 'camera');
     return { bytes: camera?.bytesSent ?? 0, layers: camera?.layers ?? 0 };
   },
 
-  /** The height of the first video that is received. */
+  /** The height of the first received video. */
   async receivedHeight(): Promise<number> {
     const { received } = await meetingOfPage().stats();
     return received.find(({ kind }) => kind === 'video')?.frameHeight ?? 0;
