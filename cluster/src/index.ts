@@ -26,7 +26,7 @@ export * from './process/admin-proof.ts';
 export * from './process/clock-watch.ts';
 export * from './process/config.ts';
 export * from './process/listen-fault.ts';
-export * from './process/entry.ts';
+export * from './process/guarded-callbacks.ts';
 export * from './process/file-limit.ts';
 export * from './process/timers.ts';
 export { LogOutput, openStandardOutput } from './process/log-output.ts';

@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import { EventEmitter } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -317,7 +317,7 @@ export class ConsulClient {
   ): Promise<ServiceReading> {
     // The package cancels a request, and gives its headers, by an emitter that is handed in.
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
-    const cancel = entry('registry', () => {
+    const cancel = guardCallback('registry', () => {
       context.emit('cancel');
     });
     signal.addEventListener('abort', cancel);

@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Damping } from '../damping.ts';
-import { after } from '../process/entry.ts';
+import { after } from '../process/guarded-callbacks.ts';
 import type { Logger } from '../process/logging.ts';
 import { Availability } from './availability.ts';
 import { CONSUL_ADVICE } from './consul-trouble.ts';

@@ -1,4 +1,4 @@
-import { inBackground } from '../process/entry.ts';
+import { inBackground } from '../process/guarded-callbacks.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { ConsulTrouble } from './consul-trouble.ts';

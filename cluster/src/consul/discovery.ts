@@ -1,4 +1,4 @@
-import { after, inBackground } from '../process/entry.ts';
+import { after, inBackground } from '../process/guarded-callbacks.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import { ConsulFault } from './consul-client.ts';

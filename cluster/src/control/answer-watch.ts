@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { toPlenaryError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { inBackground } from '../process/entry.ts';
+import { inBackground } from '../process/guarded-callbacks.ts';
 
 /** How long a node that let a request time out has for a question that costs it nothing, in milliseconds (SPEC HL10). */
 export const QUESTION_TIMEOUT_MS = 2_000;

@@ -1,4 +1,4 @@
-import { after, entry } from '../process/entry.ts';
+import { after, guardCallback } from '../process/guarded-callbacks.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ControlIdentity } from '../keys/control-credential.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -65,15 +65,15 @@ export class LinkCaller implements CallSocket {
     this.#socket = socket;
     socket.on(
       LINK_EVENTS.challenge,
-      entry('control_link', (challenge) => this.#guard(() => this.#answer(challenge))),
+      guardCallback('control_link', (challenge) => this.#guard(() => this.#answer(challenge))),
     );
     socket.on(
       LINK_EVENTS.sealed,
-      entry('control_link', (sealed) => this.#guard(() => this.#receive(sealed))),
+      guardCallback('control_link', (sealed) => this.#guard(() => this.#receive(sealed))),
     );
     socket.on(
       'disconnect',
-      entry('control_link', () => this.#end()),
+      guardCallback('control_link', () => this.#end()),
     );
   }
 

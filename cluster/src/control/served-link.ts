@@ -1,4 +1,4 @@
-import { after, entry } from '../process/entry.ts';
+import { after, guardCallback } from '../process/guarded-callbacks.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ReplyEnvelope } from '../protocol/define.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -40,7 +40,7 @@ export class ServedLink {
     this.#stream = stream;
     socket.on(
       'disconnect',
-      entry('control_link', () => {
+      guardCallback('control_link', () => {
         this.#isOpen = false;
       }),
     );
@@ -50,7 +50,7 @@ export class ServedLink {
   listen(listener: ServedLinkListener): void {
     this.#socket.on(
       LINK_EVENTS.sealed,
-      entry('control_link', (sealed) => this.#receive(sealed, listener)),
+      guardCallback('control_link', (sealed) => this.#receive(sealed, listener)),
     );
   }
 
@@ -113,10 +113,10 @@ export function challengeCaller(
     socket.disconnect(true);
   };
   const timer = after(PROOF_WITHIN_MS, () => refuse(new PlenaryError('timed_out', 'It gives no proof.')));
-  socket.on('disconnect', entry('control_link', done));
+  socket.on('disconnect', guardCallback('control_link', done));
   socket.once(
     LINK_EVENTS.proof,
-    entry('control_link', (proof) => {
+    guardCallback('control_link', (proof) => {
       let stream: SealedStream;
       try {
         stream = handshake.accept(proof);

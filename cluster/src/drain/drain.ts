@@ -1,4 +1,4 @@
-import { every } from '../process/entry.ts';
+import { every } from '../process/guarded-callbacks.ts';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { DRAIN_TICK_MS, ELSEWHERE_WITHIN_MS, nextToLeave } from './pace.ts';

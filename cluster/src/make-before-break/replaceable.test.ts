@@ -43,7 +43,7 @@ class Account {
       expect(item.closedFor).toBeUndefined();
       if (reason === 'replaced') expect(this.current).not.toBe(item);
       if (reason === 'lost') expect(item.hasEnded).toBe(true);
-      if (reason === 'given_up') expect(this.current).not.toBe(item);
+      if (reason === 'abandoned') expect(this.current).not.toBe(item);
       if (reason === 'closed') expect(this.isClosing).toBe(true);
       item.closedFor = reason;
       if (this.current === item) this.current = undefined;
@@ -99,7 +99,7 @@ class Account {
 
 const COMMANDS: readonly ((account: Account, choice: number) => void)[] = [
   (account) => account.place.dispatch({ type: 'begin' }),
-  (account) => account.place.dispatch({ type: 'begin_anew' }),
+  (account) => account.place.dispatch({ type: 'restart' }),
   (account, choice) => account.answer(choice, true),
   (account, choice) => account.answer(choice, true),
   (account, choice) => account.answer(choice, false),

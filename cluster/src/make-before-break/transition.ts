@@ -35,7 +35,7 @@ export type ReplaceableEvent<Item> =
   /** Something is to be opened: a first one, or one that replaces the current one. Changes nothing while one is being opened. */
   | { readonly type: 'begin' }
   /** The same, but what is being opened, or was opened and does not carry, is of no use any more. */
-  | { readonly type: 'begin_anew' }
+  | { readonly type: 'restart' }
   | { readonly type: 'opened'; readonly attempt: number; readonly item: Item }
   /** The next one could not be opened, or ended before it carried. */
   | { readonly type: 'failed'; readonly attempt: number }
@@ -47,8 +47,8 @@ export type ReplaceableEvent<Item> =
   /** Nothing is wanted here any more. */
   | { readonly type: 'closed' };
 
-/** `replaced`: another one carries. `lost`: it had ended. `given_up`: it never carried. `closed`: nothing is wanted any more. */
-export type CloseReason = 'replaced' | 'lost' | 'given_up' | 'closed';
+/** `replaced`: another one carries. `lost`: it had ended. `abandoned`: it never carried. `closed`: nothing is wanted any more. */
+export type CloseReason = 'replaced' | 'lost' | 'abandoned' | 'closed';
 
 export type ReplaceableEffect<Item> =
   /** To be answered with `opened` or `failed`. */
@@ -76,7 +76,7 @@ export function transition<Item>(
   switch (event.type) {
     case 'begin':
       return state.phase === 'empty' || state.phase === 'steady' ? open(state) : unchanged(state);
-    case 'begin_anew':
+    case 'restart':
       return open(state);
     case 'opened':
       return isAwaited(state, event.attempt) ? opened(state, event.item) : late(state, event.item);
@@ -137,7 +137,7 @@ function open<Item>(state: ReplaceableState<Item>): Transition<Item> {
       const { current, next } = state;
       return {
         state: { phase: 'replacing', attempt, current },
-        effects: [close(next, 'given_up'), { type: 'open', attempt, beside: current }],
+        effects: [close(next, 'abandoned'), { type: 'open', attempt, beside: current }],
       };
     }
   }
@@ -175,7 +175,7 @@ function failed<Item>(state: ReplaceableState<Item>): Transition<Item> {
       return { state: empty(state), effects: [close(state.lost, 'lost'), { type: 'missing' }] };
     case 'overlapping': {
       const { attempt, current, next } = state;
-      return { state: { phase: 'steady', attempt, current }, effects: [close(next, 'given_up')] };
+      return { state: { phase: 'steady', attempt, current }, effects: [close(next, 'abandoned')] };
     }
   }
 }
@@ -213,7 +213,7 @@ function promote<Item>(
 
 /** Nobody waits for it any more. */
 function late<Item>(state: ReplaceableState<Item>, item: Item): Transition<Item> {
-  return { state, effects: [close(item, 'given_up')] };
+  return { state, effects: [close(item, 'abandoned')] };
 }
 
 function closeAll<Item>(
@@ -230,7 +230,7 @@ function closeAll<Item>(
     case 'recovering':
       return [close(state.lost, 'lost')];
     case 'overlapping':
-      return [close(state.current, reason), close(state.next, 'given_up')];
+      return [close(state.current, reason), close(state.next, 'abandoned')];
   }
 }
 

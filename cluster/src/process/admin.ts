@@ -1,4 +1,4 @@
-import { inBackground } from './entry.ts';
+import { inBackground } from './guarded-callbacks.ts';
 import { z } from 'zod';
 import type { Drain } from '../drain/drain.ts';
 import { DRAIN_STATUS } from '../drain/drain.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
-import { entry, every, inBackground } from './entry.ts';
+import { guardCallback, every, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
 /** How often the clocks are compared, in milliseconds. */
@@ -52,7 +52,7 @@ export class ClockWatch {
     this.#timer = every(COMPARE_EVERY_MS, () => this.compare());
     // A store that answers again may be another server.
     this.#stopListening = this.#settings.store.onAvailability(
-      entry('store', (isAvailable) => {
+      guardCallback('store', (isAvailable) => {
         if (isAvailable) inBackground(() => this.compare());
       }),
     );

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { devNull } from 'node:os';
-import { every, inBackground } from './entry.ts';
+import { every, inBackground } from './guarded-callbacks.ts';
 import { codeOf } from './tls-fault.ts';
 
 /** How often it is tried whether a file can be opened, in milliseconds. */

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 
 /** The settings that say where a server listens, by name. */
 export interface ListenSettings {
@@ -41,12 +41,12 @@ export function probeListening(port: number, host: string): Promise<NodeJS.Errno
     const probe = createServer();
     probe.once(
       'error',
-      entry('http', (error: NodeJS.ErrnoException) => resolve(error)),
+      guardCallback('http', (error: NodeJS.ErrnoException) => resolve(error)),
     );
     probe.listen(
       port,
       host,
-      entry('http', () => probe.close(entry('http', () => resolve(undefined)))),
+      guardCallback('http', () => probe.close(guardCallback('http', () => resolve(undefined)))),
     );
   });
 }

@@ -1,5 +1,5 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { entry, every } from './entry.ts';
+import { guardCallback, every } from './guarded-callbacks.ts';
 
 /** So much may wait for a reader that is slow, in bytes: beyond it the oldest lines are lost. */
 const MAX_WAITING_BYTES = 1_048_576;
@@ -183,13 +183,13 @@ export function openStandardOutput(
 ): LogOutput {
   standard.stderr.on(
     'error',
-    entry('signal', () => undefined),
+    guardCallback('signal', () => undefined),
   );
   const descriptor = openWithoutWaiting(standard);
   const output = new LogOutput((data) => writeSync(descriptor, data));
   standard.once(
     'exit',
-    entry('signal', () => output.finish(lastLinesWithinMs)),
+    guardCallback('signal', () => output.finish(lastLinesWithinMs)),
   );
   return output;
 }
@@ -209,7 +209,7 @@ function openWithoutWaiting(standard: Pick<NodeJS.Process, 'stdout'>): number {
   // Node sets the descriptor to wait for nobody as soon as it has its stream; written by two, lines would be torn.
   standard.stdout.on(
     'error',
-    entry('signal', () => undefined),
+    guardCallback('signal', () => undefined),
   );
   return STANDARD_OUTPUT;
 }

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { withDeadline } from '../deadline.ts';
 import { forgetOldest } from '../forget-oldest.ts';
-import { entry, inBackground } from './entry.ts';
+import { guardCallback, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 import { leftOut } from './rare-lines.ts';
 import type { RareLines } from './rare-lines.ts';
@@ -189,7 +189,7 @@ export function lookupOver(
       Reflect.apply(original, dns, [name, options, callback]);
       return;
     }
-    const tell = entry('background', done);
+    const tell = guardCallback('background', done);
     const answer = (found: Addresses): void => {
       const [first] = found;
       if (all) tell(null, [...found]);
@@ -205,7 +205,7 @@ export function lookupOver(
         else if (typeof address === 'string') resolve({ address, family: family ?? 0 });
         else resolve(address ?? []);
       };
-      lookup(name, options, entry('background', settle));
+      lookup(name, options, guardCallback('background', settle));
     });
   return Object.assign(lookup, { [promisify.custom]: promised });
 }

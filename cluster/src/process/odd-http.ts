@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { codeOf } from './tls-fault.ts';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 
 const STATUS_OF: ReadonlyMap<string, string> = new Map([
   ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
@@ -19,17 +19,17 @@ export function answerOddHttp(server: Server): void {
   const answers = new WeakMap<Duplex, ServerResponse>();
   server.on(
     'request',
-    entry('http', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    guardCallback('http', ({ socket }: IncomingMessage, response: ServerResponse) => {
       answers.set(socket, response);
       response.on(
         'close',
-        entry('http', () => answers.delete(socket)),
+        guardCallback('http', () => answers.delete(socket)),
       );
     }),
   );
   server.on(
     'clientError',
-    entry('http', (error: Error, socket: Duplex) => {
+    guardCallback('http', (error: Error, socket: Duplex) => {
       const status = isLineEnd(error) ? BAD_REQUEST : (STATUS_OF.get(codeOf(error)) ?? BAD_REQUEST);
       if (socket.writable && answers.get(socket)?.headersSent !== true && !isBroken(error)) {
         socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -39,15 +39,15 @@ export function answerOddHttp(server: Server): void {
   );
   server.on(
     'connect',
-    entry('http', (_request: IncomingMessage, socket: Duplex) => {
+    guardCallback('http', (_request: IncomingMessage, socket: Duplex) => {
       socket.on(
         'error',
-        entry('http', () => socket.destroy()),
+        guardCallback('http', () => socket.destroy()),
       );
       // Node's server sets no time limit behind CONNECT, and waits for the other side to close.
       socket.end(
         'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
-        entry('http', () => socket.destroy()),
+        guardCallback('http', () => socket.destroy()),
       );
     }),
   );
@@ -63,7 +63,7 @@ const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error))
 export const SOCKET_PATH = '/socket.io/';
 
 /** A connection that breaks during a handshake is nobody's fault. */
-const ignoreBroken = entry('http', () => undefined);
+const ignoreBroken = guardCallback('http', () => undefined);
 
 /**
  * Before Engine.IO is asked for a WebSocket: at another path it would close without an answer, a second later, until which nobody

@@ -6,7 +6,7 @@ import type { StoreTrouble } from '../redis/store-trouble.ts';
 import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin.ts';
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 import { systemClock } from '../clock.ts';
 import { listenFault } from './listen-fault.ts';
 import type { Logger } from './logging.ts';
@@ -155,7 +155,7 @@ export class OperatorServer {
 
   /** @param tls - it speaks TLS with these */
   constructor(settings: OperatorSettings, tls?: TlsFiles) {
-    const listener = entry('http', async (request: IncomingMessage, response: ServerResponse) => {
+    const listener = guardCallback('http', async (request: IncomingMessage, response: ServerResponse) => {
       let answer: Answer;
       try {
         answer = await answerOperator(settings, request);
@@ -195,14 +195,14 @@ export class OperatorServer {
       // Not only until it listens: without a listener one that cannot be accepted would end the process.
       this.#server.on(
         'error',
-        entry('http', (error: NodeJS.ErrnoException) => {
+        guardCallback('http', (error: NodeJS.ErrnoException) => {
           reject(new Error(listenFault(OPERATOR_LISTEN_SETTINGS, port, host, error)));
         }),
       );
       this.#server.listen(
         port,
         host,
-        entry('http', () => {
+        guardCallback('http', () => {
           this.#tls?.follow(this.#server);
           resolve();
         }),

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { entry, every } from './entry.ts';
+import { guardCallback, every } from './guarded-callbacks.ts';
 import { answerStrayUpgrade } from './odd-http.ts';
 
 /** Why a connection was closed by the guard: a closed set, since it is a label of metrics. */
@@ -94,7 +94,7 @@ export class PortGate {
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     socket.once(
       'close',
-      entry('control_link', () => this.#forget(socket)),
+      guardCallback('control_link', () => this.#forget(socket)),
     );
   }
 
@@ -110,7 +110,7 @@ export class PortGate {
     if (unproven === undefined) return;
     unproven.upgradedAtMs = this.#settings.clock.monotonicMs();
     const before = socket.bytesRead;
-    const count = entry('control_link', () => {
+    const count = guardCallback('control_link', () => {
       if (!this.#unproven.has(carrier)) socket.off('data', count);
       else if (socket.bytesRead - before > this.#settings.maxBytes) this.#refuse(carrier, 'long');
     });
@@ -168,12 +168,12 @@ export function guardConnections(server: Server, guard: PortGate): void {
   const opened = new Map<string, Socket>();
   server.on(
     'connection',
-    entry('http', (socket: Socket) => {
+    guardCallback('http', (socket: Socket) => {
       const ends = endsOf(socket);
       opened.set(ends, socket);
       socket.once(
         'close',
-        entry('http', () => {
+        guardCallback('http', () => {
           // The same two ends may be those of a later connection before this one has told that it is closed.
           if (opened.get(ends) === socket) opened.delete(ends);
         }),
@@ -183,7 +183,7 @@ export function guardConnections(server: Server, guard: PortGate): void {
   );
   server.on(
     'secureConnection',
-    entry('http', (socket: TLSSocket) => {
+    guardCallback('http', (socket: TLSSocket) => {
       const carrier = opened.get(endsOf(socket));
       if (carrier !== undefined) guard.secured(socket, carrier);
     }),
@@ -197,7 +197,7 @@ export function guardConnections(server: Server, guard: PortGate): void {
 export function guardWebSockets(server: Server, guard: PortGate): void {
   server.on(
     'upgrade',
-    entry('http', (request: IncomingMessage, socket: Duplex) => {
+    guardCallback('http', (request: IncomingMessage, socket: Duplex) => {
       guard.upgraded(request);
       answerStrayUpgrade(request, socket);
     }),
@@ -206,6 +206,6 @@ export function guardWebSockets(server: Server, guard: PortGate): void {
   late.unref();
   server.once(
     'close',
-    entry('http', () => clearInterval(late)),
+    guardCallback('http', () => clearInterval(late)),
   );
 }

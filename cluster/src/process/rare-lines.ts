@@ -1,4 +1,4 @@
-import { after } from './entry.ts';
+import { after } from './guarded-callbacks.ts';
 import type { Clock } from '../clock.ts';
 
 /** For how long the lines of one kind are counted together, in milliseconds. */

@@ -1,4 +1,4 @@
-import { entry, inBackground } from './entry.ts';
+import { guardCallback, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
 /**
@@ -45,6 +45,6 @@ export function refuseDebugger(
 ): void {
   process.on(
     'SIGUSR1',
-    entry('signal', () => logger.warn('SIGUSR1 is ignored: it opens no debugger here')),
+    guardCallback('signal', () => logger.warn('SIGUSR1 is ignored: it opens no debugger here')),
   );
 }

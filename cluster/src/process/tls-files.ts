@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { SecureContextOptions, Server } from 'node:tls';
 import { systemClock } from '../clock.ts';
-import { every } from './entry.ts';
+import { every } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
 /** How often files are looked at, in milliseconds. */

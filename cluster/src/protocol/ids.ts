@@ -87,11 +87,11 @@ export function compareEventIds(left: EventId, right: EventId): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
-/**
- * Which placement of a peer is meant: microseconds of Redis TIME at least, growing with each placement; fits a double's 53
- * bits until the year 2255.
- */
-/** The highest that scripts read, in which numbers are doubles: in µs, the year 2255. */
+/** The highest epoch that scripts can read, since numbers in scripts are doubles: in µs, the year 2255. */
 export const HIGHEST_EPOCH = 9_007_199_254_740_000;
+/**
+ * Names one placement of a peer: at least the microseconds of Redis TIME, and growing with each placement. It fits into the
+ * 53 bits of a double until the year 2255.
+ */
 export const EPOCH = z.int().min(1).max(HIGHEST_EPOCH).brand('Epoch');
 export type Epoch = z.infer<typeof EPOCH>;

@@ -66,7 +66,7 @@ export interface EntryKindDefinition<Value extends z.ZodType<EntryValue> = z.Zod
   readonly owner: 'peer' | 'room';
   readonly value: Value;
   /** In one room at a time. */
-  readonly most: number;
+  readonly maxOfKind: number;
 }
 
 /** Defines a kind of entries. @throws ZodError for a name that is none */

@@ -2,7 +2,7 @@
 import { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import { LastingRedis } from './lasting-redis.ts';
 import { leaveSilent } from './leave-silent.ts';
 import type { ServerOptions } from './lasting-redis.ts';
@@ -101,7 +101,7 @@ const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') 
 function leaveUnselected(redis: Redis): Redis {
   redis.on(
     'error',
-    entry('store', (error) => {
+    guardCallback('store', (error) => {
       if (isReplyError(error) && FAILED_COMMAND.safeParse(error).success) redis.disconnect(true);
     }),
   );
@@ -118,10 +118,10 @@ const TOO_MANY_CLIENTS = /^-(ERR max number of clients[^\r]*)/;
 function hearRefusal<Server extends Redis>(redis: Server): Server {
   redis.on(
     'connect',
-    entry('store', () => {
+    guardCallback('store', () => {
       redis.stream.once(
         'data',
-        entry('store', (first: Buffer) => {
+        guardCallback('store', (first: Buffer) => {
           const [, refusal] = TOO_MANY_CLIENTS.exec(first.toString('latin1')) ?? [];
           if (refusal !== undefined) redis.emit('error', new Error(refusal));
         }),
@@ -170,7 +170,7 @@ export function openCluster(
   });
   cluster.on(
     '+node',
-    entry('store', (node: Redis) => {
+    guardCallback('store', (node: Redis) => {
       delete node.options.socketTimeout;
       watched(node);
     }),

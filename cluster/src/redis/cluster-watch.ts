@@ -1,4 +1,4 @@
-import { after, entry, every, inBackground } from '../process/entry.ts';
+import { after, guardCallback, every, inBackground } from '../process/guarded-callbacks.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { answerWithin } from './answer-within.ts';
@@ -75,7 +75,7 @@ export class ClusterWatch {
     this.#cluster = cluster;
     this.#probe = probe;
     this.#onFound = onFound;
-    const onFailure = entry('store', (error: Error) => {
+    const onFailure = guardCallback('store', (error: Error) => {
       this.#failure = error;
       if (cluster.status !== 'ready') this.#found({ reach: 'none', trouble: storeTroubleOf(error) });
     });
@@ -86,15 +86,15 @@ export class ClusterWatch {
     // refused.
     cluster.on(
       'ready',
-      entry('store', () => this.#lookAfter(0)),
+      guardCallback('store', () => this.#lookAfter(0)),
     );
     cluster.on(
       'close',
-      entry('store', () => this.#found({ reach: 'none', trouble: storeTroubleOf(this.#failure) })),
+      guardCallback('store', () => this.#found({ reach: 'none', trouble: storeTroubleOf(this.#failure) })),
     );
     cluster.on(
       '-node',
-      entry('store', () => {
+      guardCallback('store', () => {
         // This counts even if another master has its slots by the time of the check: that one may lack the latest
         // writes.
         if (this.#coverage === 'whole')

@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 
 /**
  * Counts what waits for the other end of one connection of Socket.IO on Node's own server, which keeps any amount. Holds two numbers,
@@ -47,7 +47,7 @@ export function boundSends(connection: SendingConnection, maxBytes: number, onSl
   let isCutOff = false;
   connection.on(
     'packetCreate',
-    entry('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
+    guardCallback('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
       if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
       isCutOff = true;
       onSlow();
@@ -57,10 +57,10 @@ export function boundSends(connection: SendingConnection, maxBytes: number, onSl
   );
   connection.on(
     'flush',
-    entry('socket', () => guard.onFlush()),
+    guardCallback('socket', () => guard.onFlush()),
   );
   connection.transport.on(
     'drain',
-    entry('socket', () => guard.onDrain()),
+    guardCallback('socket', () => guard.onDrain()),
   );
 }

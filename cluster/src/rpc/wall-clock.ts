@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 /** The part of a Socket.IO client that judges its connection by the wall clock. */
 interface ClientOfEngine {
   readonly io: {
@@ -16,7 +16,7 @@ interface ClientOfEngine {
 export function ignoreWallClock({ io }: ClientOfEngine): void {
   io.on(
     'open',
-    entry('control_link', () => {
+    guardCallback('control_link', () => {
       io.engine._hasPingExpired = () => false;
     }),
   );

@@ -1,7 +1,7 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
-import { after } from '../process/entry.ts';
+import { after } from '../process/guarded-callbacks.ts';
 import type { KeySet } from './key-set.ts';
 import type { VerificationKey } from './signed.ts';
 
@@ -74,7 +74,7 @@ export class KeySetCache {
 
   #refreshSoon(): void {
     const { onRead } = this.#settings;
-    this.refresh().catch(entry('background', onRead));
+    this.refresh().catch(guardCallback('background', onRead));
   }
 
   async #read(): Promise<void> {

@@ -13,7 +13,7 @@ export const HAND = defineEntryKind({
   kind: 'hand',
   owner: 'peer',
   value: z.object({}),
-  most: MAX_RAISED_HANDS,
+  maxOfKind: MAX_RAISED_HANDS,
 });
 
 export const HAND_REQUESTS = {

@@ -39,7 +39,7 @@ export function watchEntries(onFault: EntryFaultSink): () => void {
 }
 
 /** Makes a listener that never throws, of a handler that may throw or reject. */
-export function entry<Args extends readonly unknown[]>(
+export function guardCallback<Args extends readonly unknown[]>(
   kind: EntryKind,
   handler: (...args: Args) => unknown,
 ): (...args: Args) => void {
@@ -71,17 +71,17 @@ export function inBackground(work: () => unknown): void {
 
 /** `setInterval`, of which each tick stands alone. */
 export function every(intervalMs: number, action: () => unknown): NodeJS.Timeout {
-  return setInterval(entry('timer', action), intervalMs);
+  return setInterval(guardCallback('timer', action), intervalMs);
 }
 
 /** `setTimeout` whose action may throw or reject. */
 export function after(delayMs: number, action: () => unknown): NodeJS.Timeout {
-  return setTimeout(entry('timer', action), delayMs);
+  return setTimeout(guardCallback('timer', action), delayMs);
 }
 
 /** `setImmediate` whose action may throw or reject. */
 export function afterTurn(action: () => unknown): NodeJS.Immediate {
-  return setImmediate(entry('timer', action));
+  return setImmediate(guardCallback('timer', action));
 }
 
 function enter(kind: EntryKind, work: () => unknown): void {

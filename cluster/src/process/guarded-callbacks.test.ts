@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { after, afterTurn, answering, entry, every, inBackground, watchEntries } from './entry.ts';
-import type { EntryKind } from './entry.ts';
+import {
+  after,
+  afterTurn,
+  answering,
+  guardCallback,
+  every,
+  inBackground,
+  watchEntries,
+} from './guarded-callbacks.ts';
+import type { EntryKind } from './guarded-callbacks.ts';
 
 const told: { kind: EntryKind; fault: unknown }[] = [];
 let stopWatching: () => void;
@@ -23,8 +31,8 @@ const settled = async (): Promise<void> => new Promise((resolve) => setImmediate
 describe('an entry', () => {
   it('[EN4] hands on its arguments, and costs nobody anything when all is well', async () => {
     const heard: unknown[] = [];
-    entry('socket', (...args: readonly [number, string]) => heard.push(...args))(1, 'two');
-    entry('socket', async (value: number) => Promise.resolve(heard.push(value)))(3);
+    guardCallback('socket', (...args: readonly [number, string]) => heard.push(...args))(1, 'two');
+    guardCallback('socket', async (value: number) => Promise.resolve(heard.push(value)))(3);
     await settled();
     expect(heard).toEqual([1, 'two', 3]);
     expect(told).toEqual([]);
@@ -38,8 +46,8 @@ describe('an entry', () => {
   });
 
   it('[EN4] tells what is thrown and what is rejected, and throws nothing', async () => {
-    entry('http', fail)();
-    entry('pubsub', reject)();
+    guardCallback('http', fail)();
+    guardCallback('pubsub', reject)();
     inBackground(fail);
     inBackground(reject);
     afterTurn(fail);
@@ -72,7 +80,7 @@ describe('an entry', () => {
   it('[EN4] lives through a watcher that throws', () => {
     const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const stop = watchEntries(fail);
-    entry('signal', fail)();
+    guardCallback('signal', fail)();
     expect(written).toHaveBeenCalledWith(expect.stringContaining('signal'));
     written.mockRestore();
     stop();
