@@ -1,4 +1,4 @@
-/** What edges and media nodes share: the only door of this package for other processes of the cluster. */
+/** The modules that edges and media nodes share: the only entry of this package for other processes of the cluster. */
 export * from './beat-watch.ts';
 export * from './clock.ts';
 export * from './deadline.ts';

@@ -35,7 +35,7 @@ const EVENTS = {
 type StateName = keyof typeof STATES;
 type EventName = keyof typeof EVENTS;
 
-/** What is left, and what is done: `old` and `new` are open, `answer` is what was asked for, `gift` what was not. */
+/** The new state and the effects: `old` and `new` are open, `answer` is the requested item, `gift` an unrequested one. */
 type Outcome = readonly [state: string, ...effects: string[]];
 
 const SAME = 'as before';
@@ -161,7 +161,7 @@ describe('make before break, as a table', () => {
       const after = transition<string>(before, EVENTS[event]);
       const outcome = [after.state === before ? SAME : write(after.state), ...after.effects.map(writeEffect)];
       const [left, ...effects] = TABLE[state][event];
-      // What closes an empty place leaves an equal one.
+      // Closing an empty place leaves an equal state.
       expect([outcome[0] === state ? SAME : outcome[0], ...outcome.slice(1)]).toEqual([
         left === state ? SAME : left,
         ...effects,
