@@ -40,11 +40,11 @@ export const reconnectAfterMs = (attempt: number): number =>
 const REPLACE_READ_ONLY_MS = 2_000;
 
 /** @returns the same predicate, which gives `true` at most once per `pauseMs` */
-function atMostEvery(pauseMs: number, question: (error: Error) => boolean): (error: Error) => boolean {
+function oncePerPause(pauseMs: number, predicate: (error: Error) => boolean): (error: Error) => boolean {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   return (error) => {
     const nowMs = systemClock.monotonicMs();
-    if (nowMs < notBeforeMs || !question(error)) return false;
+    if (nowMs < notBeforeMs || !predicate(error)) return false;
     notBeforeMs = nowMs + pauseMs;
     return true;
   };
@@ -66,7 +66,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that became a replica while this connection stayed open: reconnecting finds the right one.
-    reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
+    reconnectOnError: oncePerPause(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
     ...options,
   };
   // The watch checks by a write whether the server serves. ioredis would only wait for one that loads its data, without

@@ -65,7 +65,7 @@ export class ClusterWatch {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStopped = false;
-  readonly #life: NodeJS.Timeout;
+  readonly #pinging: NodeJS.Timeout;
 
   constructor(
     cluster: Cluster,
@@ -81,7 +81,7 @@ export class ClusterWatch {
     });
     cluster.on('error', onFailure);
     cluster.on('node error', onFailure);
-    this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
+    this.#pinging = every(SIGN_OF_LIFE_MS, () => this.#pingMasters());
     // The cluster is not reachable yet: the check opens the connections to the masters, without which commands are
     // refused.
     cluster.on(
@@ -105,7 +105,7 @@ export class ClusterWatch {
   }
 
   /** Pings the masters, since a silently cut connection shows only that way, whether or not commands use it. */
-  async #askForLife(): Promise<void> {
+  async #pingMasters(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     const masters = this.#cluster.nodes('master').filter(({ status }) => status === 'ready');
     const answers = await Promise.allSettled(
@@ -136,7 +136,7 @@ export class ClusterWatch {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#life);
+    clearInterval(this.#pinging);
   }
 
   #found({ reach, trouble }: Found): void {
