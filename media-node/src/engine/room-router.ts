@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, ROUTER_ID, entry, familyOf, isUnspecified } from '@plenary/cluster';
+import { PlenaryError, ROUTER_ID, guardCallback, familyOf, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
 import { UNSPECIFIED, clientAddressesOf } from '../media-address.ts';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
@@ -72,7 +72,7 @@ export class RoomRouter {
     context.metrics.routers.inc();
     router.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         context.metrics.routers.dec();
       }),
     );

@@ -1,4 +1,4 @@
-import { entry, PlenaryError, familyOf, inBackground } from '@plenary/cluster';
+import { guardCallback, PlenaryError, familyOf, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer, PipeTransport, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -179,7 +179,7 @@ export class PipeHome {
     };
     this.#sent.set(trackId, sending);
     sending.sent.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // The request got the error; the entry is removed so that the next request tries again.
         if (isCurrent()) this.#sent.delete(trackId);
       }),

@@ -1,4 +1,4 @@
-import { entry, PlenaryError } from '@plenary/cluster';
+import { guardCallback, PlenaryError } from '@plenary/cluster';
 import type { MediaNodeId, RouterId, Timers, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipeTransport } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -71,7 +71,7 @@ export class PipeLink {
       port?.close();
       lease.release();
       home.close().catch(
-        entry('background', (fault: unknown) => {
+        guardCallback('background', (fault: unknown) => {
           options.onFault('pipe.close', fault);
         }),
       );
@@ -153,7 +153,7 @@ export class PipeLink {
     this.#options.metrics.pipes.dec({ side: 'asking' });
     if (PULLING_CLOSE_REASONS[reason].tellsHome) {
       this.#options.home.close().catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('pipe.close', error);
         }),
       );

@@ -1,4 +1,4 @@
-import { entry, leftOut, PlenaryError } from '@plenary/cluster';
+import { guardCallback, leftOut, PlenaryError } from '@plenary/cluster';
 import type { DatacenterId, Logger, MediaNodeId, RareLines, RoomId, Timers, TrackId } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -93,7 +93,7 @@ export class PipeLinks {
     const link: OpenedLink = { homeNodeId, upstream, opening };
     this.#links.set(nameOf(pair), link);
     opening.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // Each request that waits for the pipe gets the error; here the pipe is only removed.
         if (this.get(pair) === link) this.#forget(pair, listener, undefined);
       }),
@@ -260,7 +260,7 @@ export class PipeLinks {
     opening
       .then(action, () => undefined)
       .catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('pipe.notice', error);
         }),
       );

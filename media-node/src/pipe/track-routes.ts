@@ -1,4 +1,4 @@
-import { atMost, entry, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { atMost, guardCallback, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
@@ -233,10 +233,10 @@ export class TrackRoutes {
     if (upstream !== undefined) return upstream;
     // The request continues, and its late answer shows whether the gateway has failed.
     relay.catch(
-      entry('background', (thrown: unknown) => {
+      guardCallback('background', (thrown: unknown) => {
         if (!isGatewayFailure(thrown)) return;
         this.#gateways.failed(track.homeNodeId, gateway.epoch).catch(
-          entry('background', (error: unknown) => {
+          guardCallback('background', (error: unknown) => {
             this.#options.onFault('gateway.failed', error);
           }),
         );
@@ -298,7 +298,7 @@ export class TrackRoutes {
     this.#options.timers.after(GATEWAY_CHECK_MS, () => {
       this.#bypassed.delete(homeNodeId);
       this.#endBypass(homeNodeId).catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('gateway.bypass', error);
         }),
       );
@@ -344,7 +344,7 @@ export class TrackRoutes {
     if (this.#options.links.all().some((link) => link.homeNodeId === homeNodeId)) return;
     this.#entryRouters.delete(homeNodeId);
     this.#gateways.release(homeNodeId).catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         this.#options.onFault('gateway.release', error);
       }),
     );

@@ -187,7 +187,7 @@ export class Publication {
   /** Publishes it on other media too, where its track takes the place of the one before it. */
   move(): void {
     if (this.#sent.newest !== undefined && this.#mediaTrack !== null) {
-      this.#sent.dispatch({ type: 'begin_anew' });
+      this.#sent.dispatch({ type: 'restart' });
       return;
     }
     // A source whose device is off has nothing to go on with: it is published again with the device.
