@@ -24,7 +24,7 @@ export function RoomApp({ controller }: { readonly controller: RoomController })
 
   const props = { controller, snapshot, media, ui };
   const ended =
-    (connection.phase === 'left' || connection.phase === 'failed') && !ui.atDoor ? connection : undefined;
+    (connection.phase === 'left' || connection.phase === 'failed') && !ui.isPreJoin ? connection : undefined;
   return (
     <>
       {inside ? (
@@ -36,9 +36,9 @@ export function RoomApp({ controller }: { readonly controller: RoomController })
           roomId={controller.route.roomId}
           connection={ended}
           onRejoin={() => {
-            controller.returnToDoor();
+            controller.showPreJoin();
           }}
-          onJoinAsGuest={controller.canComeAsGuest ? () => controller.joinAsGuest() : undefined}
+          onJoinAsGuest={controller.canJoinAsGuest ? () => controller.joinAsGuest() : undefined}
         />
       ) : (
         <PreJoinPage {...props} />

@@ -6,7 +6,7 @@ import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
 import type { Meeting } from './client/index.ts';
 import { RoomController } from './state/room-controller.ts';
-import { bringsToken, parseRoute, roomPath } from './state/route.ts';
+import { hasNewToken, parseRoute, roomPath } from './state/route.ts';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/meeting.css';
@@ -33,7 +33,7 @@ if (route.page === 'room' && window.location.pathname !== roomPath(route.roomId)
 }
 
 window.addEventListener('hashchange', () => {
-  if (bringsToken(route, parseRoute(new URL(window.location.href)))) window.location.reload();
+  if (hasNewToken(route, parseRoute(new URL(window.location.href)))) window.location.reload();
 });
 
 if (controller !== undefined) {
@@ -49,7 +49,7 @@ if (controller !== undefined) {
     });
   }
   window.addEventListener('pageshow', ({ persisted }) => {
-    if (persisted) controller.shownAgain();
+    if (persisted) controller.pageShownAgain();
   });
   window.addEventListener('online', () => {
     controller.meeting.networkReturned();

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
 import { pageTimers } from './page-timers.ts';
 
-/** For so long an application may think about a person, in milliseconds. */
+/** Time limit for `getToken` of the application, in milliseconds. */
 export const TOKEN_WITHIN_MS = 15_000;
 
 const GRANT = z.union([
@@ -20,22 +20,22 @@ const GRANT = z.union([
 export type GetToken = NonNullable<MeetingOptions['getToken']>;
 
 /**
- * Asks the application for a token. Whatever its hook does, this ends in time, and with a token or an error that says whose
- * doing it was: the program that calls is somebody else's, and need not be in TypeScript.
+ * Requests a token from the application. The call always ends in time, with a valid token or an error that names the application as
+ * the cause. The hook is foreign code and may not be typed.
  *
- * @throws PlenaryError what the hook refuses with, else `token_unavailable`
+ * @throws PlenaryError the hook's own PlenaryError, else `token_unavailable`
  */
-export async function askApplication(
+export async function requestToken(
   getToken: GetToken,
   request: { readonly fresh: boolean },
 ): Promise<TokenGrant> {
   try {
-    const given = await withDeadline(pageTimers, TOKEN_WITHIN_MS, called(getToken, request), () => {
+    const given = await withDeadline(pageTimers, TOKEN_WITHIN_MS, callHook(getToken, request), () => {
       throw new PlenaryError('token_unavailable', 'getToken did not answer in time.');
     });
     const grant = GRANT.safeParse(given);
     if (grant.success) return grant.data;
-    // What it gave may be a token in part, which no log shall have.
+    // The value is not in the message, because it may contain part of a token, which must not reach a log.
     throw new PlenaryError('token_unavailable', 'getToken gave neither a token nor { token, … }.');
   } catch (thrown) {
     if (thrown instanceof PlenaryError) throw thrown;
@@ -43,7 +43,7 @@ export async function askApplication(
   }
 }
 
-/** Also what a hook throws at once becomes its answer. */
-async function called(getToken: GetToken, request: { readonly fresh: boolean }): Promise<unknown> {
+/** Turns a synchronous throw of the hook into a rejection. */
+async function callHook(getToken: GetToken, request: { readonly fresh: boolean }): Promise<unknown> {
   return getToken(request);
 }

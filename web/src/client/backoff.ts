@@ -1,20 +1,20 @@
 /** Bounds of a full-jitter back-off. */
 export interface BackoffBounds {
-  /** Longest wait before the first attempt, in milliseconds; it doubles with each attempt. */
+  /** Upper bound of the first wait, in milliseconds. It doubles with each attempt. */
   readonly baseMs: number;
-  /** No wait is longer than this, in milliseconds. */
+  /** Upper bound of every wait, in milliseconds. */
   readonly capMs: number;
 }
 
-/** Back-off of reconnecting: the first attempt comes soon, yet thousands that lost one edge do not come at once. */
+/** Back-off of reconnecting. The first attempt comes soon, but thousands of clients of a lost edge do not reconnect at the same moment. */
 export const RECONNECT_BACKOFF: BackoffBounds = { baseMs: 250, capMs: 10_000 };
-/** Back-off of a request that was answered with a retryable error. */
+/** Back-off of a request that failed with a retryable error. */
 export const RETRY_BACKOFF: BackoffBounds = { baseMs: 500, capMs: 8_000 };
 
 /**
- * How long to wait before an attempt: anything between nothing and a bound that doubles ("full jitter"), so that
- * clients that failed together do not come back together. By hand: `p-retry` repeats one function until it succeeds, while each of our
- * loops asks before an attempt whether the meeting still wants it, and is woken by what changes.
+ * Returns the wait before an attempt, in milliseconds: a random value below a bound that doubles ("full jitter"), so that clients that
+ * failed together do not retry together. `p-retry` does not fit: it repeats one function until it succeeds, while our loops first check
+ * whether the attempt is still wanted, and other events can wake them.
  *
  * @param attempt - 0 for the first
  * @param random - a number in [0, 1)
@@ -28,8 +28,8 @@ const CONNECT_TIMEOUT_MS = 4_000;
 const LONGEST_CONNECT_TIMEOUT_MS = 16_000;
 
 /**
- * How long an attempt to connect may take, in milliseconds: longer with each one that failed. Edges that thousands come to
- * at once are slow before they are dead, and whoever gives up early makes them do the same work again.
+ * Returns the time limit of an attempt to connect, in milliseconds. It grows with each failed attempt: in a reconnect storm edges are
+ * slow but alive, and a client that gives up early makes the edge repeat the same work.
  *
  * @param attempt - 0 for the first
  */

@@ -1,6 +1,6 @@
 import { MAX_SUBSCRIBE_BATCH } from '@plenary/cluster/protocol';
 
-/** Splits what is to be asked of consumers into as much as one request may hold. */
+/** Splits items into batches that each fit into one request about consumers. */
 export function batches<Item>(items: readonly Item[]): Item[][] {
   const result: Item[][] = [];
   for (let start = 0; start < items.length; start += MAX_SUBSCRIBE_BATCH) {

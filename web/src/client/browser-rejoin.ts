@@ -9,9 +9,9 @@ import { pageTimers } from './page-timers.ts';
 const DATABASE = 'plenary';
 const OBJECTS = 'rejoin';
 const TAB_KEY = 'plenary.tab';
-/** What is older is of no use: the cluster lets nobody back in later. */
+/** Maximum age of a stored ticket, in milliseconds: the cluster accepts no older one. */
 const KEPT_MS = 7 * 86_400_000;
-/** A slow disk takes seconds. A store that answers later holds nobody any longer: some browsers’ does not at all until they are started anew. */
+/** Time limit for IndexedDB, in milliseconds. A slow disk takes seconds; some browsers do not answer at all until they are restarted. */
 export const ANSWER_WITHIN_MS = 10_000;
 
 interface Kept {
@@ -21,29 +21,28 @@ interface Kept {
 }
 
 /**
- * Keeps one's way back to a room over a reload, for this tab alone: another tab of the same browser, or who uses it next,
- * does not come in by it. The token and the key lie in IndexedDB, which alone can hold a key that no script can read; the
- * tab is told by an id in sessionStorage, which ends with the tab. Where a browser has neither, as in some private windows
- * and frames, a reload joins as for the first time.
- * @param keptAs - the room, and the person where several may sign in one after the other in one tab
+ * Stores the rejoin ticket of a room over a reload, for this tab alone: another tab of the browser, or its next user, cannot use it.
+ * Token and key are in IndexedDB, the only storage for a key that no script can read. An id in sessionStorage, which ends with the tab,
+ * identifies the tab. A browser without these, such as some private windows and frames, joins after a reload as for the first time.
+ * @param keptAs - the room, and the person if several people may sign in one after the other in one tab
  */
 export function browserRejoinTicketStore(keptAs: string, log: ClientLog): RejoinTicketStore {
   return {
     async load() {
-      // A tab that never kept anything opens no database.
+      // A tab that never stored a ticket opens no database.
       const tab = tabOf(log);
       if (tab === undefined) return undefined;
       let kept: unknown;
       try {
         kept = await inStore('readonly', (objects) => objects.get(`${tab} ${keptAs}`));
       } catch (thrown) {
-        log.warn('the way back to the meeting cannot be read', thrown);
+        log.warn('the rejoin ticket cannot be read', thrown);
         return 'unreadable';
       }
       try {
         return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
       } catch (thrown) {
-        log.warn('the way back to the meeting that was kept is none', thrown);
+        log.warn('the stored rejoin ticket is invalid', thrown);
         return undefined;
       }
     },
@@ -60,11 +59,11 @@ export function browserRejoinTicketStore(keptAs: string, log: ClientLog): Rejoin
         }
         const kept: Kept = { token: ticket.token, pair, keptAtMs: Date.now() };
         await inStore('readwrite', (objects) => objects.put(kept, name));
-        // Only now: a tab whose browser keeps nothing has nothing to be read later.
+        // Set only after the ticket was stored, so that the id shows that there is one to read.
         sessionStorage.setItem(TAB_KEY, tab);
         await inStore('readwrite', forgetOld);
       } catch (thrown) {
-        log.warn('the way back to the meeting cannot be kept', thrown);
+        log.warn('the rejoin ticket cannot be stored', thrown);
       }
     },
   };
@@ -74,7 +73,7 @@ function tabOf(log: ClientLog): string | undefined {
   try {
     return sessionStorage.getItem(TAB_KEY) ?? undefined;
   } catch (thrown) {
-    log.warn('the browser keeps nothing for this page', thrown);
+    log.warn('the browser does not allow this page to use sessionStorage', thrown);
     return undefined;
   }
 }
@@ -89,7 +88,7 @@ function isKept(value: unknown): value is Kept {
   );
 }
 
-/** Of tabs that are closed nobody else would. */
+/** Deletes old tickets. Closed tabs cannot delete theirs. */
 function forgetOld(objects: IDBObjectStore): IDBRequest<IDBCursorWithValue | null> {
   const request = objects.openCursor();
   request.addEventListener('success', () => {

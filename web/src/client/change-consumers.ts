@@ -4,7 +4,7 @@ import type { ConsumerChange, ConsumerView } from './plan-subscriptions.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { viewOf, type ReceivedConsumer } from './subscription.ts';
 
-/** Notes changes of consumers as done. @returns what undoes them */
+/** Applies changes of consumers to the local state. @returns a function that undoes them */
 export function noteChanges(
   changes: readonly ConsumerChange[],
   shownOf: (trackId: TrackId) => ReceivedConsumer | undefined,
@@ -30,7 +30,7 @@ export function noteChanges(
   };
 }
 
-/** @throws PlenaryError what the edge refused with */
+/** @throws PlenaryError the edge's refusal */
 export async function requestChanges(
   request: RequestEdge,
   { epoch }: MediaSession,

@@ -2,11 +2,11 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import type { PeerId, RequestId } from '@plenary/cluster/protocol';
 
 /**
- * What the cluster calls the message that a peer posts by a request (docs/protocol.md, `chat.post`). By it a client that joined
- * anew knows which of its messages were posted although no answer came.
+ * Computes the id that the cluster gives to a peer's chat message (docs/protocol.md, `chat.post`). After a rejoin, the client
+ * recognizes by this id which of its unanswered messages were posted.
  */
 export function chatMessageId(peerId: PeerId, requestId: RequestId): string {
-  // Not by WebCrypto, which pages by plain HTTP do not have.
+  // WebCrypto is missing on pages served over plain HTTP.
   const digest = sha256(new TextEncoder().encode(`${peerId}|${requestId}`));
   return btoa(String.fromCharCode(...digest))
     .replaceAll('+', '-')

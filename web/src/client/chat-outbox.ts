@@ -10,7 +10,7 @@ import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { chatMessageId } from './chat-message-id.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
-/** A chat message of one's own on its way. */
+/** An own chat message that the room does not show yet. */
 export interface OutgoingChat {
   readonly requestId: RequestId;
   readonly text: string;
@@ -19,33 +19,33 @@ export interface OutgoingChat {
   readonly errorCode?: ErrorCode;
 }
 
-/** Failures after which a message is sent again without being asked to. */
-const SENT_LATER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
+/** Errors after which a message is resent automatically. */
+const RESENT_AFTER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
 /**
- * For so long after a person sent a message it is sent again without being asked to, in milliseconds: what was meant for one moment of
- * a conversation is not for a much later one.
+ * How long a message is resent automatically after the person sent it, in milliseconds. A message that was meant for one moment of a
+ * conversation should not appear much later.
  */
-export const SENT_LATER_WITHIN_MS = 60_000;
+export const RESEND_WITHIN_MS = 60_000;
 
 /**
- * Chat messages that the room's log does not show yet. A repeat has the same id, so that nothing is posted twice; and of who joined
- * anew, under another id, what the room shows already is not posted again.
+ * Chat messages that the room log does not contain yet. A repeat has the same request id, so that no message is posted twice. After a
+ * rejoin under another peer id, messages that the room already shows are not posted again.
  */
 export class ChatOutbox {
   readonly #request: RequestEdge;
   readonly #changed: () => void;
   readonly #self: () => PeerId | undefined;
   #messages: readonly OutgoingChat[] = [];
-  /** What the room may call each of them: one name for each peer that this client was when it sent it. */
-  readonly #names = new Map<RequestId, Set<string>>();
-  /** Until when each of them is sent again by itself. By the wall clock, since the other one may stand still while a machine sleeps. */
-  readonly #sentByItselfUntilMs = new Map<RequestId, number>();
-  /** What the room shows. */
+  /** The ids that each message may have in the room: one for each peer id that this client had when it sent the message. */
+  readonly #possibleIds = new Map<RequestId, Set<string>>();
+  /** Until when each message is resent automatically. Wall-clock time, because the monotonic clock may stop while a machine sleeps. */
+  readonly #resendUntilMs = new Map<RequestId, number>();
+  /** Message ids that the room shows. */
   #shown: ReadonlySet<string> = new Set();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
 
-  /** @param self - whom the room knows this client as */
+  /** @param self - returns the current peer id of this client */
   constructor(request: RequestEdge, changed: () => void, self: () => PeerId | undefined) {
     this.#request = request;
     this.#changed = changed;
@@ -62,19 +62,19 @@ export class ChatOutbox {
     if (!parsed.success) return false;
     const message: OutgoingChat = { requestId: newRequestId(), text: parsed.data, status: 'sending' };
     this.#set([...this.#messages, message]);
-    this.#isWanted(message.requestId);
+    this.#allowResending(message.requestId);
     void this.#send(message);
     return true;
   }
 
-  /** Sends a message that failed once more, as the person asks. */
+  /** Resends a failed message at the person's request. */
   retry(requestId: RequestId): void {
-    this.#isWanted(requestId);
+    this.#allowResending(requestId);
     this.#sendAgain(requestId);
   }
 
-  #isWanted(requestId: RequestId): void {
-    this.#sentByItselfUntilMs.set(requestId, Date.now() + SENT_LATER_WITHIN_MS);
+  #allowResending(requestId: RequestId): void {
+    this.#resendUntilMs.set(requestId, Date.now() + RESEND_WITHIN_MS);
   }
 
   #sendAgain(requestId: RequestId): void {
@@ -84,39 +84,39 @@ export class ChatOutbox {
     void this.#send(message);
   }
 
-  /** Sends again what an edge that went away may not have got, or what could not be kept at that time, and is still wanted. */
+  /** Resends messages that an edge may not have received, or the store could not accept, within their time limit. */
   resendFailed(): void {
     const nowMs = Date.now();
     for (const { requestId, errorCode } of this.#messages) {
-      const isWanted = nowMs < (this.#sentByItselfUntilMs.get(requestId) ?? 0);
-      if (isWanted && errorCode !== undefined && SENT_LATER.has(errorCode)) this.#sendAgain(requestId);
+      const mayResend = nowMs < (this.#resendUntilMs.get(requestId) ?? 0);
+      if (mayResend && errorCode !== undefined && RESENT_AFTER.has(errorCode)) this.#sendAgain(requestId);
     }
   }
 
-  /** The meeting is over: what is here now is sent when the person says so, and not by a later join. */
+  /** Stops automatic resending, because the meeting ended. A later join does not send the messages; the person can. */
   stop(): void {
-    this.#sentByItselfUntilMs.clear();
+    this.#resendUntilMs.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#attempt = 0;
   }
 
-  /** Drops what the room shows by now. */
+  /** Drops the messages that the room shows now. */
   dropShown(chat: readonly ChatMessage[]): void {
     this.#shown = new Set(chat.map(({ messageId }) => messageId));
     const isShown = ({ requestId }: OutgoingChat): boolean =>
-      [...(this.#names.get(requestId) ?? [])].some((name) => this.#shown.has(name));
+      [...(this.#possibleIds.get(requestId) ?? [])].some((name) => this.#shown.has(name));
     const left = this.#messages.filter((message) => !isShown(message));
     if (left.length !== this.#messages.length) this.#set(left);
   }
 
   /** Handles its own errors: they become the message's state. */
   async #send({ requestId, text }: OutgoingChat): Promise<void> {
-    this.#name(requestId);
+    this.#notePossibleId(requestId);
     try {
       const { message } = await this.#request('chat.post', { requestId, text });
-      this.#addName(requestId, message.messageId);
-      // The room may show it before the answer comes, which says what it is called there: nothing else would adjustCharge it then.
+      this.#addPossibleId(requestId, message.messageId);
+      // The room may show the message before the answer brings its id. Then no later event would drop it from the outbox.
       if (this.#shown.has(message.messageId))
         this.#set(this.#messages.filter((other) => other.requestId !== requestId));
       else this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
@@ -128,16 +128,16 @@ export class ChatOutbox {
     }
   }
 
-  #name(requestId: RequestId): void {
+  #notePossibleId(requestId: RequestId): void {
     const self = this.#self();
-    if (self !== undefined) this.#addName(requestId, chatMessageId(self, requestId));
+    if (self !== undefined) this.#addPossibleId(requestId, chatMessageId(self, requestId));
   }
 
-  #addName(requestId: RequestId, messageId: string): void {
-    this.#names.set(requestId, new Set(this.#names.get(requestId)).add(messageId));
+  #addPossibleId(requestId: RequestId, messageId: string): void {
+    this.#possibleIds.set(requestId, new Set(this.#possibleIds.get(requestId)).add(messageId));
   }
 
-  /** The meeting goes on while nothing can be kept, and so does asking. */
+  /** Retries while the store is down, because the meeting goes on meanwhile. */
   #sendLater(): void {
     if (this.#timer !== undefined) return;
     const delayMs = RETRY_BACKOFF.baseMs + fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random());
@@ -155,7 +155,7 @@ export class ChatOutbox {
   #set(messages: readonly OutgoingChat[]): void {
     this.#messages = messages;
     const known = new Set(messages.map(({ requestId }) => requestId));
-    for (const kept of [this.#names, this.#sentByItselfUntilMs])
+    for (const kept of [this.#possibleIds, this.#resendUntilMs])
       for (const requestId of kept.keys()) if (!known.has(requestId)) kept.delete(requestId);
     this.#changed();
   }

@@ -1,7 +1,7 @@
 import { PEER_ID, REQUEST_ID } from '@plenary/cluster/protocol';
 import { afterEach, expect, test, vi } from 'vitest';
 import { chatMessageId } from './chat-message-id.ts';
-import { SENT_LATER_WITHIN_MS } from './chat-outbox.ts';
+import { RESEND_WITHIN_MS } from './chat-outbox.ts';
 import { eventually } from './testing/eventually.ts';
 import { sessionOf, snapshotOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';
@@ -99,7 +99,7 @@ test('[WB52] what an outage kept from being sent for longer than a minute waits 
   await eventually(() => expect(edge.requests('chat.post')).toHaveLength(1));
   const sentAtMs = Date.now();
   edge.on = {};
-  vi.spyOn(Date, 'now').mockReturnValue(sentAtMs + SENT_LATER_WITHIN_MS + 1);
+  vi.spyOn(Date, 'now').mockReturnValue(sentAtMs + RESEND_WITHIN_MS + 1);
   edge.socket.drop();
   await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
   await eventually(() => expect(meeting.getSnapshot().connection.phase).toBe('joined'));

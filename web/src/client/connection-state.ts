@@ -1,7 +1,7 @@
 import type { WireError } from '@plenary/cluster/errors';
 
 /**
- * Where the client stands with its edge. Media has its own state, since it goes on while the edge is away.
+ * State of the client's connection to its edge. The media session has its own state, because it works on while no edge is connected.
  *
  * ```
  * idle → connecting → joining → joined ⇄ reconnecting
@@ -29,14 +29,14 @@ export type ConnectionEvent =
 
 export type ConnectionPhase = ConnectionState['phase'];
 
-/** A phase in which the meeting runs or is being taken up again. */
+/** Whether the meeting runs, connects or reconnects. */
 export function isActive(state: ConnectionState): boolean {
   return state.phase !== 'idle' && state.phase !== 'left' && state.phase !== 'failed';
 }
 
 /**
  * The only place where the connection's state changes. An event that does not fit the state leaves it as it is:
- * events of a socket that was given up arrive late, and must not disturb its successor.
+ * late events of an abandoned socket must not disturb its successor.
  */
 export function nextConnectionState(state: ConnectionState, event: ConnectionEvent): ConnectionState {
   switch (event.type) {

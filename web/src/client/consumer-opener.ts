@@ -14,52 +14,52 @@ import type { RetryTimes } from './retry-times.ts';
 import type { SubscriptionMap } from './subscription-map.ts';
 import { Subscription, newReceived, type ReceivedConsumer } from './subscription.ts';
 
-/** A subscription, and the track whose consumer is to take its place: the same track, or the one that replaces it. */
+/** A subscription, and the track of its replacement consumer: the same track, or the one that replaces it. */
 export interface Replacement {
   readonly subscription: Subscription;
   readonly trackId: TrackId;
 }
 
-/** One that the edge is being asked for. */
-interface AskedReplacement extends Replacement {
+/** A replacement with a pending request. */
+interface RequestedReplacement extends Replacement {
   readonly attempt: number;
   readonly old: ReceivedConsumer | undefined;
 }
 
-/** The media that a request named is gone: it is to be opened anew, unless the client has newer media already. */
+/** The media session of the request is lost. It is reopened, unless the client already has a newer one. */
 export const MEDIA_GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['media_lost', 'stale_epoch']);
 
 export interface SubscriptionsEnvironment {
   readonly request: RequestEdge;
   readonly changed: () => void;
-  /** The media node no longer knows this client. */
+  /** The media node no longer has this media session. */
   readonly mediaLost: () => void;
   readonly consumed: (offer: ConsumerOffer, consumer: types.Consumer) => void;
   readonly log: ClientLog;
 }
 
-/** What is known of consumers, shared by those who open them and those who decide which. */
+/** State of consumers, shared by {@link ConsumerOpener} and its owner, which decides what to subscribe to. */
 export interface ConsumerState {
   readonly subscriptions: SubscriptionMap;
   readonly retryTimes: RetryTimes;
   readonly earlyNews: EarlyNews;
-  /** Pictures that are too large for a browser. */
+  /** Video tracks that are too large for a browser. */
   readonly refused: RefusedPictures;
   readonly requests: ConsumerRequests;
 }
 
 interface ConsumerOpenerEnvironment extends SubscriptionsEnvironment {
-  /** What everything is received by; `undefined` while there is none. */
+  /** The current media session; `undefined` while there is none. */
   readonly media: () => MediaSession | undefined;
-  /** Whether a consumer is to flow. */
+  /** Whether a consumer should be resumed. */
   readonly isWanted: (offer: ConsumerOffer) => boolean;
-  /** Changes consumers, and handles its own errors. */
+  /** Changes consumers. Handles its own errors. */
   readonly update: (media: MediaSession, changes: readonly ConsumerChange[]) => void;
-  /** What is to be done may be another thing now. */
+  /** Plans again, because the state changed. */
   readonly plan: () => void;
 }
 
-/** Asks the edge for tracks, makes receivers for them, and puts each in its place. */
+/** Subscribes to tracks at the edge, creates their receivers, and hands them to their subscriptions. */
 export class ConsumerOpener {
   readonly #parts: ConsumerState;
   readonly #environment: ConsumerOpenerEnvironment;
@@ -75,19 +75,19 @@ export class ConsumerOpener {
     return media.consume(offer);
   }
 
-  /** A subscription to a track that nothing is received of, and that the edge is being asked for, or has offered. */
-  ask(trackId: TrackId): { readonly subscription: Subscription; readonly attempt: number } {
+  /** Creates the subscription of a track that was just requested or offered. */
+  createSubscription(trackId: TrackId): { readonly subscription: Subscription; readonly attempt: number } {
     const subscription = new Subscription(trackId, {
       promoted: (promoted, item, replaces) => this.#promoted(promoted, item, replaces),
       closed: (item, reason) => {
         if (!item.hasEnded && (reason === 'replaced' || reason === 'given_up'))
-          this.#parts.requests.noteUseless(item);
+          this.#parts.requests.noteUnneeded(item);
       },
       missing: (missing) => this.#parts.subscriptions.remove(missing),
       noStats: (thrown) => this.#environment.log.warn('the browser gives no statistics', thrown),
     });
     this.#parts.subscriptions.put(subscription);
-    return { subscription, attempt: subscription.ask(trackId) };
+    return { subscription, attempt: subscription.markRequested(trackId) };
   }
 
   #promoted(
@@ -106,9 +106,9 @@ export class ConsumerOpener {
     this.#environment.plan();
   }
 
-  /** Handles its own errors: what failed is tried again later, or never where that is hopeless. */
+  /** Subscribes to tracks. Handles its own errors: a failed track is retried later, or never after a final error. */
   async subscribe(media: MediaSession, trackIds: readonly TrackId[]): Promise<void> {
-    const asked = trackIds.map((trackId) => this.ask(trackId));
+    const requested = trackIds.map((trackId) => this.createSubscription(trackId));
     try {
       const { consumers, failed } = await this.#environment.request('subscribe', {
         trackIds: [...trackIds],
@@ -123,20 +123,21 @@ export class ConsumerOpener {
       if (MEDIA_GONE.has(error.code) || error.code === 'transport_not_found') this.#environment.mediaLost();
       for (const trackId of trackIds) this.fail(trackId, error);
     } finally {
-      // What was not to be had by now is asked for again when its time has come.
-      for (const { subscription, attempt } of asked) subscription.failed(attempt);
+      // Tracks without a consumer by now are requested again at their retry time.
+      for (const { subscription, attempt } of requested) subscription.failed(attempt);
       if (media === this.#environment.media()) this.#answered();
     }
   }
 
-  /** The edge has answered, and browser and consumers are as they will be. */
+  /** Continues when the edge has answered and the receivers are created. */
   #answered(): void {
-    if (!this.#parts.subscriptions.all.some(({ isAsked }) => isAsked)) this.#parts.earlyNews.clear();
+    if (!this.#parts.subscriptions.all.some(({ isRequested: isAsked }) => isAsked))
+      this.#parts.earlyNews.clear();
     this.#environment.changed();
     this.#environment.plan();
   }
 
-  /** Makes receivers for consumers and resumes those that wait for it. Handles its own errors. */
+  /** Creates the receivers of consumers, and resumes paused consumers that are wanted. Handles its own errors. */
   async consumeAll(media: MediaSession, offers: readonly ConsumerOffer[]): Promise<void> {
     const results = await Promise.allSettled(offers.map((offer) => this.#consume(media, offer)));
     if (media !== this.#environment.media()) return;
@@ -144,12 +145,13 @@ export class ConsumerOpener {
     for (const [index, offer] of offers.entries()) {
       const result = results[index];
       const { trackId, consumerId } = offer;
-      const subscription = this.#parts.subscriptions.get(trackId) ?? this.ask(trackId).subscription;
+      const subscription =
+        this.#parts.subscriptions.get(trackId) ?? this.createSubscription(trackId).subscription;
       if (result?.status !== 'fulfilled') {
         const error = toPlenaryError(result?.reason);
         subscription.failed();
         this.fail(trackId, error);
-        this.#parts.requests.tellFailed(media, offer, error);
+        this.#parts.requests.reportFailed(media, offer, error);
         continue;
       }
       const received = newReceived(offer, result.value, media);
@@ -170,32 +172,35 @@ export class ConsumerOpener {
     this.#environment.plan();
   }
 
-  /** Handles its own errors: where no new consumer is to be had the old one stays, and ends when its node ends it. */
+  /** Replaces consumers. Handles its own errors: an old consumer without a replacement stays until its node ends it. */
   async replaceAll(media: MediaSession, replacements: readonly Replacement[]): Promise<void> {
-    const asked = replacements.map((replacement): AskedReplacement => {
+    const requested = replacements.map((replacement): RequestedReplacement => {
       const { subscription, trackId } = replacement;
       const old = subscription.shown;
-      return { ...replacement, old, attempt: subscription.ask(trackId) };
+      return { ...replacement, old, attempt: subscription.markRequested(trackId) };
     });
     const { request, log } = this.#environment;
     const opened = await openReplacements(
       {
         request,
-        consume: (by, offer) => this.#consume(by, offer),
-        tellFailed: (by, offer, error) => this.#parts.requests.tellFailed(by, offer, error),
+        consume: (session, offer) => this.#consume(session, offer),
+        reportFailed: (session, offer, error) => this.#parts.requests.reportFailed(session, offer, error),
         log,
       },
       media,
-      asked,
+      requested,
     );
     if (media !== this.#environment.media()) return;
-    for (const replacement of asked) this.#takeNext(replacement, opened.get(replacement.trackId));
-    await Promise.all(asked.map(({ subscription }) => subscription.whenDecided()));
+    for (const replacement of requested) this.#takeNext(replacement, opened.get(replacement.trackId));
+    await Promise.all(requested.map(({ subscription }) => subscription.whenDecided()));
     if (media === this.#environment.media()) this.#answered();
   }
 
-  /** What was opened to take a place is there, unless it ended meanwhile. */
-  #takeNext({ subscription, attempt, trackId }: AskedReplacement, next: ReceivedConsumer | undefined): void {
+  /** Hands the opened replacement to its subscription, unless it failed, ended or was refused meanwhile. */
+  #takeNext(
+    { subscription, attempt, trackId }: RequestedReplacement,
+    next: ReceivedConsumer | undefined,
+  ): void {
     const news = next === undefined ? undefined : this.#parts.earlyNews.take(next.offer.consumerId);
     const isRefused = next !== undefined && this.#parts.refused.has(next.offer);
     if (next !== undefined && !isRefused && news !== 'ended' && news !== 'path_lost') {
@@ -205,33 +210,34 @@ export class ConsumerOpener {
       return;
     }
     next?.consumer.close();
-    if (next !== undefined && isRefused) this.#parts.requests.tellFailed(next.media, next.offer, tooLarge());
+    if (next !== undefined && isRefused)
+      this.#parts.requests.reportFailed(next.media, next.offer, tooLarge());
     this.notReplaced(subscription, attempt, trackId);
   }
 
-  /** What was to take a place is not to be had, or ended before it played. */
+  /** Handles a replacement that failed, or ended before it played. */
   notReplaced(subscription: Subscription, attempt?: number, target = subscription.next?.offer.trackId): void {
     const { trackId, shown } = subscription;
     const isMissing = subscription.failed(attempt) && shown !== undefined;
     if (isMissing) this.ended(trackId);
-    // A successor that cannot be had yet is tried again, and the old one goes on meanwhile.
+    // A successor track that failed is retried, and the old consumer goes on meanwhile.
     else if (target !== undefined && target !== trackId) this.#parts.retryTimes.postpone(target);
     this.#environment.plan();
   }
 
-  /** The track is not to be had now, or never. */
+  /** Notes that the client cannot receive the track now, or ever. */
   fail(trackId: TrackId, error: PlenaryError): void {
     this.#parts.retryTimes.failed(trackId, error);
-    this.#environment.log.warn(`track ${trackId} could not be had`, error.message);
+    this.#environment.log.warn(`track ${trackId} cannot be received`, error.message);
   }
 
-  /** What was received of the track has ended. @param goesOn - whether the track does, for certain */
+  /** Handles the end of the track's consumer. @param goesOn - whether the track certainly goes on */
   ended(trackId: TrackId, goesOn = false): void {
     this.#parts.retryTimes.ended(trackId, goesOn);
     this.#environment.plan();
   }
 
-  /** Asks for its track another way, together with whatever else is to be asked for. */
+  /** Begins to replace a consumer whose track takes another path. The request goes out with the next plan. */
   supersede(subscription: Subscription, shown: ReceivedConsumer): void {
     shown.isSuperseded = true;
     subscription.begin();

@@ -2,9 +2,9 @@ import type { ConsumerOffer, TrackId } from '@plenary/cluster/protocol';
 import type { Device, types } from 'mediasoup-client';
 import { toClientParameters } from './to-mediasoup.ts';
 
-/** So often a track may cost the transports in use; then it is not tried again. */
+/** How often a track may break the transport in use before the client stops trying it. */
 const MAX_LOSSES = 2;
-/** A transport without candidates: nothing is ever sent by it. */
+/** A transport without candidates, which never sends a packet. */
 const NOWHERE: types.TransportOptions = {
   id: 'trial',
   iceParameters: { usernameFragment: 'trial', password: 'trialtrialtrialtrialtrial', iceLite: true },
@@ -16,37 +16,37 @@ const NOWHERE: types.TransportOptions = {
 };
 
 /**
- * Finds out whether the browser takes a consumer before a transport is risked that others come by: a section that it does not
- * take stays in the transport's SDP, and nothing can be received anew by that transport from then on (SPEC MS4). What looks like
- * one that was taken before is not tried, so that a meeting costs a trial only where somebody sends otherwise than all before.
+ * Tests whether the browser accepts a consumer before a transport in use is risked. An SDP section that the browser rejects stays in the
+ * transport's SDP, and the transport can receive no further consumer (SPEC MS4). A consumer of an accepted form skips the trial, so
+ * that only a publisher with unusual parameters costs one.
  */
 export class ConsumerTrial {
   readonly #device: Device;
-  /** Forms of consumers that the browser took. */
-  readonly #taken = new Set<string>();
-  /** Forms that were part of a negotiation that failed. */
-  readonly #suspects = new Set<string>();
+  /** Forms of consumers that the browser accepted. */
+  readonly #acceptedForms = new Set<string>();
+  /** Forms that were part of a failed negotiation. */
+  readonly #suspectForms = new Set<string>();
   readonly #losses = new Map<TrackId, number>();
 
   constructor(device: Device) {
     this.#device = device;
   }
 
-  /** @param isInUse - whether anything is received by the transport already */
+  /** @param isInUse - whether the transport already receives something */
   async passes(offer: ConsumerOffer, isInUse: boolean): Promise<boolean> {
     if ((this.#losses.get(offer.trackId) ?? 0) >= MAX_LOSSES) return false;
     const form = formOf(offer);
-    if (this.#taken.has(form) || !(isInUse || this.#suspects.has(form))) return true;
+    if (this.#acceptedForms.has(form) || !(isInUse || this.#suspectForms.has(form))) return true;
     return this.#isTaken(offer);
   }
 
-  took(offer: ConsumerOffer): void {
-    this.#taken.add(formOf(offer));
+  accepted(offer: ConsumerOffer): void {
+    this.#acceptedForms.add(formOf(offer));
   }
 
-  /** A transport was lost by a negotiation that the consumer was part of. */
-  lost(offer: ConsumerOffer): void {
-    this.#suspects.add(formOf(offer));
+  /** Notes that a negotiation with this consumer broke a transport. */
+  failed(offer: ConsumerOffer): void {
+    this.#suspectForms.add(formOf(offer));
     this.#losses.set(offer.trackId, (this.#losses.get(offer.trackId) ?? 0) + 1);
   }
 
@@ -66,7 +66,7 @@ export class ConsumerTrial {
       });
       return true;
     } catch {
-      // What exactly the browser says is of no use: the track is told to be one that it does not take.
+      // The browser's error text is not needed: the track is reported as one that it cannot receive.
       return false;
     } finally {
       transport.close();
@@ -74,12 +74,12 @@ export class ConsumerTrial {
   }
 }
 
-/** What two consumers have in common that a browser takes or refuses alike: all but their names. */
+/** The form of a consumer: everything but its names. A browser accepts or rejects all consumers of one form alike. */
 function formOf({ kind, rtpParameters }: ConsumerOffer): string {
   const { codecs, headerExtensions, encodings = [], rtcp } = rtpParameters ?? { codecs: [] };
-  // How many layers come is in no session description.
+  // The number of layers is in no session description.
   const streams = encodings.map(({ rtx }) => rtx !== undefined);
-  // Of a name only its shape: letters and digits are alike everywhere.
+  // Only the shape of a name counts: letters and digits are equivalent.
   const cname = rtcp?.cname?.replace(/[A-Za-z0-9_-]+/g, 'a');
   return JSON.stringify([kind, codecs, headerExtensions, streams, cname]);
 }

@@ -1,20 +1,20 @@
-/** What went wrong and was coped with; shown in support reports, and asserted to be zero in tests. */
+/** Faults that the client handled. Support reports show them; tests assert that they are zero. */
 export interface Counters {
-  /** Messages of the edge that did not fit their schema. */
+  /** Messages of the edge that do not match their schema. */
   malformed: number;
-  /** Notices of a name that this client does not know. */
+  /** Notices whose name this client does not know. */
   unknownNotices: number;
-  /** Requests whose answer did not come in time. */
+  /** Requests that timed out. */
   timedOut: number;
-  /** Events that came twice. */
+  /** Events that arrived twice. */
   duplicateEvents: number;
-  /** Times that the event log had a gap and was asked for. */
+  /** Requests for missing events of the room log. */
   syncs: number;
   reconnects: number;
-  /** Times that another edge took the session over while the one in use went on. */
+  /** Handovers of the session to another edge while the current edge still served it. */
   handedOver: number;
   mediaReopened: number;
-  /** Times that media was moved to another node while it went on. */
+  /** Moves to another media node without an interruption. */
   moved: number;
   iceRestarts: number;
 }
@@ -34,7 +34,7 @@ export function newCounters(): Counters {
   };
 }
 
-/** Where the client writes what a developer should see. */
+/** The log for developers. */
 export interface ClientLog {
   warn(message: string, details?: unknown): void;
 }

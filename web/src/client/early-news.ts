@@ -1,28 +1,28 @@
 import type { ConsumerId } from '@plenary/cluster/protocol';
 
-/** It has ended; the same, and its track goes on by another way; its track is to come by another one. */
+/** The consumer ended; it ended because its path was lost, while its track goes on; or another consumer is to replace it. */
 export type ConsumerNews = 'ended' | 'path_lost' | 'superseded';
 
 /**
- * What an edge tells of consumers that have no receiver yet: their offer is under way, or the browser negotiates. Lost news would
- * leave a receiver of nothing that counts as one of the track (SPEC MS35).
+ * Keeps notices about consumers that have no receiver yet, because their offer is in flight or the browser is negotiating. If such a
+ * notice were dropped, the client would keep a dead receiver and count it as the track's (SPEC MS35).
  */
 export class EarlyNews {
   readonly #news = new Map<ConsumerId, ConsumerNews>();
 
   note(consumerId: ConsumerId, news: ConsumerNews): void {
-    // An end is the last word.
+    // A notice of the end is final.
     if (news !== 'superseded' || !this.#news.has(consumerId)) this.#news.set(consumerId, news);
   }
 
-  /** What was told of it, once. */
+  /** Returns the notice about a consumer and forgets it. */
   take(consumerId: ConsumerId): ConsumerNews | undefined {
     const news = this.#news.get(consumerId);
     this.#news.delete(consumerId);
     return news;
   }
 
-  /** No consumer is under way any more. */
+  /** Forgets all notices, when no consumer is being opened. */
   clear(): void {
     this.#news.clear();
   }

@@ -26,28 +26,28 @@ import type { SignallingPort } from './signalling-port.ts';
 
 export type EnterMode = 'join' | 'resume';
 
-/** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
+/** How long an edge that did not answer is tried after edges that do, even with an error, in milliseconds. */
 const UNREACHABLE_FOR_MS = 15_000;
-/** What seems to have taken longer was a machine that slept, and woke before its network: that is no time of trying, in milliseconds. */
+/** Longest time that one attempt counts towards the deadline, in milliseconds. A longer one means that the machine slept. */
 const LONGEST_ATTEMPT_MS = 60_000;
-/** For so long an edge that was asked to take the session up, and did not answer, may yet do so, in milliseconds. */
-const UNSURE_FOR_MS = 10_000;
-/** A page that is still there so long after its unloading began stays: no timer runs while it is asked about, in milliseconds. */
-const UNLOADS_WITHIN_MS = 1_000;
+/** How long an edge that did not answer a resume may still take the session over, in milliseconds. */
+const TAKEOVER_UNCERTAIN_MS = 10_000;
+/** A page that still runs this long after its unloading began stays, in milliseconds. The timer stops while the browser asks the person. */
+const UNLOAD_WITHIN_MS = 1_000;
 
-/** A notice that is not of the connection itself. */
-export type NoticeOfMeeting = Exclude<ParsedNotice, { name: 'bye' | 'edge.leaving' }>;
+/** A notice about the meeting, not about the connection. */
+export type MeetingNotice = Exclude<ParsedNotice, { name: 'bye' | 'edge.leaving' }>;
 
 export interface ConnectionEnvironment {
   readonly port: SignallingPort;
   readonly dispatch: (event: ConnectionEvent) => void;
-  /** Sends `join` or `resume`, and calls {@link EdgeConnection.admit} once granted; throws what it was refused with. */
+  /** Sends `join` or `resume`, and calls {@link EdgeConnection.admit} when granted. Throws the refusal. */
   readonly enter: (link: EdgeLink, mode: EnterMode) => Promise<void>;
-  /** For how many seconds the token had been over by this machine's clock that a join was refused for. */
-  readonly endedAgo: (refused: PlenaryError) => number | undefined;
-  readonly notice: (notice: NoticeOfMeeting) => void;
+  /** Seconds since the refused token of a join expired, by this machine's clock. */
+  readonly secondsSinceExpiry: (refused: PlenaryError) => number | undefined;
+  readonly notice: (notice: MeetingNotice) => void;
   readonly socketOpened: () => void;
-  /** Whether media has stopped to come. */
+  /** Whether no media packets arrive any more. */
   readonly isMediaSilent: () => boolean;
   readonly counters: Counters;
   readonly log: ClientLog;
@@ -55,37 +55,37 @@ export interface ConnectionEnvironment {
   readonly reconnectDeadlineMs: number;
 }
 
-/** Keeps a connection to some edge: opens, joins, resumes elsewhere when it breaks, and says why when it cannot. */
+/** Keeps a connection to one of the edges: opens it, joins, resumes at another edge after a loss, and reports why it fails. */
 export class EdgeConnection {
   readonly #environment: ConnectionEnvironment;
   #edges: EdgeList = [];
-  /** The edges that the application named. */
-  readonly #namedEdges: EdgeList;
-  /** Where the edges are that the cluster tells of. */
+  /** The edges that the application configured. */
+  readonly #configuredEdges: EdgeList;
+  /** The datacenter of each announced edge, by URL. */
   #datacenters: ReadonlyMap<string, string> = new Map();
-  /** Where edges are that are not the one in use, as the cluster tells them; behind a proxy that may be its URL as well. */
+  /** URLs of the announced edges other than the current one. Behind a proxy they may equal the URL of the current edge. */
   #otherUrls: ReadonlySet<string> = new Set();
-  /** Edges where nobody answered, and until when that is believed. */
+  /** Edges that did not answer, and until when they count as unreachable. */
   readonly #unreachable = new Map<string, number>();
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
-  /** Connections of edges that will go. */
+  /** Connections to edges that will stop. */
   readonly #leaving = new WeakSet<EdgeLink>();
   #handover: Handover | undefined;
-  /** Until then `replaced` may tell of an edge that this client asked itself. */
-  #unsureUntilMs = 0;
-  /** Runs while an edge was told that this client leaves. */
+  /** Until then `replaced` may result from this client's own resume at another edge. */
+  #ownTakeoverUntilMs = 0;
+  /** Runs after the edge was notified that the page unloads. */
   #unloadTimer: ReturnType<typeof setTimeout> | undefined;
   #bye: PlenaryError | undefined;
-  /** Grows with every start and stop; whoever waits compares it and gives up when it is no longer theirs. */
-  #run = 0;
+  /** Grows with every start and stop. An attempt of an older generation ends itself. */
+  #generation = 0;
   #wake: (() => void) | undefined;
 
   constructor(edgeUrls: readonly string[], environment: ConnectionEnvironment) {
     this.#environment = environment;
     this.addEdges(edgeUrls);
-    this.#namedEdges = this.#edges;
+    this.#configuredEdges = this.#edges;
   }
 
   get entered(): boolean {
@@ -101,20 +101,20 @@ export class EdgeConnection {
   }
 
   /**
-   * The edges as the cluster now tells them. The one in use stays, and those that the application named.
+   * Updates the edges to the announced ones. The current edge and the configured ones stay.
    *
-   * @param edgeIdInUse - what the edge in use is called
+   * @param currentEdgeId - the id of the current edge
    */
-  edgesChanged(hints: readonly EdgeHint[], edgeIdInUse: EdgeId | undefined): void {
-    const inUse = this.#link?.url;
+  edgesChanged(hints: readonly EdgeHint[], currentEdgeId: EdgeId | undefined): void {
+    const currentUrl = this.#link?.url;
     this.#otherUrls = new Set(
-      hints.filter(({ edgeId }) => edgeId !== edgeIdInUse).map(({ url }) => normaliseEdgeUrl(url)),
+      hints.filter(({ edgeId }) => edgeId !== currentEdgeId).map(({ url }) => normaliseEdgeUrl(url)),
     );
     const known = hints.map(({ url, datacenter }): [string, string] => [normaliseEdgeUrl(url), datacenter]);
-    // One that is leaving is told of no more, and yet it is from its datacenter that one goes on.
-    const [ownUrl, ownDatacenter] = [inUse ?? '', this.#datacenters.get(inUse ?? '')];
+    // A draining edge is no longer announced, but its datacenter is needed to choose the next edge.
+    const [ownUrl, ownDatacenter] = [currentUrl ?? '', this.#datacenters.get(currentUrl ?? '')];
     this.#datacenters = new Map(ownDatacenter === undefined ? known : [[ownUrl, ownDatacenter], ...known]);
-    const keep = inUse === undefined ? this.#namedEdges : [...this.#namedEdges, inUse];
+    const keep = currentUrl === undefined ? this.#configuredEdges : [...this.#configuredEdges, currentUrl];
     this.#edges = withCurrentEdges(
       this.#edges,
       hints.map(({ url }) => url),
@@ -122,7 +122,7 @@ export class EdgeConnection {
     );
   }
 
-  /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */
+  /** Opens the socket before the join. Never rejects: the join reports an edge that does not answer. */
   async warm(): Promise<void> {
     try {
       await this.#open(0);
@@ -131,22 +131,22 @@ export class EdgeConnection {
     }
   }
 
-  /** Joins; resolves once joined, throws what ended the attempts. */
+  /** Joins, with retries. Throws the error that ended the attempts. */
   async join(): Promise<void> {
-    this.#run += 1;
-    await this.#enter('join', this.#run, this.#environment.joinDeadlineMs, { isReturn: false });
+    this.#generation += 1;
+    await this.#enter('join', this.#generation, this.#environment.joinDeadlineMs, { isReturn: false });
   }
 
-  /** Ends this session's connection and begins a new one by a fresh join. Handles its own errors. */
+  /** Closes the connection and begins a new session by a fresh join. Handles its own errors. */
   rejoin(): void {
     if (!this.#entered) return;
-    this.#lost('the session is begun anew', 'join');
+    this.#lost('the client joins again', 'join');
   }
 
   /**
-   * The edge granted the join or the resume: requests pass from now on.
+   * Uses a connection whose edge granted the join or the resume. From now on it carries requests.
    *
-   * @throws PlenaryError `session_gone` when this link was given up before its answer came
+   * @throws PlenaryError `session_gone` when the link was closed before the answer arrived
    */
   admit(link: EdgeLink): void {
     const handover = this.#handover?.candidate === link ? this.#handover : undefined;
@@ -161,7 +161,7 @@ export class EdgeConnection {
     if (this.#leaving.has(link)) this.#handOver(link);
   }
 
-  /** A request to the edge in use. */
+  /** Sends a request to the current edge. */
   request<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
@@ -169,37 +169,37 @@ export class EdgeConnection {
     if (this.#link === undefined || !this.#entered) {
       return Promise.reject(new PlenaryError('timed_out', `${name}: no edge is connected.`));
     }
-    // Who leaves does not wait for another edge to take the session up first.
+    // `leave` does not wait for the handover.
     if (this.#handover?.holds === true && !(name === 'leave' && this.#link.isOpen)) {
       return this.#handover.hold(() => this.request(name, payload));
     }
     return this.#link.request(name, payload);
   }
 
-  /** Tells the edge that this client leaves, and goes on: where it is still there afterwards, it joins anew. */
+  /** Notifies the edge that this client leaves, without closing. If the page still runs afterwards, the client joins again. */
   announceLeaving(): void {
     if (!this.#entered || this.#unloadTimer !== undefined) return;
     this.#link?.sendWithoutWaiting('leave');
-    // The edge ends the session and not the connection, which would tell of it.
-    this.#unloadTimer = setTimeout(() => this.rejoin(), UNLOADS_WITHIN_MS);
+    // The edge ends the session but not the connection, so that no close event would start a rejoin.
+    this.#unloadTimer = setTimeout(() => this.rejoin(), UNLOAD_WITHIN_MS);
   }
 
-  /** Tells the edge that this client leaves, without waiting, and closes. For `pagehide`. */
+  /** Notifies the edge that this client leaves, without waiting, and closes. For `pagehide`. */
   leaveNow(): void {
     this.#link?.sendWithoutWaiting('leave');
     this.stop();
   }
 
-  /** Ends everything; nothing is called back afterwards. */
+  /** Ends the connection and all attempts. No callback follows. */
   stop(): void {
-    this.#run += 1;
+    this.#generation += 1;
     this.#entered = false;
     this.#wake?.();
     this.#drop();
   }
 
-  /** Goes on at once instead of waiting for the next attempt, as when the browser says it is online again. */
-  hurry(): void {
+  /** Skips the wait before the next attempt, for example when the browser is online again. */
+  retryNow(): void {
     this.#wake?.();
   }
 
@@ -211,38 +211,38 @@ export class EdgeConnection {
   ): Promise<void> {
     let leftMs = deadlineMs;
     let countedMs = performance.now();
-    /** While a cluster is upgraded, its edges are of two releases. */
-    const refusedForGood = new Set<string>();
+    /** Edges with a final refusal. During an upgrade another release may accept this client. */
+    const refusedFinally = new Set<string>();
     let mode = firstMode;
     for (let attempt = 0; ; attempt += 1) {
-      // A first join is a person's wish and waits for nothing; all who lost one edge come back spread out.
+      // A first join goes out at once. Reconnects are spread, because all clients of a lost edge come back together.
       if (attempt > 0 || mode === 'resume')
         await this.#sleep(fullJitterMs(attempt, RECONNECT_BACKOFF, Math.random()));
-      this.#check(run);
+      this.#assertCurrent(run);
       const edgeUrl = this.#edges[0];
       try {
         const link = await this.#open(attempt);
-        this.#check(run);
+        this.#assertCurrent(run);
         if (edgeUrl !== undefined) this.#unreachable.delete(edgeUrl);
         this.#environment.dispatch({ type: 'socket_opened' });
         await this.#environment.enter(link, mode);
-        this.#check(run);
+        this.#assertCurrent(run);
         return;
       } catch (thrown) {
-        this.#check(run);
+        this.#assertCurrent(run);
         const bye = this.#bye;
         const error = bye ?? toPageError(thrown);
         this.#bye = undefined;
         const as = mode === 'join' && isReturn ? 'return' : mode;
-        const reaction = reactionTo(error, as, this.#environment.endedAgo(error));
-        // An edge that refused a resume in so many words takes the join on the same connection.
+        const reaction = reactionTo(error, as, this.#environment.secondsSinceExpiry(error));
+        // An edge that refused a resume with this code accepts a join on the same connection.
         if (reaction !== 'join' || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && (reaction === 'elsewhere' || reaction === 'others')) {
           if (error.code === 'timed_out') this.#noteUnreachable(edgeUrl);
-          // Even one that lately did not answer comes before one that has said no for good.
+          // An unreachable edge is still tried before one with a final refusal.
           const isLast = (edge: string): boolean => reaction !== 'others' && this.#isUnreachable(edge);
           this.#edges = withFailedEdge(this.#edges, edgeUrl, isLast);
-          if (reaction === 'others') refusedForGood.add(edgeUrl);
+          if (reaction === 'others') refusedFinally.add(edgeUrl);
         }
         if (reaction === 'join') {
           mode = 'join';
@@ -251,7 +251,7 @@ export class EdgeConnection {
         }
         const isOver =
           reaction === 'tell' ||
-          (reaction === 'others' && this.#edges.every((edge) => refusedForGood.has(edge)));
+          (reaction === 'others' && this.#edges.every((edge) => refusedFinally.has(edge)));
         const nowMs = performance.now();
         leftMs -= Math.min(nowMs - countedMs, LONGEST_ATTEMPT_MS);
         countedMs = nowMs;
@@ -261,7 +261,7 @@ export class EdgeConnection {
     }
   }
 
-  /** The open link, or the one that is being opened: however many ask, one socket is made. */
+  /** Returns the open link or the one that is being opened. Concurrent calls share one socket. */
   #open(attempt: number): Promise<EdgeLink> {
     if (this.#link?.isOpen === true) return Promise.resolve(this.#link);
     this.#opening ??= new Promise<EdgeLink>((resolve, reject) => {
@@ -280,7 +280,7 @@ export class EdgeConnection {
     return this.#opening;
   }
 
-  /** Opens a connection, which is in use only when {@link #link} says so. */
+  /** Opens a connection. It is the current one only while {@link #link} refers to it. */
   #openLink(
     url: string,
     attempt: number,
@@ -294,21 +294,21 @@ export class EdgeConnection {
         opened: outcome.opened,
         closed: (reason) => {
           outcome.closed(new PlenaryError('timed_out', `${url}: ${reason}.`));
-          if (this.#link !== link || this.#handover?.leftBehind(reason) === true) return;
+          if (this.#link !== link || this.#handover?.currentClosed(reason) === true) return;
           if (this.#entered) this.#lost(reason, 'resume');
           else this.#drop();
         },
         silent: (request) => {
-          // While entering, the request's own deadline decides.
+          // During a join or resume, the deadline of the request decides.
           if (this.#link !== link || !this.#entered) return;
           const isMediaSilent = this.#environment.isMediaSilent();
-          // Media came again meanwhile: so did the network, and the edge has the usual time.
+          // Packets arrive again, so the network works, and the edge has the usual time to answer.
           if (request === 'media.check' && !isMediaSilent) return;
           const reason = 'the edge is silent';
-          if (this.#handover?.leftBehind(reason) !== true) this.#lost(reason, 'resume', isMediaSilent);
+          if (this.#handover?.currentClosed(reason) !== true) this.#lost(reason, 'resume', isMediaSilent);
         },
         notice: (notice) => {
-          this.#notice(link, notice);
+          this.#handleNotice(link, notice);
         },
       },
       { counters, log, connectTimeoutMs: connectTimeoutMs(attempt) },
@@ -327,7 +327,7 @@ export class EdgeConnection {
     this.#handover = undefined;
   }
 
-  /** The edge of the connection in use will go: another one is to take the session up meanwhile. */
+  /** Moves the session to another edge, because the current edge will stop. */
   #handOver(from: EdgeLink): void {
     if (this.#handover !== undefined) return;
     this.#edges = withLostEdge(this.#edges, from.url, this.#datacenters, Math.random);
@@ -351,9 +351,10 @@ export class EdgeConnection {
   }
 
   #handoverFailed({ edgeUrl, error, wasOpened, wasAsked }: FailedHandover): void {
-    this.#environment.log.warn(`${edgeUrl} did not take the session over`, error.message);
+    this.#environment.log.warn(`handover to ${edgeUrl} failed; another edge is tried`, error.message);
     if (!wasOpened) this.#noteUnreachable(edgeUrl);
-    if (wasAsked && error.code === 'timed_out') this.#unsureUntilMs = performance.now() + UNSURE_FOR_MS;
+    if (wasAsked && error.code === 'timed_out')
+      this.#ownTakeoverUntilMs = performance.now() + TAKEOVER_UNCERTAIN_MS;
     this.#edges = withFailedEdge(this.#edges, edgeUrl, (edge) => this.#isUnreachable(edge));
   }
 
@@ -367,33 +368,33 @@ export class EdgeConnection {
     previous?.close();
   }
 
-  #notice(link: EdgeLink, notice: ParsedNotice): void {
-    const isInUse = this.#link === link;
-    if (!isInUse && this.#handover?.candidate !== link) return;
+  #handleNotice(link: EdgeLink, notice: ParsedNotice): void {
+    const isCurrent = this.#link === link;
+    if (!isCurrent && this.#handover?.candidate !== link) return;
     switch (notice.name) {
       case 'edge.leaving':
         this.#leaving.add(link);
-        if (isInUse && this.#entered) this.#handOver(link);
+        if (isCurrent && this.#entered) this.#handOver(link);
         return;
       case 'bye':
-        // What a candidate says last, its closing says as well.
-        if (isInUse) this.#takeBye(notice);
+        // A candidate also closes after its `bye`, and the handover reacts to that.
+        if (isCurrent) this.#handleBye(notice);
         return;
       default:
         this.#environment.notice(notice);
     }
   }
 
-  #takeBye(notice: Extract<ParsedNotice, { name: 'bye' }>): void {
-    // While entering, the pending request fails with the connection, and this is the true reason.
+  #handleBye(notice: Extract<ParsedNotice, { name: 'bye' }>): void {
+    // During a join or resume the pending request fails with the connection; this error is the real reason.
     this.#bye = PlenaryError.fromWire(notice.payload);
     if (!this.#entered) return;
     const bye = this.#bye;
     this.#bye = undefined;
-    if (this.#handover?.leftBehind(bye.code) === true) return;
-    // By the edge that was asked to take the session up, and whose answer did not come in time.
-    const isOwnDoing = bye.code === 'replaced' && performance.now() < this.#unsureUntilMs;
-    if (isOwnDoing || reactionTo(bye, 'resume') !== 'tell') this.#lost(bye.code, 'resume');
+    if (this.#handover?.currentClosed(bye.code) === true) return;
+    // The edge whose answer to a resume timed out may have taken the session over.
+    const isOwnTakeover = bye.code === 'replaced' && performance.now() < this.#ownTakeoverUntilMs;
+    if (isOwnTakeover || reactionTo(bye, 'resume') !== 'tell') this.#lost(bye.code, 'resume');
     else this.#fail(bye);
   }
 
@@ -401,8 +402,8 @@ export class EdgeConnection {
     this.#entered = false;
     const lostUrl = this.#link?.url ?? this.#edges[0];
     this.#drop();
-    this.#run += 1;
-    const run = this.#run;
+    this.#generation += 1;
+    const run = this.#generation;
     this.#environment.counters.reconnects += 1;
     if (lostUrl !== undefined && mode === 'resume') {
       this.#noteUnreachable(lostUrl);
@@ -411,7 +412,7 @@ export class EdgeConnection {
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs, { isReturn: true }).catch(
       (thrown: unknown) => {
-        if (run === this.#run) this.#fail(toPageError(thrown));
+        if (run === this.#generation) this.#fail(toPageError(thrown));
       },
     );
   }
@@ -429,8 +430,8 @@ export class EdgeConnection {
     this.#environment.dispatch({ type: 'failed', error: error.toWire() });
   }
 
-  #check(run: number): void {
-    if (run !== this.#run) throw new PlenaryError('session_gone', 'The meeting was left meanwhile.');
+  #assertCurrent(run: number): void {
+    if (run !== this.#generation) throw new PlenaryError('session_gone', 'The meeting was left meanwhile.');
   }
 
   #sleep(delayMs: number): Promise<void> {

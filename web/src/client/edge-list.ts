@@ -1,5 +1,5 @@
 /**
- * The edges that the client may use, in the order in which it will try them. Immutable: each change gives a new list.
+ * The edges that the client may use, in the order in which it tries them. Immutable: each change returns a new list.
  */
 export type EdgeList = readonly string[];
 
@@ -11,7 +11,7 @@ export function normaliseEdgeUrl(url: string): string {
   return parsed.origin;
 }
 
-/** Adds edges behind the known ones; an edge that is there already keeps its place. */
+/** Adds edges at the end of the list. A known edge keeps its place. */
 export function withEdges(edges: EdgeList, urls: readonly string[]): EdgeList {
   const merged = new Set(edges);
   for (const url of urls) merged.add(normaliseEdgeUrl(url));
@@ -19,8 +19,8 @@ export function withEdges(edges: EdgeList, urls: readonly string[]): EdgeList {
 }
 
 /**
- * Takes the edges as the cluster now tells them: new ones behind the known ones, while those that are gone are forgotten,
- * except the ones to keep, which may be back although nobody told of it.
+ * Updates the list to the edges that the cluster announces now. New edges go to the end. Edges that are no longer announced are removed,
+ * except the ones in `keep`, which may be up again without an announcement.
  */
 export function withCurrentEdges(edges: EdgeList, current: readonly string[], keep: EdgeList): EdgeList {
   const live = new Set([...current.map(normaliseEdgeUrl), ...keep]);
@@ -31,10 +31,10 @@ export function withCurrentEdges(edges: EdgeList, current: readonly string[], ke
 }
 
 /**
- * Puts an edge that failed behind the others, so that the next attempt goes elsewhere where there is an elsewhere. One that at
- * least answered comes before those that lately did not: to find out anew that they are gone takes seconds.
+ * Moves a failed edge behind the others, so that the next attempt uses another edge if there is one. An edge that answered stays before
+ * those that recently did not: detecting again that they are down takes seconds.
  *
- * @param isUnreachable - whether nobody answered at an edge lately
+ * @param isUnreachable - whether an edge recently did not answer
  */
 export function withFailedEdge(
   edges: EdgeList,
@@ -52,11 +52,11 @@ export function withFailedEdge(
 }
 
 /**
- * Where to go from an edge that was lost: to another one of its datacenter, else elsewhere, else to one that the cluster
- * does not tell of, and to the lost one last. Where the whole datacenter may be lost, elsewhere first. Within each group in an
- * order of this client's own, so that the thousands that lost one edge share the others between them.
+ * Orders the edges after one was lost: first the other edges of its datacenter, then other datacenters, then edges that the cluster does
+ * not announce, and the lost edge last. If the whole datacenter may be lost, other datacenters come first. The order within a group is
+ * random, so that thousands of clients of a lost edge spread over the others.
  *
- * @param datacenters - of the edges that the cluster tells of
+ * @param datacenters - the datacenter of each announced edge
  * @param random - gives numbers in [0, 1)
  */
 export function withLostEdge(
@@ -79,7 +79,7 @@ export function withLostEdge(
     .map(({ edge }) => edge);
 }
 
-/** Puts an edge that works in front. */
+/** Moves a working edge to the front. */
 export function withWorkingEdge(edges: EdgeList, working: string): EdgeList {
   return [working, ...edges.filter((edge) => edge !== working)];
 }

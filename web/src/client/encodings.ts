@@ -1,17 +1,17 @@
 import type { TrackSource } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
 
-/** How a source is encoded. */
+/** The encoding of a source. */
 export interface EncodingPlan {
   readonly encodings?: types.RtpEncodingParameters[];
   readonly codecOptions?: types.ProducerCodecOptions;
-  /** The codec's media type, when not the first one that both sides know. */
+  /** The codec's media type, unless the first common codec is used. */
   readonly mimeType?: string;
 }
 
 /**
- * Camera: three VP8 layers of 180, 360 and 720 lines, since every browser encodes and decodes them, and a media node
- * picks per viewer. Screen: one layer at full size and a low frame rate, since text must be sharp before it is smooth.
+ * Camera: three VP8 layers of 180, 360 and 720 lines. Every browser encodes and decodes VP8, and the media node selects a layer
+ * for each viewer. Screen: one layer at full size and a low frame rate, because sharp text matters more than smooth motion.
  */
 export function encodingPlan(source: TrackSource): EncodingPlan {
   switch (source) {
@@ -23,7 +23,7 @@ export function encodingPlan(source: TrackSource): EncodingPlan {
           { scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: 'L1T3' },
           { scaleResolutionDownBy: 1, maxBitrate: 1_500_000, scalabilityMode: 'L1T3' },
         ],
-        // Without it Chromium starts at 300 kbit/s and shows the smallest layer only for the first seconds.
+        // Without it Chromium starts at 300 kbit/s and sends only the smallest layer for the first seconds.
         codecOptions: { videoGoogleStartBitrate: 1_000 },
       };
     case 'screen':

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import type { ProbePort } from './probe-port.ts';
 
 const EDGES_REPLY = z.object({ edges: z.array(EDGE_HINT).max(64) });
-/** After the one that opens the connection; the fastest counts, since whatever else happens only adds. */
+/** Pings after the one that opens the connection. The fastest counts, because any disturbance only adds time. */
 const TIMED_PINGS = 2;
 
-/** Probes over HTTP. `fetchFrom` and `now` are the browser's own but in tests. */
+/** Probes edges over HTTP. Tests replace `fetchFrom` and `now`. */
 export function fetchProbe(
   fetchFrom: typeof fetch = (input, init) => fetch(input, init),
   now: () => number = () => performance.now(),
@@ -17,7 +17,7 @@ export function fetchProbe(
     return response;
   };
   const ping = async (url: string, signal: AbortSignal): Promise<void> => {
-    // Read to the end, so that the connection is free for the next one.
+    // Reading the body frees the connection for the next ping.
     await (await get(`${url}/api/ping`, signal)).arrayBuffer();
   };
   return {

@@ -5,8 +5,8 @@ const POLL_MS = 50;
 const GIVE_UP_MS = 15_000;
 
 /**
- * Calls back when the consumer's first frame was decoded. Cleans up after itself, also when it never comes.
- * @param noStats - told once when the browser gives no statistics, after which only a page that is drawn can tell
+ * Calls `decoded` after the consumer's first decoded frame. Cleans up its timers also when no frame arrives.
+ * @param noStats - called once when the browser gives no statistics; after that only a visible page can detect the frame
  */
 export function watchFirstFrame(
   consumer: types.Consumer,
@@ -29,7 +29,7 @@ export function watchFirstFrame(
     decoded();
   };
 
-  // An element tells of the frame at once, where statistics are cached for 50 ms; it needs a page that is drawn.
+  // An element reports the frame at once, while statistics are cached for 50 ms. But it needs a visible page.
   if (typeof document !== 'undefined') {
     video = document.createElement('video');
     video.muted = true;
@@ -37,7 +37,7 @@ export function watchFirstFrame(
     video.addEventListener('loadeddata', done, { once: true });
     if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(done);
     video.srcObject = new MediaStream([consumer.track]);
-    // Refused autoplay or an interrupted load: the statistics below still tell.
+    // After refused autoplay or an interrupted load, the statistics below still report the frame.
     video.play().catch(() => undefined);
   }
   timer = setInterval(() => {

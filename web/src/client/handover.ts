@@ -2,76 +2,76 @@ import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
 import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { EdgeLink } from './rpc.ts';
 
-/** How long a moment is waited for at which nothing is under way on the connection in use, in milliseconds. */
-const SETTLED_WITHIN_MS = 2_000;
-/** How long what is under way then may take to be answered while every button waits, in milliseconds. */
+/** How long to wait until no request is pending on the current connection, in milliseconds. */
+const IDLE_WITHIN_MS = 2_000;
+/** How long pending requests may then take while new requests are held back, in milliseconds. */
 const ANSWERED_WITHIN_MS = 500;
-/** How long the other edge may take to take the session up, in milliseconds: meanwhile every button waits. */
+/** Time limit for the resume at the other edge, in milliseconds: new requests are held back meanwhile. */
 const RESUMED_WITHIN_MS = 2_000;
 
-/** A connection that is being opened beside the one in use. */
+/** A connection that is being opened beside the current one. */
 export interface Candidate {
   readonly link: EdgeLink;
-  /** Rejects when it could not be opened. */
+  /** Rejects when the connection could not be opened. */
   readonly opened: Promise<void>;
 }
 
 export interface HandoverEnvironment {
-  /** The connection in use, whose edge will go. */
+  /** The current connection, whose edge will stop. */
   readonly from: EdgeLink;
-  /** Opens a connection to the edge that is to be tried next; `undefined` while there is none. */
+  /** Opens a connection to the next edge to try; `undefined` while there is none. */
   readonly open: (attempt: number) => Candidate | undefined;
-  /** Sends `resume`; once that is granted, the connection is the one in use. */
+  /** Sends `resume`. When the edge grants it, the connection becomes the current one. */
   readonly resume: (link: EdgeLink) => Promise<void>;
-  /** An edge did not take the session up, or did not say so in time; the connection in use goes on. */
+  /** An edge refused the resume or did not answer in time. The current connection goes on. */
   readonly failed: (attempt: FailedHandover) => void;
-  /** The connection in use broke while the other edge was asked, and that one did not take the session up. */
+  /** The current connection broke during the resume, and the other edge did not grant it. */
   readonly lost: (reason: string) => void;
 }
 
 export interface FailedHandover {
   readonly edgeUrl: string;
   readonly error: PlenaryError;
-  /** Whether anybody answered there. */
+  /** Whether the connection was opened. */
   readonly wasOpened: boolean;
-  /** Whether it was asked: it may take the session up yet. */
+  /** Whether `resume` was sent: the edge may still grant it. */
   readonly wasAsked: boolean;
 }
 
 /**
- * Takes a session from an edge that will go to another one, make before break (SPEC DR5, DR20): the next connection is opened
- * while the one in use goes on; only when it is open, and what was asked before is answered, do new requests wait, until the
- * session is resumed on it. What fails is tried again elsewhere, and the requests that waited go over the connection in use.
+ * Moves a session from an edge that will stop to another one, make before break (SPEC DR5, DR20). The next connection opens while the
+ * current one goes on. When it is open and pending requests are answered, new requests are held back until the session is resumed on it.
+ * After a failure the handover tries another edge, and the held requests go over the current connection.
  */
 export class Handover {
   readonly #environment: HandoverEnvironment;
   readonly #held: (() => void)[] = [];
   #candidate: EdgeLink | undefined;
-  #phase: 'opening' | 'settling' | 'resuming' | 'over' = 'opening';
-  /** Why the connection in use broke while the other edge was asked. */
-  #brokenBy: string | undefined;
+  #phase: 'opening' | 'draining' | 'resuming' | 'over' = 'opening';
+  /** Why the current connection broke during the resume. */
+  #closeReason: string | undefined;
   #wake: (() => void) | undefined;
 
   constructor(environment: HandoverEnvironment) {
     this.#environment = environment;
   }
 
-  /** Begins. Handles its own errors. */
+  /** Begins the handover. Handles its own errors. */
   start(): void {
     void this.#run();
   }
 
-  /** The connection that is to be the next one in use. */
+  /** The connection that is to become the current one. */
   get candidate(): EdgeLink | undefined {
     return this.#candidate;
   }
 
-  /** Whether requests are to wait, since it is being decided over which connection they go. */
+  /** Whether new requests are held back until it is decided which connection carries them. */
   get holds(): boolean {
-    return this.#phase === 'settling' || this.#phase === 'resuming';
+    return this.#phase === 'draining' || this.#phase === 'resuming';
   }
 
-  /** Keeps a request until it is decided over which connection it goes. */
+  /** Holds a request back until it is decided which connection carries it. */
   hold<Reply>(send: () => Promise<Reply>): Promise<Reply> {
     return new Promise((resolve) => {
       this.#held.push(() => {
@@ -81,23 +81,23 @@ export class Handover {
   }
 
   /**
-   * The connection in use ended.
+   * Notes that the current connection ended.
    *
-   * @returns whether that is no loss yet: the other edge is being asked, and may be what ended it
+   * @returns whether the loss can be ignored for now: a resume is pending, and the other edge may have caused the end
    */
-  leftBehind(reason: string): boolean {
+  currentClosed(reason: string): boolean {
     if (this.#phase !== 'resuming') return false;
-    this.#brokenBy ??= reason;
+    this.#closeReason ??= reason;
     return true;
   }
 
-  /** The candidate is the connection in use: what waited goes over it. */
+  /** Ends the handover with success: the candidate is the current connection and carries the held requests. */
   finish(): void {
     this.#phase = 'over';
     this.#release();
   }
 
-  /** Gives up: what waited goes, or fails, by whatever connection is in use now. */
+  /** Cancels the handover: the held requests go over the current connection, if there is one, or fail. */
   cancel(): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
@@ -108,7 +108,7 @@ export class Handover {
 
   async #run(): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
-      // Nobody waits for this: thousands that leave one edge come spread out.
+      // The jitter spreads thousands of clients that leave one edge. Nobody waits for a handover.
       await this.#sleep(fullJitterMs(attempt, RECONNECT_BACKOFF, Math.random()));
       if (this.#isOver()) return;
       const candidate = this.#environment.open(attempt);
@@ -116,7 +116,7 @@ export class Handover {
       this.#candidate = candidate.link;
       const progress = { wasOpened: false, wasAsked: false };
       try {
-        await this.#goTo(candidate, progress);
+        await this.#moveTo(candidate, progress);
         return;
       } catch (thrown) {
         if (this.#isOver()) return;
@@ -125,8 +125,8 @@ export class Handover {
         this.#phase = 'opening';
         const error = toPlenaryError(thrown);
         this.#environment.failed({ edgeUrl: candidate.link.url, error, ...progress });
-        if (this.#brokenBy !== undefined) {
-          this.#environment.lost(this.#brokenBy);
+        if (this.#closeReason !== undefined) {
+          this.#environment.lost(this.#closeReason);
           return;
         }
         this.#release();
@@ -134,18 +134,18 @@ export class Handover {
     }
   }
 
-  async #goTo(
+  async #moveTo(
     { link, opened }: Candidate,
     progress: { wasOpened: boolean; wasAsked: boolean },
   ): Promise<void> {
     await opened;
     progress.wasOpened = true;
     const { from } = this.#environment;
-    // What is slow holds up nobody, as long as it is not known that it is slower than that.
-    await from.settled(SETTLED_WITHIN_MS);
+    // New requests are not held back while slow requests may still be answered.
+    await from.whenIdle(IDLE_WITHIN_MS);
     if (this.#isOver()) return;
-    this.#phase = 'settling';
-    await from.settled(ANSWERED_WITHIN_MS);
+    this.#phase = 'draining';
+    await from.whenIdle(ANSWERED_WITHIN_MS);
     if (this.#isOver()) return;
     this.#phase = 'resuming';
     progress.wasAsked = true;

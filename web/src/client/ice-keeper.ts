@@ -3,22 +3,22 @@ import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog, Counters } from './counters.ts';
 
-/** How long a connection may be silent before ICE is restarted, in milliseconds: most gaps close by themselves. */
-const DISCONNECTED_PATIENCE_MS = 1_500;
-/** How long one restart may take, in milliseconds. */
+/** How long a connection may stay disconnected before ICE is restarted, in milliseconds: most gaps close without a restart. */
+const DISCONNECTED_TOLERANCE_MS = 1_500;
+/** Time limit of one restart, in milliseconds. */
 const RESTART_TIMEOUT_MS = 4_000;
-/** Restarts in a row before media is opened anew. */
+/** Restarts in a row before the media session is reopened. */
 const MAX_RESTARTS = 3;
 
 export interface IceKeeperEnvironment {
   readonly restartIce: () => Promise<types.IceParameters>;
-  /** The transport could not be brought back. */
-  readonly gaveUp: () => void;
+  /** Called when no restart recovered the transport. */
+  readonly failed: () => void;
   readonly counters: Counters;
   readonly log: ClientLog;
 }
 
-/** Restarts ICE of one transport when its path is lost, as after a change of network. */
+/** Restarts ICE of one transport when its path is lost, for example after a change of network. */
 export class IceKeeper {
   readonly #transport: types.Transport;
   readonly #environment: IceKeeperEnvironment;
@@ -32,13 +32,13 @@ export class IceKeeper {
       switch (state) {
         case 'connected':
           this.#restarts = 0;
-          this.#wait(undefined);
+          this.#restartAfter(undefined);
           break;
         case 'disconnected':
-          this.#wait(DISCONNECTED_PATIENCE_MS);
+          this.#restartAfter(DISCONNECTED_TOLERANCE_MS);
           break;
         case 'failed':
-          this.#wait(0);
+          this.#restartAfter(0);
           break;
         case 'closed':
           this.stop();
@@ -49,46 +49,47 @@ export class IceKeeper {
   }
 
   /**
-   * The path seems to be lost: restarts it at once, although ICE does not say so yet, or has only just said it. What follows is
-   * for ICE to say.
+   * Restarts ICE at once, because the path seems to be lost although ICE has not reported it yet, or has only just done so. The connection
+   * state decides about further restarts.
    */
-  async hurry(): Promise<void> {
-    if (this.#transport.connectionState === 'disconnected' && this.#restarts === 0) this.#wait(0);
+  async restartNow(): Promise<void> {
+    if (this.#transport.connectionState === 'disconnected' && this.#restarts === 0) this.#restartAfter(0);
     if (this.#transport.connectionState !== 'connected') return;
     try {
-      await this.#ask();
+      await this.#requestRestart();
     } catch (thrown) {
       this.#environment.log.warn('ICE restart failed', toPlenaryError(thrown).message);
     }
   }
 
   stop(): void {
-    this.#wait(undefined);
+    this.#restartAfter(undefined);
   }
 
-  #wait(delayMs: number | undefined): void {
+  #restartAfter(delayMs: number | undefined): void {
     clearTimeout(this.#timer);
     this.#timer = delayMs === undefined ? undefined : setTimeout(() => void this.#restart(), delayMs);
   }
 
-  /** Handles its own errors: each failed restart leads to the next one, the last to `gaveUp`. */
+  /** Handles its own errors: a failed restart leads to the next one, the last one to `failed`. */
   async #restart(): Promise<void> {
     if (this.#transport.closed) return;
     if (this.#restarts >= MAX_RESTARTS) {
-      this.#environment.gaveUp();
+      this.#environment.failed();
       return;
     }
     this.#restarts += 1;
-    this.#wait(RESTART_TIMEOUT_MS);
+    this.#restartAfter(RESTART_TIMEOUT_MS);
     try {
-      await this.#ask();
+      await this.#requestRestart();
     } catch (thrown) {
       this.#environment.log.warn('ICE restart failed', toPlenaryError(thrown).message);
-      if (!this.#transport.closed) this.#wait(fullJitterMs(this.#restarts, RETRY_BACKOFF, Math.random()));
+      if (!this.#transport.closed)
+        this.#restartAfter(fullJitterMs(this.#restarts, RETRY_BACKOFF, Math.random()));
     }
   }
 
-  async #ask(): Promise<void> {
+  async #requestRestart(): Promise<void> {
     this.#environment.counters.iceRestarts += 1;
     const iceParameters = await this.#environment.restartIce();
     if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });

@@ -21,7 +21,7 @@ export type { WantedVideo } from './plan-subscriptions.ts';
 export type { LocalTrack, TakenReason } from './publication.ts';
 export type { ProbePort } from './probe-port.ts';
 export type { RejoinTicketStore, RejoinTicket } from './rejoin.ts';
-export { browserRejoinTicketStore as browserRejoinKeeper } from './browser-rejoin.ts';
+export { browserRejoinTicketStore } from './browser-rejoin.ts';
 export { entriesOfKind } from './known-entries.ts';
 export type { RoomState } from './room-state.ts';
 export { createSessionKey, restoreSessionKey, type SessionKey } from './session-key.ts';

@@ -1,21 +1,22 @@
-/** Waits that end early when there is reason to look again, as when an edge listens again. */
+/** Waits that end early when a retry makes sense sooner, for example because an edge is connected again. */
 export class InterruptibleWait {
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters = new Set<() => void>();
 
-  /** Resolves after this time, or as soon as {@link hurry} is called. */
+  /** Resolves after this time, or as soon as {@link wakeAll} is called. */
   wait(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
-        this.#waiting.delete(done);
+        this.#waiters.delete(done);
         resolve();
       };
       const timer = setTimeout(done, delayMs);
-      this.#waiting.add(done);
+      this.#waiters.add(done);
     });
   }
 
-  hurry(): void {
-    for (const done of [...this.#waiting]) done();
+  /** Ends all waits now. */
+  wakeAll(): void {
+    for (const done of [...this.#waiters]) done();
   }
 }

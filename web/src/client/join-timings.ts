@@ -1,4 +1,4 @@
-/** The steps from `join()` to the first picture, in the order in which they usually come. */
+/** The steps from `join()` to the first frame, in their usual order. */
 export const JOIN_STEPS = [
   'prepared',
   'socketOpen',
@@ -15,17 +15,17 @@ export const JOIN_STEPS = [
 export type JoinStep = (typeof JOIN_STEPS)[number];
 
 /**
- * When each step of the join was done, in milliseconds since `join()` was called; a step that was done before, such as
- * a socket opened by `prepare()`, is 0. A step that has not happened is absent.
+ * Completion time of each step of the join, in milliseconds since `join()`. A step that was done earlier, such as a socket opened by
+ * `prepare()`, is 0. A step that has not happened is absent.
  */
 export type JoinTimings = Readonly<Partial<Record<JoinStep, number>>>;
 
-/** Collects {@link JoinTimings} of one join, and leaves `performance` marks for the browser's own tools. */
+/** Collects {@link JoinTimings} of one join, and sets `performance` marks for the browser's tools. */
 export class JoinClock {
   #startedAtMs: number | undefined;
   #timings: Partial<Record<JoinStep, number>> = {};
 
-  /** Begins a new join. Steps noted since the last one (by `prepare`) are kept and count as done at 0. */
+  /** Begins a new join. Steps that `prepare` noted before it are kept and count as done at 0. */
   start(): void {
     const early = this.#startedAtMs === undefined ? Object.keys(this.#timings) : [];
     this.#startedAtMs = performance.now();

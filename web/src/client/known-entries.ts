@@ -1,4 +1,4 @@
-/** The entries of a room as the client keeps them: of all kinds alike. What one kind means is its feature's (SPEC RE8). */
+/** The client's copy of a room's entries, of all kinds. Each feature interprets its own kind (SPEC RE8). */
 import {
   entryField,
   readEntry,
@@ -10,13 +10,13 @@ import {
 } from '@plenary/cluster/protocol';
 import type { z } from 'zod';
 
-/** By kind, owner and name. */
+/** Entries keyed by kind, owner and name. */
 export type KnownEntries = ReadonlyMap<string, RoomEntry>;
 
 export const entriesOf = (entries: readonly RoomEntry[]): KnownEntries =>
   new Map(entries.map((entry) => [entryField(entry), entry]));
 
-/** The entries after changes. What is known under a higher version stays. */
+/** Applies changes. An entry with a higher version than the change stays. */
 export function changeEntries(entries: KnownEntries, changes: readonly EntryChange[]): KnownEntries {
   const changed = new Map(entries);
   for (const { value, ...change } of changes) {
@@ -28,18 +28,18 @@ export function changeEntries(entries: KnownEntries, changes: readonly EntryChan
   return changed;
 }
 
-/** The entries without those of a peer, which go with it. */
+/** The entries without those of a peer that left. */
 export function withoutEntriesOf(entries: KnownEntries, peerId: PeerId): KnownEntries {
   return new Map([...entries].filter(([, entry]) => entry.peerId !== peerId));
 }
 
-/** An entry of one kind, with its value as that kind has it. */
+/** An entry of one kind, with its typed value. */
 export interface TypedEntry<Value extends z.ZodType<EntryValue>> {
   readonly entry: RoomEntry;
   readonly value: z.output<Value>;
 }
 
-/** The entries of a kind that can be read, in the order in which they were written. */
+/** The readable entries of one kind, in the order in which they were written. */
 export function entriesOfKind<Value extends z.ZodType<EntryValue>>(
   entries: KnownEntries,
   kind: EntryKindDefinition<Value>,

@@ -45,13 +45,13 @@ function checkOf(
 describe('MediaCheck', () => {
   test('[SE50] gives what both ends count', async () => {
     const { check, asked, lost } = checkOf({ receive: saying(), send: sending }, { alive: true, ...COUNTED });
-    expect(await check.ask()).toEqual({ sentByNode: 1_000, receivedByNode: 700, sentByClient: 42 });
+    expect(await check.askEdge()).toEqual({ sentByNode: 1_000, receivedByNode: 700, sentByClient: 42 });
     expect([asked, lost]).toEqual([[7], []]);
   });
 
   test('[SE17] asks the edge also where the browser gives no statistics, or there is no media', async () => {
     const silent = checkOf({ receive: mute, send: mute }, { alive: true, ...COUNTED });
-    expect(await silent.check.ask()).toEqual({
+    expect(await silent.check.askEdge()).toEqual({
       sentByNode: 1_000,
       receivedByNode: 700,
       sentByClient: undefined,
@@ -59,21 +59,21 @@ describe('MediaCheck', () => {
     expect(await silent.check.iceAnswers()).toBeUndefined();
     expect(silent.warnings).toHaveLength(2);
     const without = checkOf(undefined, { alive: true });
-    expect(await without.check.ask()).toEqual({});
+    expect(await without.check.askEdge()).toEqual({});
   });
 
   test('tells that the node does not host this client any more', async () => {
     const { check, lost } = checkOf({ receive: saying(), send: undefined }, { alive: false });
-    expect(await check.ask()).toBeUndefined();
+    expect(await check.askEdge()).toBeUndefined();
     expect(lost).toEqual([7]);
   });
 
   test('leaves it to others where no edge listens, or the edge answers with an error', async () => {
     const media = { receive: saying(), send: undefined };
     const alone = checkOf(media, { alive: true }, false);
-    expect([await alone.check.ask(), alone.asked]).toEqual([undefined, []]);
+    expect([await alone.check.askEdge(), alone.asked]).toEqual([undefined, []]);
     const refused = checkOf(media, new PlenaryError('media_lost'));
-    expect([await refused.check.ask(), refused.lost]).toEqual([undefined, []]);
+    expect([await refused.check.askEdge(), refused.lost]).toEqual([undefined, []]);
     expect(refused.warnings).toHaveLength(1);
   });
 

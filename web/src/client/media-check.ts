@@ -6,18 +6,18 @@ import { iceAnswers, sentBytes } from './stats-entries.ts';
 import type { HasStats } from './stats-entries.ts';
 
 export interface MediaCheckEnvironment {
-  /** `media.check` to the edge in use. */
+  /** Sends `media.check` to the current edge. */
   readonly askEdge: (epoch: Epoch | undefined) => Promise<ClientReply<'media.check'>>;
-  /** Whether an edge listens; without one, its silence is noticed elsewhere. */
+  /** Whether an edge is connected. Without one, no check is sent: the edge connection handles the loss. */
   readonly isConnected: () => boolean;
   readonly media: () =>
     { readonly epoch: Epoch; readonly receive: HasStats; readonly send: HasStats | undefined } | undefined;
-  /** The media node does not host this client any more. */
+  /** Called when the media node no longer has this client's media session. */
   readonly lostAt: (epoch: Epoch) => void;
   readonly log: ClientLog;
 }
 
-/** Asks what became of media that has stopped to come: the browser, and the edge. */
+/** Finds the cause of silent tracks: asks the browser and the edge. */
 export class MediaCheck {
   readonly #environment: MediaCheckEnvironment;
 
@@ -25,16 +25,16 @@ export class MediaCheck {
     this.#environment = environment;
   }
 
-  /** How often ICE was answered so far; `undefined` where the browser does not say. */
+  /** Counts the ICE answers so far; `undefined` when the browser does not report them. */
   iceAnswers(): Promise<number | undefined> {
     return this.#count(this.#environment.media()?.receive, iceAnswers);
   }
 
   /**
-   * Asks the edge. Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media.
-   * @returns what both ends count, where the media node is there
+   * Sends `media.check`. Handles its own errors: an edge that answers with an error is alive, and will report a lost media session itself.
+   * @returns the counts of both ends, when the media node has the media session
    */
-  async ask(): Promise<MediaCounts | undefined> {
+  async askEdge(): Promise<MediaCounts | undefined> {
     const { askEdge, isConnected, lostAt, log } = this.#environment;
     if (!isConnected()) return undefined;
     const media = this.#environment.media();

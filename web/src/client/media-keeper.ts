@@ -13,46 +13,46 @@ import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
 
 /**
- * How long media may take to connect, in milliseconds: beside other media before that is kept, and at the beginning before
- * the person is told that something blocks it.
+ * Time limit for connecting a media session, in milliseconds. After it, a move fails and the old session stays; a first session is
+ * reported as blocked.
  */
 const CONNECT_WITHIN_MS = 8_000;
-/** What another media node is given of that time at least, in milliseconds. */
+/** Shortest time limit for a session on another media node, in milliseconds. */
 const LEAST_WAIT_MS = 2_000;
-/** How long a move may take before the old media is closed in any case, in milliseconds. */
+/** Time limit of a move, after which the old session is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
 export interface MediaKeeperEnvironment {
   readonly request: RequestEdge;
   readonly createDevice: CreateDevice | undefined;
   readonly publish: boolean;
-  /** Whether an edge listens; without one, opening media waits for the resume. */
+  /** Whether an edge is connected. Without one, a media session is opened after the resume. */
   readonly isConnected: () => boolean;
   readonly attached: (media: MediaSession, offer: MediaOffer) => void;
   readonly detached: () => void;
-  /** Everything is to go by this media from now on, while that of before goes on; resolves when it does. */
-  readonly moved: (media: MediaSession, offer: MediaOffer) => Promise<void>;
-  /** The media of before a move is closed. */
-  readonly settled: () => void;
+  /** Moves all tracks to this session while the old one goes on; resolves when they are moved. */
+  readonly moveTo: (media: MediaSession, offer: MediaOffer) => Promise<void>;
+  /** The old session of a move was closed. */
+  readonly completeMove: () => void;
   readonly stateChanged: (state: MediaState) => void;
-  /** The cluster refuses to open media for this session: only a fresh join helps. */
+  /** The cluster refuses to open a media session: only a fresh join helps. */
   readonly refused: (error: PlenaryError) => void;
   readonly clock: JoinClock;
   readonly counters: Counters;
   readonly log: ClientLog;
 }
 
-/** A media session, and the offer that it was opened with. */
+/** A media session with its offer. */
 interface OpenMedia {
   readonly media: MediaSession;
   readonly offer: MediaOffer;
 }
 
-/** Keeps media open over the lives of media nodes: what is lost is opened anew, elsewhere. */
+/** Keeps a media session open: reopens a lost one, on another media node if needed. */
 export class MediaKeeper {
   readonly #environment: MediaKeeperEnvironment;
   #warm: Promise<WarmMedia> | undefined;
-  /** The media session in use. One that is being left ends when everything goes by the newer one. */
+  /** The current media session. During a move the old one ends when all tracks use the new one. */
   readonly #sessions = new Replaceable<OpenMedia>({
     open: (attempt, beside) => {
       if (beside === undefined) this.#reopen(attempt);
@@ -65,24 +65,24 @@ export class MediaKeeper {
       if (replaces === undefined) this.#attach(opened);
     },
     close: ({ media }) => media.close(),
-    // Whether it is opened anew depends on the edge.
+    // The session is reopened only while an edge is connected, so `lost` and `resumed` begin that.
     missing: () => undefined,
   });
   #isLost = false;
-  /** It was lost because no path leads to its node. */
+  /** Whether the session was lost because no path leads to its media node. */
   #isUnreachable = false;
-  /** Whether a path has stood in this meeting: where one has, the network lets media through. */
+  /** Whether a path was ever established in this meeting, so that the network does not block media. */
   #hasConnected = false;
-  /** Since when a first path has been sought, by the monotonic clock. */
+  /** Since when the first path is sought, by the monotonic clock. */
   #pathMissingSinceMs: number | undefined;
-  /** No path stood within its time, or ICE gave up, and none has since. */
+  /** Whether no path was established in time, or ICE failed, and none was established since. */
   #seemsBlocked = false;
-  /** It is being connected beside the one in use. */
+  /** The session that is being connected beside the current one. */
   #connecting: MediaSession | undefined;
-  /** An offer that could not be connected to; the next one is to be another. */
-  #unusable: Epoch | undefined;
-  /** The edge is to be told that the client is on this media altogether. */
-  #toTell: Epoch | undefined;
+  /** The epoch of an offer that could not be connected; the next offer must be on another node. */
+  #unusableEpoch: Epoch | undefined;
+  /** The epoch of a completed move that the edge does not know yet. */
+  #unreportedMove: Epoch | undefined;
 
   constructor(environment: MediaKeeperEnvironment) {
     this.#environment = environment;
@@ -93,25 +93,25 @@ export class MediaKeeper {
   }
 
   get state(): MediaState {
-    const ofMedia = this.media?.state ?? 'none';
-    // Media that is opened anew is as lost as before until a path stands.
-    const isLost = this.#isLost || (this.#hasConnected && ofMedia === 'connecting');
-    const state = isLost ? 'reconnecting' : ofMedia;
+    const sessionState = this.media?.state ?? 'none';
+    // A reopened session counts as lost until its path is established.
+    const isLost = this.#isLost || (this.#hasConnected && sessionState === 'connecting');
+    const state = isLost ? 'reconnecting' : sessionState;
     const isWithoutPath = state === 'connecting' || state === 'reconnecting';
     return this.#seemsBlocked && isWithoutPath ? 'blocked' : state;
   }
 
-  /** Device and certificate, made once. */
+  /** Creates device and certificate once. */
   warm(): Promise<WarmMedia> {
     this.#warm ??= warmUp(this.#environment.createDevice, this.#environment.log).catch((thrown: unknown) => {
-      // Not kept: a later join may find the browser in a better state.
+      // A failure is not cached: a later join may succeed.
       this.#warm = undefined;
       throw thrown;
     });
     return this.#warm;
   }
 
-  /** Opens the transports of an offer in the place of whatever there was. */
+  /** Opens the transports of an offer, and closes all older ones. */
   open(warm: WarmMedia, offer: MediaOffer): void {
     this.#closeAll();
     const media = this.#session(warm, offer);
@@ -119,21 +119,21 @@ export class MediaKeeper {
   }
 
   /**
-   * The node of this media will go: opens media elsewhere beside it, has everything go by that, and closes the old one
-   * then. Told more than once, it does so once; what fails leaves everything as it is, since the edge says it again.
+   * Moves away from a media node that will stop: opens a session elsewhere, moves all tracks to it, and closes the old one. Repeated calls
+   * have no effect. After a failure the old session stays; the edge repeats its request.
    */
   move(epoch: Epoch): void {
     if (this.media?.epoch === epoch) this.#sessions.dispatch({ type: 'begin' });
   }
 
-  /** The edge says that media of an epoch is gone. */
+  /** Handles the edge's report that the media session of an epoch is lost. */
   lostAt(epoch: Epoch): void {
     if (epoch === this.#connecting?.epoch) this.#connecting.close();
-    // The media that is being left may end before everything goes by the other one; what is missing is on its way.
+    // The old session of a move may end early: its remaining tracks are already requested on the new one.
     else if (epoch >= (this.media?.epoch ?? 0)) this.lost();
   }
 
-  /** Media is gone: opens it anew. Told more than once, it does so once. */
+  /** Reopens the lost media session. Repeated calls have no effect. */
   lost(): void {
     if (this.#isLost || this.media === undefined) return;
     this.#isLost = true;
@@ -143,7 +143,7 @@ export class MediaKeeper {
     this.#sessions.dispatch({ type: 'begin' });
   }
 
-  /** The media node cannot be reached from here: opens media anew, on another one if there is any. */
+  /** Reopens the media session on another node if there is one, because this client cannot reach the current node. */
   unreachable(): void {
     if (this.media === undefined) return;
     this.#isUnreachable = true;
@@ -151,11 +151,11 @@ export class MediaKeeper {
     this.lost();
   }
 
-  /** An edge listens again. */
+  /** Continues after a resume at an edge. */
   resumed(mediaAlive: boolean): void {
     if (this.#isLost) this.#sessions.dispatch({ type: 'begin' });
     else if (!mediaAlive) this.lost();
-    this.#tellMoved();
+    this.#reportMoved();
   }
 
   /** Ends everything. */
@@ -173,8 +173,8 @@ export class MediaKeeper {
     this.#sessions.dispatch({ type: 'closed' });
     this.#connecting?.close();
     this.#connecting = undefined;
-    this.#unusable = undefined;
-    this.#toTell = undefined;
+    this.#unusableEpoch = undefined;
+    this.#unreportedMove = undefined;
   }
 
   #session(warm: WarmMedia, offer: MediaOffer): MediaSession {
@@ -194,8 +194,8 @@ export class MediaKeeper {
       failed: () => {
         if (this.media === media) this.unreachable();
       },
-      spoilt: () => {
-        log.warn('the browser refused what was to be received; media is opened anew');
+      negotiationFailed: () => {
+        log.warn('the browser rejected a negotiation; the media session is reopened');
         if (this.media === media) this.lost();
         else media.close();
       },
@@ -206,9 +206,9 @@ export class MediaKeeper {
     return media;
   }
 
-  /** The transports of the first one, or of what is opened after a loss. */
+  /** Uses a first session, or one that was reopened after a loss. */
   #attach({ media, offer }: OpenMedia): void {
-    // Where the browser throws instead, what was lost still is.
+    // Only now: if the browser throws before, the session is still lost.
     this.#isLost = false;
     this.#isUnreachable = false;
     this.#environment.attached(media, offer);
@@ -222,9 +222,9 @@ export class MediaKeeper {
     this.#seemsBlocked = false;
   }
 
-  /** Says that something blocks media when nothing connects in time; ICE and the keeper go on trying. */
+  /** Reports `blocked` when nothing connects in time. ICE and this keeper go on trying. */
   #watchFirstPath(media: MediaSession): void {
-    // Its edge may have moved it meanwhile, to see whether another node is reached.
+    // The clock goes on over sessions: the edge may have moved the client meanwhile, to try another node.
     this.#pathMissingSinceMs ??= performance.now();
     const waitedMs = performance.now() - this.#pathMissingSinceMs;
     media.whenConnected(Math.max(LEAST_WAIT_MS, CONNECT_WITHIN_MS - waitedMs)).then(
@@ -240,7 +240,7 @@ export class MediaKeeper {
     );
   }
 
-  /** Opens media elsewhere. Handles its own errors. */
+  /** Opens a session on another node. Handles its own errors. */
   #openBeside(attempt: number, from: MediaSession): void {
     this.#connectBeside(attempt, from).then(
       (opened) => {
@@ -248,19 +248,22 @@ export class MediaKeeper {
         else this.#sessions.dispatch({ type: 'opened', attempt, item: opened });
       },
       (thrown: unknown) => {
-        this.#environment.log.warn('media could not be moved', toPlenaryError(thrown).message);
+        this.#environment.log.warn(
+          'no media session could be opened to move to',
+          toPlenaryError(thrown).message,
+        );
         this.#sessions.dispatch({ type: 'failed', attempt });
       },
     );
   }
 
-  /** @returns `undefined` when that is of no use any more */
+  /** @returns `undefined` when the move was cancelled meanwhile */
   async #connectBeside(attempt: number, { epoch }: MediaSession): Promise<OpenMedia | undefined> {
     const warm = await this.warm();
     const offer = await this.#environment.request('media.open', {
       ...mediaRequest(warm, this.#environment.publish),
       moveFrom: epoch,
-      ...(this.#unusable === undefined ? {} : { insteadOf: this.#unusable }),
+      ...(this.#unusableEpoch === undefined ? {} : { insteadOf: this.#unusableEpoch }),
     });
     if (!this.#sessions.awaits(attempt)) return undefined;
     const media = this.#session(warm, offer);
@@ -268,37 +271,37 @@ export class MediaKeeper {
     const isConnected = await media.whenConnected(CONNECT_WITHIN_MS);
     if (this.#connecting !== media) return undefined;
     this.#connecting = undefined;
-    this.#unusable = isConnected ? undefined : offer.epoch;
+    this.#unusableEpoch = isConnected ? undefined : offer.epoch;
     if (isConnected) return { media, offer };
     media.close();
     throw new PlenaryError('media_unavailable', `${offer.mediaNodeId} cannot be reached.`);
   }
 
-  /** Has everything go by the newer media, and ends the older one. Handles its own errors. */
+  /** Moves all tracks to the new session, and closes the old one. Handles its own errors. */
   async #moveTo(attempt: number, { media, offer }: OpenMedia): Promise<void> {
-    const { moved, settled, stateChanged, counters, log } = this.#environment;
+    const { moveTo, completeMove, stateChanged, counters, log } = this.#environment;
     try {
-      await atMost(pageTimers, MOVE_WITHIN_MS, moved(media, offer));
+      await atMost(pageTimers, MOVE_WITHIN_MS, moveTo(media, offer));
     } catch (thrown) {
-      log.warn('not everything could be moved', toPlenaryError(thrown).message);
+      log.warn('some tracks could not be moved to the new media session', toPlenaryError(thrown).message);
     }
-    // Lost meanwhile: then media is opened anew, and nothing of this is left.
+    // If the session was lost meanwhile, a reopened one has replaced it.
     if (this.media !== media) return;
     this.#sessions.dispatch({ type: 'carries', attempt });
-    settled();
+    completeMove();
     stateChanged(this.state);
     counters.moved += 1;
-    this.#toTell = media.epoch;
-    this.#tellMoved();
+    this.#unreportedMove = media.epoch;
+    this.#reportMoved();
   }
 
-  /** Handles its own errors: what could not be told is told when an edge listens again. */
-  #tellMoved(): void {
-    const epoch = this.#toTell;
+  /** Reports a completed move to the edge. Handles its own errors: a failed report is repeated after the next resume. */
+  #reportMoved(): void {
+    const epoch = this.#unreportedMove;
     if (epoch === undefined) return;
     this.#environment.request('media.moved', { epoch }).then(
       () => {
-        if (this.#toTell === epoch) this.#toTell = undefined;
+        if (this.#unreportedMove === epoch) this.#unreportedMove = undefined;
       },
       (thrown: unknown) => {
         this.#environment.log.warn('media.moved failed', toPlenaryError(thrown).message);
@@ -306,18 +309,18 @@ export class MediaKeeper {
     );
   }
 
-  /** Opens media after a loss. Handles its own errors. */
+  /** Opens a session after a loss. Handles its own errors. */
   #reopen(attempt: number): void {
-    this.#openAnew(attempt).catch((thrown: unknown) => {
+    this.#openWithRetries(attempt).catch((thrown: unknown) => {
       const error = toPageError(thrown);
-      this.#environment.log.warn('media could not be opened again', error.message);
+      this.#environment.log.warn('the media session could not be reopened', error.message);
       this.#sessions.dispatch({ type: 'failed', attempt });
       this.#environment.refused(error);
     });
   }
 
-  /** Tries until media stands, or until no edge listens; {@link resumed} then begins it again. */
-  async #openAnew(attempt: number): Promise<void> {
+  /** Retries until a session is open, or no edge is connected; then {@link resumed} begins again. */
+  async #openWithRetries(attempt: number): Promise<void> {
     const { request, publish, isConnected, counters, log } = this.#environment;
     for (let tries = 0; this.#sessions.awaits(attempt) && isConnected(); tries += 1) {
       try {
@@ -331,15 +334,15 @@ export class MediaKeeper {
         this.#sessions.dispatch({ type: 'opened', attempt, item: { media, offer } });
         counters.mediaReopened += 1;
       } catch (thrown) {
-        // What the browser throws may pass, as when it has too many connections yet; in a meeting one waits for it.
+        // An error of the browser may be temporary, for example while it has too many connections, so the client retries.
         if (!(thrown instanceof PlenaryError))
-          log.warn('the browser did not open media; it is asked again', thrown);
+          log.warn('the browser could not create the transports; the client retries', thrown);
         else if (!thrown.retryable) throw thrown;
         const delayMs = 100 + fullJitterMs(tries, RETRY_BACKOFF, Math.random());
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }
-    // Where it stands by now, nobody waits for this.
+    // Without an edge the attempt fails. If a session is open by now, this event has no effect.
     this.#sessions.dispatch({ type: 'failed', attempt });
   }
 }

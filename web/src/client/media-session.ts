@@ -26,25 +26,25 @@ export interface MediaSessionEnvironment {
   readonly connectTransport: (transportId: TransportId, dtlsParameters: DtlsParameters) => Promise<void>;
   readonly restartIce: (transportId: TransportId) => Promise<IceParameters>;
   readonly stateChanged: () => void;
-  /** A transport could not be brought back: media has to be opened anew. */
+  /** A transport could not be recovered: the media session has to be reopened. */
   readonly failed: () => void;
-  /** The browser did not take a negotiation: nothing can be received anew by it. */
-  readonly spoilt: () => void;
+  /** The browser rejected a negotiation: the transport can receive no further consumer. */
+  readonly negotiationFailed: () => void;
   readonly clock: JoinClock;
   readonly counters: Counters;
   readonly log: ClientLog;
 }
 
-/** A producer and what the edge has to be told of it. */
+/** A producer, with the parameters for `track.publish`. */
 export interface StartedProducer {
   readonly producer: types.Producer;
   readonly transportId: TransportId;
   readonly rtpParameters: RtpParameters;
 }
 
-/** The two transports of one life on one media node. Replaced as a whole when media is lost. */
+/** The two transports on one media node under one epoch. Replaced as a whole after a loss. */
 export class MediaSession {
-  /** Names it in requests; a client that moves has two for a while. */
+  /** Identifies the media session in requests; a client that moves has two for a while. */
   readonly epoch: Epoch;
   readonly mediaNodeId: string;
   readonly datacenter: string;
@@ -52,12 +52,12 @@ export class MediaSession {
   readonly send: types.Transport | undefined;
   readonly #warm: WarmMedia;
   readonly #environment: MediaSessionEnvironment;
-  readonly #keepers: IceKeeper[] = [];
+  readonly #iceKeepers: IceKeeper[] = [];
   /** `mid`s and SSRCs of consumers. */
   readonly #names = new Set<string>();
-  /** Something is received by it. */
+  /** Whether the receive transport has a consumer. */
   #isInUse = false;
-  #isSpoilt = false;
+  #hasFailedNegotiation = false;
   #closed = false;
 
   constructor(warm: WarmMedia, offer: MediaOffer, environment: MediaSessionEnvironment) {
@@ -70,8 +70,8 @@ export class MediaSession {
     try {
       this.send = offer.sendTransport === undefined ? undefined : this.#open('send', offer.sendTransport);
     } catch (thrown) {
-      // Nobody else can: a browser that has too many connections would keep one more.
-      for (const keeper of this.#keepers) keeper.stop();
+      // No owner exists yet that could close it: a browser with too many connections would keep one more.
+      for (const keeper of this.#iceKeepers) keeper.stop();
       this.receive.close();
       throw thrown;
     }
@@ -83,42 +83,42 @@ export class MediaSession {
     return this.#closed;
   }
 
-  /** `connecting` until the path stands for the first time; `reconnecting` when it is lost. */
+  /** `connecting` until the path is established for the first time; `reconnecting` while it is lost. */
   get state(): 'connecting' | 'connected' | 'reconnecting' {
     const states = [
       this.receive.connectionState,
       ...(this.send === undefined ? [] : [this.send.connectionState]),
     ];
     if (states.some((state) => state === 'disconnected' || state === 'failed')) return 'reconnecting';
-    // A sending transport stays `new` as long as nothing is published, which is no fault.
+    // A send transport stays `new` while nothing is published, which is no fault.
     return this.receive.connectionState === 'connected' || states.includes('connected')
       ? 'connected'
       : 'connecting';
   }
 
-  /** Waits until something can be received by it. @returns `false` when it could not within the time, or was closed */
+  /** Waits until the receive transport is connected. @returns `false` after the time limit, or when it was closed */
   async whenConnected(withinMs: number): Promise<boolean> {
     const isConnected = (): boolean => this.receive.connectionState === 'connected';
     if (isConnected() || this.#closed) return !this.#closed;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
-        this.receive.off('connectionstatechange', look);
+        this.receive.off('connectionstatechange', check);
         this.receive.observer.off('close', done);
         resolve();
       };
-      const look = (): void => {
+      const check = (): void => {
         if (isConnected()) done();
       };
       const timer = setTimeout(done, withinMs);
-      this.receive.on('connectionstatechange', look);
+      this.receive.on('connectionstatechange', check);
       this.receive.observer.on('close', done);
     });
     return isConnected() && !this.#closed;
   }
 
   /**
-   * Makes the receiver of a consumer. Calls made in the same turn share one negotiation (mediasoup-client does it).
+   * Creates the receiver of a consumer. mediasoup-client runs one negotiation for all calls of one turn.
    * @throws PlenaryError `cannot_consume`, which concerns this consumer alone; `media_lost`
    */
   async consume(offer: ConsumerOffer): Promise<types.Consumer> {
@@ -128,36 +128,36 @@ export class MediaSession {
       throw new PlenaryError('cannot_consume', 'The browser does not take it.');
     }
     if (this.#closed) throw new PlenaryError('media_lost', 'The transport closed meanwhile.');
-    const end = this.#claimNames(rtpParameters);
+    const freeNames = this.#claimNames(rtpParameters);
     try {
       const consumer = await this.receive.consume({
         id: offer.consumerId,
         producerId: offer.trackId,
         kind: offer.kind,
         rtpParameters: toClientParameters(rtpParameters),
-        // Browsers keep the sound and picture of one stream in step; a screen is not in step with a voice.
+        // Browsers synchronize audio and video of one stream; a screen must not be synchronized with a microphone.
         streamId: `${offer.peerId}-${offer.source === 'camera' || offer.source === 'microphone' ? 'self' : 'screen'}`,
       });
       this.#isInUse = true;
-      trial.took(offer);
-      consumer.observer.once('close', end);
+      trial.accepted(offer);
+      consumer.observer.once('close', freeNames);
       this.#watchTransport(consumer.rtpReceiver);
       return consumer;
     } catch (thrown) {
-      end();
+      freeNames();
       if (this.#closed)
         throw new PlenaryError('media_lost', 'The transport closed meanwhile.', { cause: thrown });
-      // Only this one is refused before the browser is asked; what it refuses stays in the transport's SDP.
+      // An UnsupportedError comes before the negotiation. After any other error the rejected section stays in the transport's SDP.
       if (!(thrown instanceof Error && thrown.name === 'UnsupportedError')) {
-        trial.lost(offer);
-        this.#spoil();
+        trial.failed(offer);
+        this.#failNegotiation();
       }
       const detail = thrown instanceof Error ? thrown.message : String(thrown);
       throw new PlenaryError('cannot_consume', detail, { cause: thrown });
     }
   }
 
-  /** @throws PlenaryError `cannot_consume` for what cannot be read or does not fit the cluster */
+  /** @throws PlenaryError `cannot_consume` for parameters that are unreadable or do not match the cluster */
   #readable({ kind, rtpParameters }: ConsumerOffer): RtpParameters {
     const fault =
       rtpParameters === null ? 'Its parameters cannot be read.' : faultOfOffer(kind, rtpParameters);
@@ -165,7 +165,7 @@ export class MediaSession {
     return rtpParameters;
   }
 
-  /** @returns to be called when the consumer has ended @throws PlenaryError `cannot_consume` where another one has its names */
+  /** @returns a function that frees the names again @throws PlenaryError `cannot_consume` when another consumer has one of the names */
   #claimNames(rtpParameters: RtpParameters): () => void {
     const names = namesOf(rtpParameters);
     if (names.some((name) => this.#names.has(name))) {
@@ -177,18 +177,18 @@ export class MediaSession {
     };
   }
 
-  /** After all that shared the negotiation have heard of it. */
-  #spoil(): void {
-    if (this.#isSpoilt) return;
-    this.#isSpoilt = true;
+  /** Reports the failed negotiation after all its consumers were rejected. */
+  #failNegotiation(): void {
+    if (this.#hasFailedNegotiation) return;
+    this.#hasFailedNegotiation = true;
     queueMicrotask(() => {
-      if (!this.#closed) this.#environment.spoilt();
+      if (!this.#closed) this.#environment.negotiationFailed();
     });
   }
 
   /**
-   * Begins to send a track. The producer exists at once, under a local id; the edge is told by the caller. Waiting for
-   * the edge's answer inside mediasoup-client would hold up every other track by a round trip.
+   * Begins to send a track. The producer exists at once, under a local id; the caller publishes it at the edge. mediasoup-client would
+   * otherwise wait for the edge's answer, and delay every other track by a round trip.
    */
   async produce(source: TrackSource, track: MediaStreamTrack, localId: string): Promise<StartedProducer> {
     if (this.send === undefined)
@@ -213,15 +213,15 @@ export class MediaSession {
     };
   }
 
-  /** Nothing comes although the media node is there: seeks another path to it, before ICE notices. */
+  /** Restarts ICE before ICE itself detects the loss. Called when nothing arrives although the media node is alive. */
   seekPath(): void {
-    for (const keeper of this.#keepers) void keeper.hurry();
+    for (const keeper of this.#iceKeepers) void keeper.restartNow();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const keeper of this.#keepers) keeper.stop();
+    for (const keeper of this.#iceKeepers) keeper.stop();
     this.receive.close();
     this.send?.close();
   }
@@ -238,7 +238,7 @@ export class MediaSession {
     const transportId = TRANSPORT_ID.parse(offer.id);
     transport.on('connect', ({ dtlsParameters }, connected, failed) => {
       if (dtls !== undefined) {
-        // The fingerprint went with the join, so the other side is connected already.
+        // The join carried the fingerprint, so the media node's side is already connected.
         connected();
         return;
       }
@@ -257,10 +257,10 @@ export class MediaSession {
       if (state === 'connected') clock.note(direction === 'send' ? 'sendConnected' : 'dtlsConnected');
       this.#environment.stateChanged();
     });
-    this.#keepers.push(
+    this.#iceKeepers.push(
       new IceKeeper(transport, {
         restartIce: () => this.#environment.restartIce(transportId),
-        gaveUp: this.#environment.failed,
+        failed: this.#environment.failed,
         counters,
         log,
       }),
@@ -269,8 +269,8 @@ export class MediaSession {
   }
 
   /**
-   * Connects the receiving transport although there is nothing to receive yet, by a receiver that no packet will ever
-   * reach: the first real track then needs neither ICE nor DTLS, and a blocked network shows at once.
+   * Connects the receive transport before there is anything to receive, by a receiver that never gets a packet. The first real track then
+   * needs neither ICE nor DTLS, and a blocked network is detected at once.
    */
   #connectAhead(): void {
     const opus = this.#warm.device.recvRtpCapabilities.codecs?.find(
@@ -283,7 +283,7 @@ export class MediaSession {
         producerId: 'connect-ahead',
         kind: 'audio',
         rtpParameters: {
-          // The media node numbers its own sections, so this name clashes with none.
+          // The media node uses numbers as mids, so this one is unique.
           mid: 'ahead',
           codecs: [
             {
@@ -301,7 +301,7 @@ export class MediaSession {
         this.#watchTransport(rtpReceiver);
       })
       .catch((thrown: unknown) => {
-        // Only the head start is lost: the first real consumer connects the transport.
+        // The first real consumer connects the transport instead, only later.
         if (!this.#closed) this.#environment.log.warn('connecting ahead failed', thrown);
       });
   }

@@ -1,101 +1,100 @@
 import { isPathBroken } from './path-evidence.ts';
 import type { MediaCounts } from './path-evidence.ts';
 
-/** How long nothing at all may come before the edge is asked, in milliseconds. Most gaps are shorter. */
+/** Silence of all tracks after which the edge is asked, in milliseconds. Most gaps are shorter. */
 export const ASK_AFTER_MS = 800;
 /**
- * How long neither media nor an answer of ICE may come before another path is sought, in milliseconds: browsers ask every 2.5
- * seconds.
+ * Silence of tracks and ICE after which another path is sought, in milliseconds: browsers send an ICE check every 2.5 seconds.
  */
 export const PATH_LOST_AFTER_MS = 3_500;
-/** How long another path may be sought before the media node is given up, in milliseconds: restarted, browsers ask at once. */
+/** How long another path is sought before the media node counts as lost, in milliseconds: after an ICE restart browsers check at once. */
 export const SEEK_FOR_MS = 2_500;
-/** After this time the media node is asked a second time, in milliseconds. */
+/** Wait before the media node is asked a second time, in milliseconds. */
 export const ASK_AGAIN_AFTER_MS = 300;
-const LOOK_EVERY_MS = 100;
+const CHECK_EVERY_MS = 100;
 
-/** Something that is received and ought to flow. */
+/** A consumer that should carry packets. */
 export interface Flow {
-  /** The stamp of its last packet; another one means that something came. `undefined` before the first. */
+  /** Returns the timestamp of its last packet, which changes when packets arrive; `undefined` before the first. */
   readonly stamp: () => number | undefined;
 }
 
 export interface MediaSilenceEnvironment {
-  /** What ought to flow now: what is neither muted by its sender nor paused here. */
+  /** Flows that should carry packets now: neither muted by the publisher nor paused here. */
   readonly flows: () => Iterable<readonly [id: string, flow: Flow]>;
   /**
-   * Nothing came for {@link ASK_AFTER_MS}: asks what became of the media node, once in each silence, and a second time where
-   * it is there. @returns what both ends count; `undefined` where the node is not there, or does not answer
+   * Asks for the state of the media node after a silence of {@link ASK_AFTER_MS}: once in each silence, and a second time if the node is
+   * alive. @returns the counts of both ends; `undefined` when the node is down or does not answer
    */
   readonly ask: () => Promise<MediaCounts | undefined>;
-  /** How often ICE was answered so far; `undefined` where the browser does not say. */
+  /** Counts the ICE answers so far; `undefined` when the browser does not report them. */
   readonly iceAnswers: () => Promise<number | undefined>;
-  /** The path is broken, or nothing came for {@link PATH_LOST_AFTER_MS}; and ICE is not answered either. */
+  /** The path is broken, or nothing arrived for {@link PATH_LOST_AFTER_MS}; and ICE is not answered either. */
   readonly pathLost: () => void;
   /** No path was found within {@link SEEK_FOR_MS}. */
   readonly nodeLost: () => void;
-  /** {@link MediaSilence.flow} is another one. */
+  /** {@link MediaSilence.flow} changed. */
   readonly flowChanged: () => void;
 }
 
 /**
- * What is known of what the others send: it arrives; it does not, for whatever reason; it does not because the path to the media
- * node is lost; or nothing is known, as while nobody sends anything.
+ * Whether tracks of the others arrive: `arriving`; `silent`, for any reason; `lost`, because the path to the media node is lost; or
+ * `unknown`, for example while nobody sends.
  */
 export type MediaFlow = 'unknown' | 'arriving' | 'silent' | 'lost';
 
-/** In the order in which they are told. */
-type Told = 'nothing' | 'silent' | 'pathLost' | 'nodeLost';
+/** The stages of a silence, in order. */
+type Stage = 'nothing' | 'silent' | 'pathLost' | 'nodeLost';
 
 /**
- * Notices within a second that media has stopped to come, where ICE takes five or more. It is a question and not an answer:
- * all others may have fallen silent at the same time. Only where the media node sends all the while, gets nothing of what is
- * sent to it, or answers nothing else either, the path to it is lost.
+ * Detects within a second that no packets arrive, where ICE needs five or more. Silence alone proves no loss: all publishers may be silent
+ * at the same time. The path counts as lost only if the media node keeps sending, receives nothing of what this client sends, or answers
+ * no ICE check either.
  */
 export class MediaSilence {
   readonly #environment: MediaSilenceEnvironment;
   readonly #stamps = new Map<string, number>();
-  /** The flow that moved last is looked at first, and mostly alone. */
+  /** The flow that moved last, which is checked first and is mostly sufficient. */
   #lastMoved: string | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #lastLookMs = 0;
-  /** When something came last; `undefined` until something has. */
+  #lastCheckMs = 0;
+  /** When a packet arrived last; `undefined` before the first. */
   #lastFlowMs: number | undefined;
   #flow: MediaFlow = 'unknown';
-  #told: Told = 'nothing';
+  #stage: Stage = 'nothing';
   #pathLostMs = 0;
-  /** Answers of ICE at the beginning of this silence. */
-  #answers: Promise<number | undefined> = Promise.resolve(undefined);
+  /** ICE answers at the beginning of this silence. */
+  #iceAnswers: Promise<number | undefined> = Promise.resolve(undefined);
 
   constructor(environment: MediaSilenceEnvironment) {
     this.#environment = environment;
   }
 
-  /** Whether something came once, and nothing for {@link ASK_AFTER_MS}. */
+  /** Whether packets arrived before, but none for {@link ASK_AFTER_MS}. */
   get isSilent(): boolean {
-    return this.#told !== 'nothing';
+    return this.#stage !== 'nothing';
   }
 
   get flow(): MediaFlow {
     return this.#flow;
   }
 
-  /** Begins anew, as for new transports. */
+  /** Begins again, for new transports. */
   start(): void {
     this.stop();
-    this.#lastLookMs = performance.now();
-    this.#timer = setInterval(() => this.#check(), LOOK_EVERY_MS);
+    this.#lastCheckMs = performance.now();
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#stamps.clear();
     this.#lastFlowMs = undefined;
-    this.#told = 'nothing';
-    this.#see('unknown');
+    this.#stage = 'nothing';
+    this.#setFlow('unknown');
   }
 
-  #see(flow: MediaFlow): void {
+  #setFlow(flow: MediaFlow): void {
     if (flow === this.#flow) return;
     this.#flow = flow;
     this.#environment.flowChanged();
@@ -104,66 +103,66 @@ export class MediaSilence {
   #check(): void {
     const nowMs = performance.now();
     const flows = new Map(this.#environment.flows());
-    // Nothing to miss; or this page stood still itself, and what came meanwhile is about to be read.
-    const isExcused = flows.size === 0 || nowMs - this.#lastLookMs > ASK_AFTER_MS;
-    this.#lastLookMs = nowMs;
+    // No flow is expected; or this page itself was suspended, and packets that arrived meanwhile are about to be read.
+    const isExcused = flows.size === 0 || nowMs - this.#lastCheckMs > ASK_AFTER_MS;
+    this.#lastCheckMs = nowMs;
     const hasMoved = this.#hasMoved(flows);
     if (hasMoved || (isExcused && this.#lastFlowMs !== undefined)) {
       this.#lastFlowMs = nowMs;
-      this.#told = 'nothing';
-      this.#see(hasMoved ? 'arriving' : 'unknown');
+      this.#stage = 'nothing';
+      this.#setFlow(hasMoved ? 'arriving' : 'unknown');
       return;
     }
     if (this.#lastFlowMs === undefined) return;
-    this.#tell(nowMs - this.#lastFlowMs, nowMs);
+    this.#advance(nowMs - this.#lastFlowMs, nowMs);
   }
 
-  #tell(silentForMs: number, nowMs: number): void {
-    if (this.#told === 'nothing' && silentForMs >= ASK_AFTER_MS) {
-      this.#told = 'silent';
-      this.#see('silent');
-      this.#answers = this.#environment.iceAnswers();
+  #advance(silentForMs: number, nowMs: number): void {
+    if (this.#stage === 'nothing' && silentForMs >= ASK_AFTER_MS) {
+      this.#stage = 'silent';
+      this.#setFlow('silent');
+      this.#iceAnswers = this.#environment.iceAnswers();
       void this.#askTwice();
-    } else if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
+    } else if (this.#stage === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
       this.#losePath();
-    } else if (this.#told === 'pathLost' && nowMs - this.#pathLostMs >= SEEK_FOR_MS) {
-      this.#told = 'nodeLost';
-      void this.#unlessAnswered(this.#environment.nodeLost);
+    } else if (this.#stage === 'pathLost' && nowMs - this.#pathLostMs >= SEEK_FOR_MS) {
+      this.#stage = 'nodeLost';
+      void this.#unlessIceAnswers(this.#environment.nodeLost);
     }
   }
 
   async #askTwice(): Promise<void> {
-    const answers = this.#answers;
-    const isStillSo = (): boolean => this.#told === 'silent' && this.#answers === answers;
+    const answers = this.#iceAnswers;
+    const isSameSilence = (): boolean => this.#stage === 'silent' && this.#iceAnswers === answers;
     const before = await this.#environment.ask();
     if (before === undefined) return;
     await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_AFTER_MS));
-    if (!isStillSo()) return;
+    if (!isSameSilence()) return;
     const now = await this.#environment.ask();
-    if (now !== undefined && isPathBroken(before, now) && isStillSo()) this.#losePath();
+    if (now !== undefined && isPathBroken(before, now) && isSameSilence()) this.#losePath();
   }
 
   #losePath(): void {
-    this.#told = 'pathLost';
+    this.#stage = 'pathLost';
     this.#pathLostMs = performance.now();
-    void this.#unlessAnswered(() => {
-      this.#see('lost');
+    void this.#unlessIceAnswers(() => {
+      this.#setFlow('lost');
       this.#environment.pathLost();
     });
   }
 
-  async #unlessAnswered(tell: () => void): Promise<void> {
-    const [told, answers] = [this.#told, this.#answers];
+  async #unlessIceAnswers(action: () => void): Promise<void> {
+    const [stage, answers] = [this.#stage, this.#iceAnswers];
     const [before, now] = await Promise.all([answers, this.#environment.iceAnswers()]);
-    const isStillSo = this.#told === told && this.#answers === answers;
-    if (isStillSo && before !== undefined && now === before) tell();
+    const isSameSilence = this.#stage === stage && this.#iceAnswers === answers;
+    if (isSameSilence && before !== undefined && now === before) action();
   }
 
   #hasMoved(flows: ReadonlyMap<string, Flow>): boolean {
     const last = this.#lastMoved === undefined ? undefined : flows.get(this.#lastMoved);
     if (this.#lastMoved !== undefined && last !== undefined && this.#moved(this.#lastMoved, last))
       return true;
-    // Every one of them: those that nobody has looked at for long have moved since then, and would be found one at a look.
+    // Updates the stamps of all flows: flows with old stamps would otherwise count as moved, one in each check.
     const [first] = [...flows].filter(([id, flow]) => this.#moved(id, flow));
     if (first === undefined) return false;
     this.#lastMoved = first[0];

@@ -16,7 +16,7 @@ import { StalledTracks } from './stalled-tracks.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-/** What a snapshot says of media. */
+/** The media part of a snapshot. */
 type MediaSnapshot = Pick<
   MeetingSnapshot,
   'media' | 'flow' | 'stalled' | 'mediaNodeId' | 'datacenter' | 'remoteTracks' | 'localTracks'
@@ -24,23 +24,23 @@ type MediaSnapshot = Pick<
 
 export interface MeetingMediaEnvironment {
   readonly request: RequestEdge;
-  /** Whether an edge listens. */
+  /** Whether an edge is connected. */
   readonly isConnected: () => boolean;
-  /** Who one is in the room; `undefined` before the join. */
+  /** The peer id of this client; `undefined` before the join. */
   readonly selfPeerId: () => PeerId | undefined;
   readonly changed: (change: Partial<MediaSnapshot>) => void;
-  /** A device or a screen share stopped by itself. */
+  /** A device or a screen share stopped without a request of this client. */
   readonly trackEnded: (source: TrackSource) => void;
   readonly trackFailed: (source: TrackSource, error: PlenaryError) => void;
   readonly trackTaken: (source: TrackSource, reason: TakenReason) => void;
-  /** The cluster refuses to open media for this session: only a fresh join helps. */
+  /** The cluster refuses to open a media session for this session: only a fresh join helps. */
   readonly refused: () => void;
   readonly clock: JoinClock;
   readonly counters: Counters;
   readonly log: ClientLog;
 }
 
-/** All that is sent and received in a meeting, and those who watch whether it flows. */
+/** The sent and received tracks of a meeting, and the watches over their flow. */
 export class MeetingMedia {
   readonly keeper: MediaKeeper;
   readonly subscriptions: Subscriptions;
@@ -62,11 +62,11 @@ export class MeetingMedia {
       publish: options.publish ?? true,
       isConnected,
       attached: (media, offer) => this.#attached(media, offer),
-      moved: async (media, { mediaNodeId, datacenter }) => {
+      moveTo: async (media, { mediaNodeId, datacenter }) => {
         changed({ mediaNodeId, datacenter });
         await Promise.all([this.subscriptions.move(media), this.publisher.move(media)]);
       },
-      settled: () => {
+      completeMove: () => {
         this.subscriptions.completeMove();
         this.publisher.completeMove();
       },
@@ -75,7 +75,7 @@ export class MeetingMedia {
         this.subscriptions.detach();
         this.publisher.detach();
       },
-      // A local track also says whether its media has a path.
+      // A local track also shows whether its media session has a path.
       stateChanged: (media) => changed({ media, localTracks: this.publisher.localTracks }),
       refused: environment.refused,
       clock,
@@ -121,7 +121,7 @@ export class MeetingMedia {
     });
     this.#silence = new MediaSilence({
       flows: () => this.subscriptions.flows(),
-      ask: () => check.ask(),
+      ask: () => check.askEdge(),
       iceAnswers: () => check.iceAnswers(),
       pathLost: () => this.keeper.media?.seekPath(),
       nodeLost: () => this.keeper.unreachable(),
@@ -137,16 +137,16 @@ export class MeetingMedia {
     });
   }
 
-  /** Whether nothing comes of what ought to. */
+  /** Whether nothing arrives although tracks should flow. */
   get isSilent(): boolean {
     return this.#silence.isSilent;
   }
 
-  /** An edge listens again, and the room is as it tells. */
+  /** Continues after a resume, when the room is up to date. */
   resumed(mediaAlive: boolean): void {
     this.keeper.resumed(mediaAlive);
-    // The way to the edge and the way of media were lost together, and another connection stands: it is this client that has
-    // moved to another network, and media is yet to find its way from there.
+    // The edge's connection and the media path were lost together, and a new connection works: this client has changed its network, and
+    // ICE needs a restart to find a path from there.
     if (this.isSilent) this.keeper.media?.seekPath();
     this.publisher.reconcile();
     this.subscriptions.plan();
@@ -154,7 +154,7 @@ export class MeetingMedia {
 
   close(): void {
     this.keeper.close();
-    // What was on the screen says nothing about the next join, whose tracks are others.
+    // The next join has other tracks, so the videos on the screen are forgotten.
     this.subscriptions.setWanted('all');
   }
 
@@ -165,7 +165,7 @@ export class MeetingMedia {
   #attached(media: MediaSession, { consumers, mediaNodeId, datacenter }: MediaOffer): void {
     const selfPeerId = this.#environment.selfPeerId();
     if (selfPeerId === undefined) return;
-    // A browser negotiates on one thread: what is received goes first, what is sent follows some 30 ms later.
+    // A browser negotiates on one thread: receiving goes first, and sending follows some 30 ms later.
     void this.subscriptions.attach(media, selfPeerId, consumers).then(() => {
       if (this.keeper.media === media) this.publisher.attach(media);
     });

@@ -24,7 +24,7 @@ import type { CreateDevice } from './warm-up.ts';
 export interface TokenGrant {
   readonly token: string;
   readonly edgeUrls?: readonly string[];
-  /** `false`: who comes back asks for another token, as a guest does, who may have another name by then. Default `true`. */
+  /** `false`: a rejoin needs a new token. Guests use it, because they may have another name by then. Default `true`. */
   readonly canRejoin?: boolean;
 }
 
@@ -35,38 +35,38 @@ export interface MeetingOptions {
   /** A ready token; or `getToken`, which can also renew one. One of the two must be given. */
   readonly token?: string;
   /**
-   * Asks the application for a token: before the first join, and whenever a session is over and nobody can come back by what
-   * the cluster gave. `fresh` tells that the one before was refused.
+   * Requests a token from the application: before the first join, and after a session ended that the rejoin token cannot restore.
+   * `fresh` is set when the previous token was refused.
    */
   readonly getToken?: (request: { readonly fresh: boolean }) => Promise<string | TokenGrant>;
-  /** Where one's way back is kept over a reload of the page. Default: nowhere, only in memory. */
+  /** Stores the rejoin ticket over a reload of the page. Default: memory only. */
   readonly rejoin?: RejoinTicketStore;
-  /** The name that others see, where the token leaves it open. */
+  /** The name that others see, if the token does not set one. */
   readonly displayName?: string;
-  /** `false` for a viewer, who needs no transport for sending. Default `true`. */
+  /** `false` for a viewer, who needs no send transport. Default `true`. */
   readonly publish?: boolean;
-  /** Whom this person was in the room before, as a page that was reloaded knows it. */
+  /** Earlier peer ids of this person in the room, which a reloaded page remembers. */
   readonly previousPeerIds?: readonly PeerId[];
-  /** How long a join may be retried when the cluster is busy, in milliseconds. Default 20,000. */
+  /** How long a join is retried while the cluster is busy, in milliseconds. Default 20,000. */
   readonly joinDeadlineMs?: number;
-  /** How long a lost session is sought again before it counts as failed, in milliseconds. Default 300,000. */
+  /** How long the client tries to reconnect before the meeting counts as failed, in milliseconds. Default 300,000. */
   readonly reconnectDeadlineMs?: number;
-  /** How edges are reached. Default: Socket.IO. */
+  /** Connects to edges. Default: Socket.IO. */
   readonly signalling?: SignallingPort;
-  /** How datacenters are measured, so that media is opened near by. Default: over HTTP. */
+  /** Measures the distance to datacenters, so that a near media node is chosen. Default: over HTTP. */
   readonly probing?: ProbePort;
-  /** Makes the mediasoup device. Default: the one that fits the browser. */
+  /** Creates the mediasoup device. Default: the one for this browser. */
   readonly createDevice?: CreateDevice;
   readonly log?: ClientLog;
 }
 
 /**
- * How the media path stands. It goes on while the edge is away, and the other way round. `blocked`: in this meeting no path has
- * ever stood, although there was time for one, so that something between here and the media nodes seems to let none through.
+ * State of the media path. It is independent of the edge's connection. `blocked`: no path was ever established in this meeting, although
+ * there was time for one, so that the network between here and the media nodes seems to block it.
  */
 export type MediaState = 'none' | 'connecting' | 'connected' | 'reconnecting' | 'blocked';
 
-/** Who one is in the meeting. */
+/** This person in the meeting. */
 export interface Self {
   readonly peerId: PeerId;
   readonly displayName: string;
@@ -77,17 +77,17 @@ export interface Self {
 export interface MeetingSnapshot {
   readonly connection: ConnectionState;
   readonly media: MediaState;
-  /** What is known of whether sound and picture of the others arrive. */
+  /** Whether audio and video of the others arrive. */
   readonly flow: MediaFlow;
-  /** Tracks of others of which nothing has arrived for two seconds, although their publishers send. */
+  /** Tracks of others of which nothing has arrived for two seconds, although they are not muted. */
   readonly stalled: ReadonlySet<TrackId>;
   readonly self: Self | undefined;
   /**
-   * Whom this person is and was in the room. After a rejoin the room still holds the previous one for a while, which is nobody
-   * else and nobody to be told of.
+   * The current and previous peer ids of this person. After a rejoin the previous peer stays in the room for a while; it must not be shown
+   * or announced as somebody else.
    */
   readonly ownPeerIds: ReadonlySet<PeerId>;
-  /** Whether the room's bare link lets anybody in; `undefined` while no edge has said. */
+  /** Whether the room's link without a token admits anybody; `undefined` until an edge has reported it. */
   readonly openToGuests: boolean | undefined;
   readonly edgeId: string | undefined;
   readonly mediaNodeId: string | undefined;
@@ -95,13 +95,13 @@ export interface MeetingSnapshot {
   readonly room: RoomState;
   readonly remoteTracks: ReadonlyMap<TrackId, RemoteTrack>;
   readonly localTracks: ReadonlyMap<TrackSource, LocalTrack>;
-  /** Who speaks now, the loudest first. */
+  /** The current speakers, the loudest first. */
   readonly speakers: readonly PeerId[];
-  /** One's own chat messages that the room does not show yet. */
+  /** The person's own chat messages that the room does not show yet. */
   readonly outbox: readonly OutgoingChat[];
 }
 
-/** Events beside the snapshot: things that happen once. */
+/** One-time events beside the snapshot. */
 export interface MeetingEvents {
   readonly 'peer-joined': RosterPeer;
   readonly 'peer-left': { readonly peerId: PeerId; readonly displayName: string | undefined };
@@ -112,14 +112,14 @@ export interface MeetingEvents {
   };
   /** A device was unplugged, or the browser's own "stop sharing" was pressed. */
   readonly 'local-track-ended': { readonly source: TrackSource };
-  /** A track of one's own is not published, and will not be until it is published anew: nobody sees or hears it. */
+  /** An own track is not published, and stays so until the application publishes it again: nobody sees or hears it. */
   readonly 'local-track-failed': { readonly source: TrackSource; readonly error: PlenaryError };
-  /** The meeting paused or ended a track of one's own that nobody here asked it to: nobody sees or hears it. */
+  /** The meeting paused or ended an own track without a request of this client: nobody sees or hears it. */
   readonly 'local-track-taken': { readonly source: TrackSource; readonly reason: TakenReason };
-  /** More is sent than the meeting allows; if that goes on, its tracks are paused. */
+  /** This client sends more than the meeting allows. If that goes on, the meeting pauses its tracks. */
   readonly 'publishing-warned': PublishingLimit;
   /** Something a person asked for was refused; the meeting goes on. */
   readonly problem: PlenaryError;
-  /** The room was replaced by a snapshot; `lastEventId` is its place in the log. */
+  /** A snapshot replaced the room; `lastEventId` is its position in the room log. */
   readonly 'room-replaced': { readonly lastEventId: EventId };
 }

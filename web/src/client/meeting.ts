@@ -10,7 +10,7 @@ import {
   type TrackSource,
 } from '@plenary/cluster/protocol';
 import { isActive, nextConnectionState, type ConnectionEvent } from './connection-state.ts';
-import { EdgeConnection, type NoticeOfMeeting } from './edge-connection.ts';
+import { EdgeConnection, type MeetingNotice } from './edge-connection.ts';
 import { consoleLog, newCounters, type ClientLog, type Counters } from './counters.ts';
 import { SessionEntry } from './session-entry.ts';
 import { normaliseEdgeUrl } from './edge-list.ts';
@@ -26,7 +26,7 @@ import { pageTimers } from './page-timers.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
-import { EMPTY_ROOM, applyRosterPage, mayBeHere, type RoomState } from './room-state.ts';
+import { EMPTY_ROOM, applyRosterPage, mayBePresent, type RoomState } from './room-state.ts';
 import { RoundTripMeter } from './round-trips.ts';
 import type { EdgeLink } from './rpc.ts';
 import { SessionConfirmation } from './session-confirmation.ts';
@@ -37,9 +37,9 @@ import { Store, type ReadableStore } from './store.ts';
 import { TypedEvents } from './typed-events.ts';
 import type { WarmMedia } from './warm-up.ts';
 
-/** Somebody who leaves waits no longer for the edge, in milliseconds. */
+/** How long a leave waits for the edge, in milliseconds. */
 const LEAVE_WITHIN_MS = 1_000;
-/** What a join may wait for distances that are still being measured, in milliseconds. */
+/** How long a join waits for a running measurement of round trips, in milliseconds. */
 const ROUND_TRIPS_WAIT_MS = 150;
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
@@ -59,38 +59,38 @@ const INITIAL: MeetingSnapshot = {
   outbox: [],
 };
 
-/** One person's presence in one room, over however many edges and media nodes it takes. Knows no user interface. */
+/** One person's presence in one room, across changes of edges and media nodes. Knows no user interface. */
 export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly roomId: RoomName;
   readonly counters: Counters = newCounters();
   readonly events = new TypedEvents<MeetingEvents>();
   readonly #options: MeetingOptions;
   readonly #log: ClientLog;
-  // Drawing waits for the turn's end: a join hands its transports to the browser before the page is drawn anew.
+  // Listeners run in the next turn, so that a join hands its transports to the browser before the page renders.
   readonly #store = new Store<MeetingSnapshot>(INITIAL, 'next-turn');
   readonly #clock = new JoinClock();
   readonly #connection: EdgeConnection;
-  readonly #entrance: SessionEntry;
+  readonly #entry: SessionEntry;
   readonly #roundTrips: RoundTripMeter;
-  readonly #keeper: RoomLogSync;
+  readonly #roomSync: RoomLogSync;
   readonly #media: MeetingMedia;
   readonly #outbox: ChatOutbox;
   readonly #speakers: SpeakerBoard;
-  readonly #own: OwnPeers;
+  readonly #ownPeers: OwnPeers;
   readonly #confirmation: SessionConfirmation;
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
-  /** Ends the promise of the join under way, which may wait for an answer that nobody is interested in any more. */
-  #giveUpJoin: () => void = () => undefined;
+  /** Rejects the promise of a pending join, so that it does not wait for an answer that is no longer needed. */
+  #abandonJoin: () => void = () => undefined;
   #leaving: Promise<void> | undefined;
 
   constructor(options: MeetingOptions) {
     this.#options = options;
     this.roomId = ROOM_NAME.parse(options.roomId);
     this.#displayName = options.displayName;
-    this.#own = new OwnPeers(options.previousPeerIds);
-    this.#patch({ ownPeerIds: this.#own.ids });
+    this.#ownPeers = new OwnPeers(options.previousPeerIds);
+    this.#patch({ ownPeerIds: this.#ownPeers.ids });
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
@@ -98,9 +98,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#connection = new EdgeConnection(options.edgeUrls, {
       port: options.signalling ?? socketSignalling,
       dispatch: this.#dispatch,
-      enter: (link, mode) => this.#entrance.enter(link, mode),
-      endedAgo: (refused) => this.#entrance.endedAgo(refused),
-      notice: (notice) => this.#takeNotice(notice),
+      enter: (link, mode) => this.#entry.enter(link, mode),
+      secondsSinceExpiry: (refused) => this.#entry.secondsSinceExpiry(refused),
+      notice: (notice) => this.#handleNotice(notice),
       socketOpened: () => this.#clock.note('socketOpen'),
       isMediaSilent: () => this.#media.isSilent,
       counters,
@@ -111,22 +111,22 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#roundTrips = new RoundTripMeter(options.probing ?? fetchProbe(), log, (urls) =>
       this.#connection.addEdges(urls),
     );
-    this.#entrance = new SessionEntry({
+    this.#entry = new SessionEntry({
       options,
       roomId: this.roomId,
       displayName: () => this.#displayName,
-      lastEventId: () => this.#keeper.room.lastEventId,
+      lastEventId: () => this.#roomSync.room.lastEventId,
       mediaEpoch: () => this.#media.keeper.media?.epoch,
       warm: () => this.#media.keeper.warm(),
       roundTrips: () => this.#roundTrips.within(ROUND_TRIPS_WAIT_MS),
       edgesKnown: (urls) => this.#connection.addEdges(urls),
-      joining: () => this.#keeper.clear(),
+      joining: () => this.#roomSync.clear(),
       joined: (link, reply, warm) => this.#joined(link, reply, warm),
       resumed: (link, reply) => this.#resumed(link, reply),
       clock: this.#clock,
       log,
     });
-    this.#keeper = new RoomLogSync({
+    this.#roomSync = new RoomLogSync({
       sync: (afterEventId) => request('sync', { afterEventId }),
       heard: (event) => {
         if (event.type === 'track.ended') this.#media.publisher.endedByMeeting(event.trackId, event.reason);
@@ -140,7 +140,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#media = new MeetingMedia(options, {
       request,
       isConnected: () => this.#connection.entered,
-      selfPeerId: () => this.#entrance.session?.peerId,
+      selfPeerId: () => this.#entry.session?.peerId,
       changed: (change) => this.#patch(change),
       trackEnded: (source) => this.events.emit('local-track-ended', { source }),
       trackFailed: (source, error) => this.events.emit('local-track-failed', { source, error }),
@@ -159,7 +159,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     );
     this.#confirmation = new SessionConfirmation({
       request,
-      token: () => (this.#connection.entered ? this.#entrance.session?.sessionToken : undefined),
+      token: () => (this.#connection.entered ? this.#entry.session?.sessionToken : undefined),
       log,
     });
     this.#speakers = new SpeakerBoard((speakers) => {
@@ -175,36 +175,36 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     return this.#clock.timings;
   }
 
-  /** The name that the next join carries. */
+  /** Sets the name for the next join. */
   setDisplayName(displayName: string): void {
     this.#displayName = displayName;
   }
 
-  /** The next join asks for a token, whoever one was before: the person says so where the browser does not give what was kept. */
+  /** Makes the next join request a new token. For a person who chooses this because the stored rejoin ticket cannot be read. */
   joinAsNew(): void {
-    this.#entrance.forgetTicket();
+    this.#entry.ignoreTicket();
   }
 
   /**
-   * Some of `previousPeerIds` are somebody else, such as another tab that this one was made from. Each call replaces what the one
-   * before said.
+   * Excludes ids of `previousPeerIds` that belong to somebody else, for example to the tab that this one was duplicated from. Each call
+   * replaces the exclusions of the previous one.
    */
-  notOneself(peerIds: Iterable<string>): void {
-    this.#own.exclude(new Set(peerIds), this.getSnapshot().self?.peerId);
-    if (this.#own.ids !== this.getSnapshot().ownPeerIds) this.#patch({ ownPeerIds: this.#own.ids });
+  excludeOwnPeers(peerIds: Iterable<string>): void {
+    this.#ownPeers.exclude(new Set(peerIds), this.getSnapshot().self?.peerId);
+    if (this.#ownPeers.ids !== this.getSnapshot().ownPeerIds) this.#patch({ ownPeerIds: this.#ownPeers.ids });
   }
 
-  /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
+  /** Prepares everything that needs no admission: device, certificate, socket. Safe to call more than once. */
   async prepare(): Promise<void> {
-    this.#measure();
+    this.#measureRoundTrips();
     await Promise.all([this.#media.keeper.warm(), this.#connection.warm()]);
   }
 
   /**
-   * Joins the room, after a leave that is under way. Resolves once joined, while media is still connecting; a second call gives
-   * the same promise.
+   * Joins the room, after a pending leave. Resolves when the room is joined, while the media session is still connecting. A second call
+   * returns the same promise.
    *
-   * @throws PlenaryError what the cluster refused with, after the retryable errors were retried
+   * @throws PlenaryError the cluster's refusal, after retries of retryable errors
    */
   join(): Promise<void> {
     if (this.#joining !== undefined) return this.#joining;
@@ -213,7 +213,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     const end = (): void => {
       if (this.#joining === promise) this.#joining = undefined;
     };
-    this.#giveUpJoin = () => {
+    this.#abandonJoin = () => {
       end();
       reject(new PlenaryError('session_gone', 'The meeting was left meanwhile.'));
     };
@@ -234,11 +234,11 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   /**
-   * Leaves, tells the edge, and frees everything. Own tracks go on, since they belong to the caller. A second call gives the same
-   * promise.
+   * Leaves the room, notifies the edge, and frees all resources. Own tracks go on, because they belong to the caller. A second call
+   * returns the same promise.
    */
   leave(): Promise<void> {
-    this.#giveUpJoin();
+    this.#abandonJoin();
     this.#leaving ??= this.#leave().finally(() => {
       this.#leaving = undefined;
     });
@@ -250,33 +250,33 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       try {
         await atMost(pageTimers, LEAVE_WITHIN_MS, this.#connection.request('leave', {}));
       } catch (thrown) {
-        this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
+        this.#log.warn('the edge could not be notified of the leave', toPlenaryError(thrown).message);
       }
     }
     this.#dispatch({ type: 'left' });
   }
 
   /**
-   * For `beforeunload`, where the browser closes the page's sockets at that event and not when the page is gone. A page that
-   * stays, since the person thought better of it, comes back by itself.
+   * Notifies the edge on `beforeunload`, for browsers that close the page's sockets at that event and not at `pagehide`. If the person
+   * decides to stay, the client joins again automatically.
    */
   unloadBegins(): void {
     if (this.#leaving === undefined) this.#connection.announceLeaving();
   }
 
-  /** Leaves without waiting, for `pagehide`, when the page will run no longer. */
+  /** Leaves without waiting, for `pagehide`, after which the page runs no more. */
   leaveNow(): void {
-    this.#giveUpJoin();
+    this.#abandonJoin();
     if (this.#leaving === undefined) this.#connection.leaveNow();
     this.#dispatch({ type: 'left' });
   }
 
-  /** The browser says that the network is back: reconnecting does not wait any longer. */
+  /** Reconnects at once, because the browser reports that the network is back. */
   networkReturned(): void {
-    this.#connection.hurry();
+    this.#connection.retryNow();
   }
 
-  /** Publishes a track; may be called before `join()`, which then takes it along. */
+  /** Publishes a track. If called before `join()`, the join publishes it. */
   publish(
     source: TrackSource,
     track: MediaStreamTrack,
@@ -289,7 +289,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#media.publisher.unpublish(source);
   }
 
-  /** Changes the device behind a source; `null` lets go of it while it is muted. */
+  /** Changes the device of a source; `null` releases the device while the source is muted. */
   replaceTrack(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
     return this.#media.publisher.replaceTrack(source, track);
   }
@@ -298,12 +298,12 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#media.publisher.setPaused(source, muted);
   }
 
-  /** Says which videos are on the screen, and how high each is drawn, in CSS pixels. Default: all of them. */
+  /** Sets which videos are on the screen, with the height of each in CSS pixels. Default: all. */
   setWantedVideo(wanted: WantedVideo): void {
     this.#media.subscriptions.setWanted(wanted);
   }
 
-  /** Posts to the chat; `false` when the text is empty or too long. What becomes of it is in the snapshot's outbox. */
+  /** Posts to the chat; `false` when the text is empty or too long. The snapshot's outbox shows the progress. */
   postChat(text: string): boolean {
     return this.#outbox.post(text);
   }
@@ -312,7 +312,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#outbox.retry(requestId);
   }
 
-  /** Loads the next page of the roster, when there is one. Safe to call more than once. */
+  /** Loads the next page of the roster, if there is one. Safe to call more than once. */
   loadMoreRoster(): Promise<void> {
     this.#loadingRoster ??= this.#loadRosterPage().finally(() => {
       this.#loadingRoster = undefined;
@@ -321,7 +321,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   /**
-   * Sends a request of the protocol to the edge in use, as the meeting's own go: for what has no method of its own.
+   * Sends a protocol request to the current edge. For requests without their own method here.
    *
    * @throws PlenaryError the edge's error, or `timed_out`, also while no edge is connected
    */
@@ -336,19 +336,19 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     return this.#media.stats();
   }
 
-  /** @param isWanted - whether it was not given up since, and perhaps another one begun */
+  /** @param isWanted - returns `false` after this join was abandoned, even if another one began */
   async #join(isWanted: () => boolean): Promise<void> {
     if (!isWanted() || isActive(this.getSnapshot().connection)) return;
     this.#clock.start();
-    this.#entrance.startAnew();
-    // What went on while this person was not there is no news.
+    this.#entry.reset();
+    // Events from the time of absence are not announced.
     this.#patch({ room: EMPTY_ROOM });
     this.#dispatch({ type: 'join_requested' });
-    this.#measure();
-    // Device and certificate take some 40 ms, a key some more: they are made while the socket opens, not after. The
-    // entrance waits for the same promises and throws what they failed with.
-    Promise.all([this.#media.keeper.warm(), this.#entrance.warm()]).catch((thrown: unknown) => {
-      this.#log.warn('media or key could not be made ready ahead', thrown);
+    this.#measureRoundTrips();
+    // Device and certificate take some 40 ms, a key some more: they are created while the socket opens. The session entry waits for the
+    // same promises and throws their errors.
+    Promise.all([this.#media.keeper.warm(), this.#entry.warm()]).catch((thrown: unknown) => {
+      this.#log.warn('device or key could not be prepared ahead of the join', thrown);
     });
     try {
       await this.#connection.join();
@@ -359,52 +359,52 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     }
   }
 
-  #measure(): void {
+  #measureRoundTrips(): void {
     const [edgeUrl] = this.#options.edgeUrls;
     if (edgeUrl !== undefined) this.#roundTrips.start(normaliseEdgeUrl(edgeUrl));
   }
 
   #joined(link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia): void {
-    this.#takeSession(reply.session);
+    this.#applySession(reply.session);
     this.#connection.admit(link);
-    // Media first: its handshakes take longest, and the room is drawn while they run.
+    // The media session comes first: its handshakes take longest, and the room renders meanwhile.
     this.#media.keeper.open(warm, reply.media);
-    this.#keeper.takeSnapshot(reply.room);
+    this.#roomSync.receiveSnapshot(reply.room);
     this.events.emit('room-replaced', { lastEventId: reply.room.lastEventId });
     this.#outbox.resendFailed();
   }
 
   #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
     this.#connection.admit(link);
-    this.#takeSession(reply.session);
-    this.#confirmation.tellLater();
-    if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
-    else this.#keeper.takeCatchUp(reply.catchUp.events);
+    this.#applySession(reply.session);
+    this.#confirmation.confirmLater();
+    if (reply.catchUp.type === 'snapshot') this.#roomSync.receiveSnapshot(reply.catchUp.room);
+    else this.#roomSync.receiveCatchUp(reply.catchUp.events);
     this.#media.resumed(reply.mediaAlive);
     this.#outbox.resendFailed();
   }
 
-  #takeSession(session: Session): void {
+  #applySession(session: Session): void {
     this.#connection.edgesChanged(session.edges, session.edgeId);
-    this.#own.add(session.peerId);
+    this.#ownPeers.add(session.peerId);
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
-      ownPeerIds: this.#own.ids,
+      ownPeerIds: this.#ownPeers.ids,
       openToGuests: session.openToGuests,
       edgeId: session.edgeId,
     });
   }
 
-  #takeNotice(notice: NoticeOfMeeting): void {
+  #handleNotice(notice: MeetingNotice): void {
     switch (notice.name) {
       case 'event':
-        this.#keeper.takeEvent(notice.payload);
+        this.#roomSync.receiveEvent(notice.payload);
         break;
       case 'head':
-        this.#keeper.takeHead(notice.payload.lastEventId);
+        this.#roomSync.receiveHead(notice.payload.lastEventId);
         break;
       case 'edges':
-        this.#connection.edgesChanged(notice.payload.edges, this.#entrance.session?.edgeId);
+        this.#connection.edgesChanged(notice.payload.edges, this.#entry.session?.edgeId);
         break;
       case 'speakers':
         this.#speakers.hear(notice.payload);
@@ -412,7 +412,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       case 'publishing.limited':
         this.#log.warn('this client sends more than it may', notice.payload);
         if (notice.payload.step === 'warned') this.events.emit('publishing-warned', notice.payload);
-        // That tracks ended is told by their events.
+        // Events of the room log report ended tracks.
         else if (notice.payload.step === 'paused') this.#media.publisher.pausedByMeeting();
         break;
       case 'track.demand':
@@ -431,8 +431,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#media.keeper.move(notice.payload.epoch);
         break;
       case 'session.renewed':
-        this.#entrance.renew(notice.payload.sessionToken);
-        this.#confirmation.tell(notice.payload.sessionToken);
+        this.#entry.renew(notice.payload.sessionToken);
+        this.#confirmation.confirm(notice.payload.sessionToken);
         break;
       case 'refused':
         this.#log.warn('the edge refused a message', notice.payload.message);
@@ -444,10 +444,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #roomChanged(room: RoomState): void {
     const before = this.#store.getSnapshot().room;
     this.#patch({ room });
-    this.#media.subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
+    this.#media.subscriptions.setTracks(room.tracks, (peerId) => mayBePresent(room, peerId));
     this.#outbox.dropShown(room.chat);
     announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
-    // A tile needs its person's name, and so does a raised hand: load pages until all of them are known.
+    // Tiles and raised hands show names, so roster pages are loaded until all these names are known.
     const shown = [...room.tracks.values(), ...room.entries.values()];
     const nameless = shown.some(({ peerId }) => peerId !== undefined && !room.peers.has(peerId));
     if (nameless && room.nextCursor !== undefined) {
@@ -458,10 +458,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   async #loadRosterPage(): Promise<void> {
-    const cursor = this.#keeper.room.nextCursor;
+    const cursor = this.#roomSync.room.nextCursor;
     if (cursor === undefined) return;
     const page = await this.#connection.request('roster.page', { cursor });
-    this.#keeper.change((room) => (room.nextCursor === cursor ? applyRosterPage(room, page) : room));
+    this.#roomSync.change((room) => (room.nextCursor === cursor ? applyRosterPage(room, page) : room));
   }
 
   #patch(change: Partial<MeetingSnapshot>): void {
@@ -472,7 +472,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     const before = this.getSnapshot().connection;
     const after = nextConnectionState(before, event);
     if (after === before) return;
-    // First the end itself, so that whoever hears of it finds nothing running any more.
+    // Everything stops before listeners are notified of the end.
     if (!isActive(after)) this.#shutDown();
     this.#patch({ connection: after });
   };
@@ -480,16 +480,16 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #shutDown(): void {
     this.#confirmation.stop();
     this.#connection.stop();
-    this.#keeper.stop();
+    this.#roomSync.stop();
     this.#outbox.stop();
     this.#speakers.stop();
-    this.#entrance.startAnew();
+    this.#entry.reset();
     this.#media.close();
     this.#patch({ speakers: [] });
   }
 }
 
-/** Makes a meeting; nothing happens before `prepare()` or `join()`. */
+/** Creates a meeting. Nothing happens before `prepare()` or `join()`. */
 export function createMeeting(options: MeetingOptions): Meeting {
   return new Meeting(options);
 }

@@ -9,23 +9,23 @@ import { newReceived, type ReceivedConsumer } from './subscription.ts';
 export interface OpenReplacementsEnvironment {
   readonly request: RequestEdge;
   readonly consume: (media: MediaSession, offer: ConsumerOffer) => Promise<types.Consumer>;
-  /** No receiver could be made. */
-  readonly tellFailed: (media: MediaSession, offer: ConsumerOffer, error: PlenaryError) => void;
+  /** Called when the browser could not create a receiver. */
+  readonly reportFailed: (media: MediaSession, offer: ConsumerOffer, error: PlenaryError) => void;
   readonly log: ClientLog;
 }
 
-/** A track that is to be had, and what is received in its place as yet. */
+/** A track to subscribe to, and the consumer that it replaces. */
 export interface WantedReplacement {
   readonly trackId: TrackId;
   readonly old: ReceivedConsumer | undefined;
 }
 
 /**
- * Opens consumers that are to take the places of others, and has them flow as those do. Handles its own errors: what failed is
- * not among what it gives.
+ * Opens consumers that replace others, and resumes them with the same layers. Handles its own errors: the result lacks the consumers that
+ * failed.
  */
 export async function openReplacements(
-  { request, consume, tellFailed, log }: OpenReplacementsEnvironment,
+  { request, consume, reportFailed: tellFailed, log }: OpenReplacementsEnvironment,
   media: MediaSession,
   replacements: readonly WantedReplacement[],
 ): Promise<ReadonlyMap<TrackId, ReceivedConsumer>> {
@@ -35,15 +35,15 @@ export async function openReplacements(
     const trackIds = replacements.map(({ trackId }) => trackId);
     const { consumers, failed } = await request('subscribe', { trackIds, epoch });
     for (const { trackId, error } of failed)
-      log.warn(`track ${trackId} could not be had another way`, error.message);
-    // In one turn, so that all of them share one negotiation.
+      log.warn(`no replacement consumer for track ${trackId}; the old one stays`, error.message);
+    // All calls in one turn share one negotiation.
     const results = await Promise.allSettled(consumers.map((offer) => consume(media, offer)));
     const toResume: { readonly next: ReceivedConsumer; readonly spatialLayer: number | undefined }[] = [];
     for (const [index, offer] of consumers.entries()) {
       const result = results[index];
       const old = replacements.find(({ trackId }) => trackId === offer.trackId)?.old;
       if (result?.status !== 'fulfilled' || old === undefined) {
-        log.warn(`track ${offer.trackId} could not be had another way`);
+        log.warn(`no replacement consumer for track ${offer.trackId}; the old one stays`);
         if (result?.status === 'rejected') tellFailed(media, offer, toPlenaryError(result.reason));
         continue;
       }
@@ -66,7 +66,7 @@ export async function openReplacements(
       next.spatialLayer = spatialLayer;
     }
   } catch (thrown) {
-    log.warn('tracks could not be had another way', toPlenaryError(thrown).message);
+    log.warn('replacement consumers could not be opened; the old ones stay', toPlenaryError(thrown).message);
   }
   return opened;
 }

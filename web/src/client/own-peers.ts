@@ -1,32 +1,32 @@
 import type { PeerId } from '@plenary/cluster/protocol';
 
-/** Whom this person is and was in the room, unless another tab is them now. */
+/** The peer ids that this person has and had in the room, without those that another tab uses now. */
 export class OwnPeers {
-  readonly #possiblyOwn: Set<PeerId>;
+  readonly #candidates: Set<PeerId>;
   #own: ReadonlySet<PeerId>;
 
   constructor(previousPeerIds: Iterable<PeerId> = []) {
-    this.#possiblyOwn = new Set(previousPeerIds);
-    this.#own = new Set(this.#possiblyOwn);
+    this.#candidates = new Set(previousPeerIds);
+    this.#own = new Set(this.#candidates);
   }
 
-  /** The same set as long as nothing changes. */
+  /** Returns the same object as long as nothing changes. */
   get ids(): ReadonlySet<PeerId> {
     return this.#own;
   }
 
-  /** This person is in the room under this id. */
+  /** Adds an id under which this person is in the room. */
   add(peerId: PeerId): void {
-    this.#possiblyOwn.add(peerId);
+    this.#candidates.add(peerId);
     if (!this.#own.has(peerId)) this.#own = new Set([...this.#own, peerId]);
   }
 
   /**
-   * These are somebody else. Each call replaces what the one before said.
-   * @param self - who one is now, whatever is said of others
+   * Excludes ids that belong to somebody else. Each call replaces the exclusions of the previous one.
+   * @param self - the current id of this person, which is never excluded
    */
   exclude(others: ReadonlySet<string>, self: PeerId | undefined): void {
-    const own = [...this.#possiblyOwn].filter((peerId) => peerId === self || !others.has(peerId));
+    const own = [...this.#candidates].filter((peerId) => peerId === self || !others.has(peerId));
     const isSame = own.length === this.#own.size && own.every((peerId) => this.#own.has(peerId));
     if (!isSame) this.#own = new Set(own);
   }

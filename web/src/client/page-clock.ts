@@ -1,2 +1,2 @@
-/** The page's own clock, which only goes forward. */
+/** The page's monotonic clock. */
 export const pageClock = { monotonicMs: (): number => performance.now() };

@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 
-/** What was thrown on this page: an error of the cluster as it is, anything else as the browser's own, which is no fault of a server. */
+/** Keeps a cluster error as it is. Wraps anything else as `browser_failed`, because no server caused it. */
 export function toPageError(thrown: unknown): PlenaryError {
   return thrown instanceof PlenaryError
     ? thrown

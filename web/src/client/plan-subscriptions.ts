@@ -7,13 +7,13 @@ import {
   type TrackId,
 } from '@plenary/cluster/protocol';
 
-/** How long a video stays subscribed, paused, after it left the screen, so that scrolling back is instant. */
+/** How long a video stays subscribed, but paused, after it left the screen, in milliseconds, so that scrolling back is instant. */
 export const KEEP_HIDDEN_MS = 20_000;
 
-/** What is on the screen: every video, or these with the height in CSS pixels at which each is drawn. */
+/** The videos on the screen: all, or these with the height of each in CSS pixels. */
 export type WantedVideo = 'all' | ReadonlyMap<TrackId, number>;
 
-/** A consumer as the planner sees it. */
+/** The fields of a consumer that the planner needs. */
 export interface ConsumerView {
   readonly consumerId: ConsumerId;
   readonly paused: boolean;
@@ -26,9 +26,9 @@ export interface SubscriptionState {
   readonly selfPeerId: PeerId;
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
   readonly consumers: ReadonlyMap<TrackId, ConsumerView>;
-  /** Tracks whose subscription is under way. */
+  /** Tracks with a pending subscribe request. */
   readonly inFlight: ReadonlySet<TrackId>;
-  /** When a track that failed may be tried again; `Infinity` when it never can. */
+  /** When a failed track may be requested again; `Infinity`: never. */
   readonly retryAtMs: ReadonlyMap<TrackId, number>;
   readonly nowMs: number;
 }
@@ -42,13 +42,13 @@ export interface ConsumerChange {
 
 export interface SubscriptionPlan {
   readonly subscribe: readonly TrackId[];
-  /** Tracks that take the place of one that is received: it goes on until the new one plays. */
-  readonly succeed: readonly { readonly trackId: TrackId; readonly replaces: TrackId }[];
+  /** Tracks that replace a received one, which goes on until the new one plays. */
+  readonly replace: readonly { readonly trackId: TrackId; readonly replaces: TrackId }[];
   readonly unsubscribe: readonly { readonly trackId: TrackId; readonly consumerId: ConsumerId }[];
   readonly update: readonly ConsumerChange[];
-  /** Consumers whose track is gone; the media node closed its side already. */
+  /** Consumers whose track ended; the media node has already closed its side. */
   readonly drop: readonly TrackId[];
-  /** When this plan is due again although nothing else happens. */
+  /** When to plan again if nothing else happens. */
   readonly nextAtMs: number | undefined;
 }
 
@@ -57,7 +57,7 @@ export function layerForHeight(heightPx: number): number {
   return heightPx <= 200 ? 0 : heightPx <= 420 ? 1 : 2;
 }
 
-/** The tracks without what somebody claims to replace of somebody else, or of another source of its own. */
+/** The tracks without `replaces` fields that name a track of another peer or another source. */
 export function withOwnReplacements(
   tracks: ReadonlyMap<TrackId, RoomTrack>,
 ): ReadonlyMap<TrackId, RoomTrack> {
@@ -75,13 +75,13 @@ export function withOwnReplacements(
 }
 
 /**
- * Decides what to subscribe to: the audio of everybody, the video that is on the screen, nothing of one's own.
- * A video that left the screen is paused at once and dropped after {@link KEEP_HIDDEN_MS}. Of a track and the one that
- * replaces it, only the newer is subscribed to, and an older one that is received goes on until the newer plays.
+ * Decides what to subscribe to: all audio and the video on the screen, but no own track. A video that left the screen is paused at once
+ * and dropped after {@link KEEP_HIDDEN_MS}. If a track replaces another one, only the newer is subscribed to; the older one, if it is
+ * received, goes on until the newer plays.
  */
 export function planSubscriptions(state: SubscriptionState, wanted: WantedVideo): SubscriptionPlan {
   const subscribe: TrackId[] = [];
-  const succeed: { trackId: TrackId; replaces: TrackId }[] = [];
+  const replace: { trackId: TrackId; replaces: TrackId }[] = [];
   const unsubscribe: { trackId: TrackId; consumerId: ConsumerId }[] = [];
   const update: ConsumerChange[] = [];
   const due: number[] = [];
@@ -89,7 +89,7 @@ export function planSubscriptions(state: SubscriptionState, wanted: WantedVideo)
   for (const { trackId, replaces } of state.tracks.values()) {
     if (replaces !== undefined) successors.set(replaces, trackId);
   }
-  // A screen that shows one of the two shows the other when that is there.
+  // If the screen shows a track, it also shows the replacement of that track.
   const heightOf = ({ trackId, replaces }: RoomTrack): number | undefined => {
     if (wanted === 'all') return undefined;
     const others = [successors.get(trackId), replaces].filter((other) => other !== undefined);
@@ -107,8 +107,8 @@ export function planSubscriptions(state: SubscriptionState, wanted: WantedVideo)
       const { replaces } = track;
       if (retryAtMs <= state.nowMs) {
         if (replaces === undefined || !state.consumers.has(replaces)) subscribe.push(track.trackId);
-        // While the older one is being replaced itself, the newer has to wait for the end of that.
-        else if (!state.inFlight.has(replaces)) succeed.push({ trackId: track.trackId, replaces });
+        // While a replacement of the older one is pending, the newer one waits.
+        else if (!state.inFlight.has(replaces)) replace.push({ trackId: track.trackId, replaces });
       } else if (Number.isFinite(retryAtMs)) due.push(retryAtMs);
       continue;
     }
@@ -134,17 +134,17 @@ export function planSubscriptions(state: SubscriptionState, wanted: WantedVideo)
       });
     }
   }
-  const isSucceeded = (trackId: TrackId): boolean => {
+  const isBeingReplaced = (trackId: TrackId): boolean => {
     const successor = successors.get(trackId);
     if (successor === undefined) return false;
-    return state.inFlight.has(successor) || succeed.some((one) => one.replaces === trackId);
+    return state.inFlight.has(successor) || replace.some((one) => one.replaces === trackId);
   };
   const drop = [...state.consumers.keys()].filter(
-    (trackId) => !state.tracks.has(trackId) && !isSucceeded(trackId),
+    (trackId) => !state.tracks.has(trackId) && !isBeingReplaced(trackId),
   );
   return {
     subscribe,
-    succeed,
+    replace,
     unsubscribe,
     update,
     drop,

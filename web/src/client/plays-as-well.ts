@@ -2,24 +2,24 @@ import type { types } from 'mediasoup-client';
 import { entriesOf, numberOf } from './stats-entries.ts';
 
 const POLL_MS = 50;
-/** Over how long the two are compared, in milliseconds: some frames of a slow camera, with all of its temporal layers. */
+/** Length of the comparison, in milliseconds: some frames of a slow camera, with all of its temporal layers. */
 const COMPARED_MS = 500;
-/** How long one that plays, but not as well, is waited for, in milliseconds: its way may carry less for good. */
+/** How long a consumer may play worse before it is accepted, in milliseconds: its path may permanently carry less. */
 const AS_WELL_WITHIN_MS = 3_000;
-/** Frames that come on the border of the time that is looked at. */
+/** Frames at the edge of the compared time. */
 const SLACK_FRAMES = 1;
 const SLACK_RATE = 0.9;
 
 type Watched = Pick<types.Consumer, 'kind' | 'closed' | 'getStats'>;
 
-/** What was counted of a receiver so far: decoded frames of a video, packets of a sound. */
+/** Count of a receiver so far: decoded frames for video, packets for audio. */
 export interface Played {
   readonly count: number;
-  /** Of the last frame; 0 of a sound, or when it is not known. */
+  /** Width of the last frame; 0 for audio, or when it is unknown. */
   readonly width: number;
 }
 
-/** What was counted at one time; `old` is absent when the old one is not heard of any more. */
+/** The counts at one time. `old` is absent when the old consumer reports nothing any more. */
 export interface PlayedAt {
   readonly atMs: number;
   readonly next: Played;
@@ -27,9 +27,9 @@ export interface PlayedAt {
 }
 
 /**
- * Whether a consumer plays as well as the one whose place it is to take. A first frame is not enough: a new consumer often
- * begins with the fewest frames a second, until its path is known and its layers are in step.
- * @param samples - in the order of time, the last one of now
+ * Whether a consumer plays as well as the one that it is to replace. A first frame is not enough: a new consumer often begins with the
+ * lowest frame rate, until its bandwidth is estimated and its layers are switched up.
+ * @param samples - in the order of time; the last one is current
  */
 export function isAsGood(samples: readonly PlayedAt[]): boolean {
   const now = samples.at(-1);
@@ -42,9 +42,9 @@ export function isAsGood(samples: readonly PlayedAt[]): boolean {
 }
 
 /**
- * Waits until a consumer can take the place of another one unnoticed. Settles as well when the consumer closes, when the
- * old one has ended, when it plays for three seconds though not as well, or after `atMostMs`.
- * @param noStats - told once when the browser gives no statistics, after which only the time is waited for
+ * Waits until a consumer can replace another one unnoticed. Resolves also when the consumer closes, when the old one ended, after three
+ * seconds in which the new one played worse, or after `atMostMs`.
+ * @param noStats - called once when the browser gives no statistics; then only `atMostMs` ends the wait
  */
 export function playsAsWell(
   next: Watched,
@@ -56,21 +56,21 @@ export function playsAsWell(
   return new Promise((resolve) => {
     const samples: PlayedAt[] = [];
     let playsSinceMs: number | undefined;
-    let isLooking = false;
+    let isChecking = false;
     const done = (): void => {
       clearInterval(poll);
       clearTimeout(deadline);
       oldEnded.removeEventListener('abort', done);
       resolve();
     };
-    const look = async (): Promise<void> => {
+    const check = async (): Promise<void> => {
       if (next.closed) {
         done();
         return;
       }
-      isLooking = true;
+      isChecking = true;
       const [played, playedByOld] = await Promise.all([playedOf(next), playedOf(old)]);
-      isLooking = false;
+      isChecking = false;
       if (played === undefined) return;
       const atMs = performance.now();
       samples.push({ atMs, next: played, old: playedByOld });
@@ -78,8 +78,8 @@ export function playsAsWell(
       if (isAsGood(samples) || atMs - (playsSinceMs ?? atMs) > AS_WELL_WITHIN_MS) done();
     };
     const poll = setInterval(() => {
-      if (isLooking) return;
-      look().catch((thrown: unknown) => {
+      if (isChecking) return;
+      check().catch((thrown: unknown) => {
         clearInterval(poll);
         noStats(thrown);
       });
@@ -90,7 +90,7 @@ export function playsAsWell(
   });
 }
 
-/** @returns nothing for a consumer that is closed, or of which nothing is counted yet */
+/** @returns `undefined` for a closed consumer, or one without statistics so far */
 async function playedOf(consumer: Watched): Promise<Played | undefined> {
   const figure = consumer.kind === 'video' ? 'framesDecoded' : 'packetsReceived';
   const entry = (await entriesOf(consumer)).find(({ type }) => type === 'inbound-rtp');

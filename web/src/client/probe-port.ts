@@ -1,9 +1,9 @@
 import type { EdgeHint } from '@plenary/cluster/protocol';
 
-/** How the client learns which edges there are before it joins, and how far they are. Tests script it. */
+/** Lists edges before a join and measures their distance. Tests replace it with a script. */
 export interface ProbePort {
-  /** The edges that an edge knows of. @throws when it does not answer, or not with a list of edges */
+  /** Returns the edges that this edge knows. @throws when the edge does not answer, or answers with something else */
   knownEdges(edgeUrl: string, signal: AbortSignal): Promise<readonly EdgeHint[]>;
-  /** The round trip to an edge, in milliseconds, over a connection that is open. @throws when it does not answer */
+  /** Returns the round trip to an edge over an open connection, in milliseconds. @throws when the edge does not answer */
   ping(edgeUrl: string, signal: AbortSignal): Promise<number>;
 }

@@ -9,7 +9,7 @@ import {
 } from '@plenary/cluster/protocol';
 import { Turns } from '@plenary/cluster/turns';
 import type { types } from 'mediasoup-client';
-import { Agreement } from './agreement.ts';
+import { ValueSync } from './value-sync.ts';
 import { announceTrack, isMediaGone, isWorthRetrying, type AnnouncedTrack } from './announce-track.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
@@ -68,7 +68,7 @@ export interface PublicationEnvironment {
   /** The media node does not host the media of this epoch any more. */
   readonly mediaLost: (epoch: Epoch) => void;
   /** Pauses before a publication is tried again. */
-  readonly patience: InterruptibleWait;
+  readonly retryWait: InterruptibleWait;
   readonly log: ClientLog;
 }
 
@@ -92,7 +92,7 @@ export class Publication {
   /** What is wished for. It holds here at once, whatever the edge says. */
   #paused: boolean;
   /** The edge's word on `paused`. */
-  readonly #pause: Agreement<boolean>;
+  readonly #pauseSync: ValueSync<boolean>;
   /** What the edge took last of it; `undefined` before it took any. */
   #taken: boolean | undefined;
   /** The track of before, which the edge does not have any more: others may not know that yet. */
@@ -118,7 +118,7 @@ export class Publication {
     this.source = source;
     this.#mediaTrack = mediaTrack;
     this.#paused = paused;
-    this.#pause = this.#agreement();
+    this.#pauseSync = this.#createPauseSync();
     this.#layers = new SentLayers(this.#changes, environment.log);
     if (source === 'screen' && 'contentHint' in mediaTrack) mediaTrack.contentHint = 'detail';
     this.#watch(mediaTrack);
@@ -200,7 +200,7 @@ export class Publication {
     const { phase, attempt } = this.#sent.state;
     if (phase === 'overlapping') this.#sent.dispatch({ type: 'carries', attempt });
     if (!this.isLeft) return;
-    this.#pause.end();
+    this.#pauseSync.reset();
     this.#sent.dispatch({ type: 'lost' });
   }
 
@@ -272,12 +272,12 @@ export class Publication {
   /** Tells the edge what it may not have taken yet. */
   reconcile(): void {
     // Before the edge has named the track, the publication itself carries the wish.
-    if (this.trackId !== undefined) this.#pause.seek();
+    if (this.trackId !== undefined) this.#pauseSync.sync();
   }
 
   /** Tells the edge also what it took. */
   tellAgain(): void {
-    this.#pause.beginUnsure();
+    this.#pauseSync.invalidate();
     this.reconcile();
   }
 
@@ -287,12 +287,12 @@ export class Publication {
     if (newest !== undefined) this.#layers.apply(newest.producer, this.#environment.wantedOf(newest.trackId));
   }
 
-  #agreement(): Agreement<boolean> {
+  #createPauseSync(): ValueSync<boolean> {
     const { request, isConnected, mediaLost, log } = this.#environment;
-    return new Agreement<boolean>({
-      what: 'track.pause',
-      wished: () => this.#paused,
-      tell: async (paused) => {
+    return new ValueSync<boolean>({
+      name: 'track.pause',
+      desired: () => this.#paused,
+      send: async (paused) => {
         const { newest } = this.#sent;
         if (newest === undefined) return;
         const { trackId, media } = newest;
@@ -360,7 +360,7 @@ export class Publication {
 
   /** Ends its tracks here. */
   #drop(): void {
-    this.#pause.end();
+    this.#pauseSync.reset();
     this.#closeStarted();
     this.#sent.dispatch({ type: 'closed' });
   }
@@ -401,7 +401,7 @@ export class Publication {
       const { transportId, rtpParameters } = started;
       const announced = await announceTrack({
         request: this.#environment.request,
-        patience: this.#environment.patience,
+        retryWait: this.#environment.retryWait,
         isAwaited: () => this.#sent.awaits(attempt),
         publication: () => ({
           requestId,
@@ -434,7 +434,7 @@ export class Publication {
   #announced(
     attempt: number,
     { media, producer }: Omit<SentTrack, 'trackId'>,
-    { trackId, paused, isSure }: AnnouncedTrack,
+    { trackId, paused, isCertain: isSure }: AnnouncedTrack,
   ): void {
     const isAwaited = this.#sent.awaits(attempt);
     this.#sent.dispatch({ type: 'opened', attempt, item: { producer, trackId, media } });
@@ -446,8 +446,8 @@ export class Publication {
     this.#started = undefined;
     this.#taken = paused;
     this.#gone = undefined;
-    if (isSure) this.#pause.begin(paused);
-    else this.#pause.beginUnsure();
+    if (isSure) this.#pauseSync.confirm(paused);
+    else this.#pauseSync.invalidate();
     this.applyWanted();
     this.#environment.progressed();
     this.#environment.changed();

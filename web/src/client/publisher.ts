@@ -42,7 +42,7 @@ export class Publisher {
   readonly #publications = new Map<TrackSource, Publication>();
   readonly #environment: PublicationEnvironment;
   readonly #ender: TrackEnder;
-  readonly #patience = new InterruptibleWait();
+  readonly #retryWait = new InterruptibleWait();
   /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
   readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
@@ -58,7 +58,7 @@ export class Publisher {
       closed: (trackId) => this.#wanted.delete(trackId),
       endAtEdge: (trackId, epoch) => this.#ender.end(trackId, epoch),
       progressed: () => this.#checkMoved(),
-      patience: this.#patience,
+      retryWait: this.#retryWait,
     };
   }
 
@@ -114,7 +114,7 @@ export class Publisher {
     this.#ender.clear();
     for (const publication of this.#publications.values()) publication.detach();
     this.#wanted.clear();
-    this.#patience.hurry();
+    this.#retryWait.wakeAll();
     this.#environment.changed();
   }
 
@@ -194,7 +194,7 @@ export class Publisher {
 
   /** Tells the edge again what it may have missed while it was away. */
   reconcile(): void {
-    this.#patience.hurry();
+    this.#retryWait.wakeAll();
     this.#ender.reconcile();
     for (const publication of this.#publications.values()) publication.reconcile();
   }

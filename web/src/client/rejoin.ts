@@ -1,63 +1,64 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { SessionKey } from './session-key.ts';
 
-/** The detail of the `browser_failed` that says that a ticket may be there, and that the browser does not give it. */
+/** The `reason` detail of `browser_failed` when a rejoin ticket may be stored but the browser cannot read it. */
 export const KEPT_UNREADABLE = 'kept_unreadable';
 
 export function keptUnreadable(): PlenaryError {
-  return new PlenaryError('browser_failed', 'What one comes back with cannot be read.', {
+  return new PlenaryError('browser_failed', 'The stored rejoin ticket cannot be read.', {
     detail: { reason: KEPT_UNREADABLE },
   });
 }
 
-/** What a person comes back with after their session is over: worth nothing without the key. */
+/** The token and key by which a person rejoins after their session ended. The token is useless without the key. */
 export interface RejoinTicket {
   readonly token: string;
   readonly key: SessionKey;
 }
 
-/** Where a ticket outlives the page. Neither method throws: without a ticket one joins as for the first time. */
+/** Stores a ticket beyond the life of the page. Neither method throws: without a ticket the client joins as for the first time. */
 export interface RejoinTicketStore {
-  /** `unreadable`: something may be kept, and the store does not give it now. Nobody becomes somebody else by that unasked. */
+  /** Returns `unreadable` when a ticket may be stored but cannot be read now; the client must not silently join as somebody else then. */
   load(): Promise<RejoinTicket | 'unreadable' | undefined>;
-  /** `undefined` forgets the one that is kept. */
+  /** Stores a ticket; `undefined` deletes the stored one. */
   save(ticket: RejoinTicket | undefined): Promise<void>;
 }
 
-/** The ticket of one room: the one of this page's own last join, else the one that was kept. */
+/** The ticket of one room: that of this page's last join, else the stored one. */
 export class RejoinTickets {
-  readonly #keeper: RejoinTicketStore | undefined;
+  readonly #store: RejoinTicketStore | undefined;
   #own: RejoinTicket | undefined;
-  #kept: ReturnType<RejoinTicketStore['load']> | undefined;
+  #stored: ReturnType<RejoinTicketStore['load']> | undefined;
 
-  constructor(keeper: RejoinTicketStore | undefined) {
-    this.#keeper = keeper;
+  constructor(store: RejoinTicketStore | undefined) {
+    this.#store = store;
   }
 
-  /** Of this page's own last join. */
+  /** The ticket of this page's last join. */
   get own(): RejoinTicket | undefined {
     return this.#own;
   }
 
-  /** What is unreadable now is asked for again by the next call. */
+  /** Reads the ticket. After `unreadable` the next call reads the store again. */
   async find(): ReturnType<RejoinTicketStore['load']> {
     if (this.#own !== undefined) return this.#own;
-    this.#kept ??= this.#keeper?.load() ?? Promise.resolve(undefined);
-    const asked = this.#kept;
-    const kept = await asked;
-    if (kept === 'unreadable' && this.#kept === asked) this.#kept = undefined;
-    return kept;
+    this.#stored ??= this.#store?.load() ?? Promise.resolve(undefined);
+    const loading = this.#stored;
+    const ticket = await loading;
+    if (ticket === 'unreadable' && this.#stored === loading) this.#stored = undefined;
+    return ticket;
   }
 
+  /** Uses and stores this ticket from now on; `undefined` deletes the stored one. */
   async replace(ticket: RejoinTicket | undefined): Promise<void> {
-    this.setAside();
+    this.ignoreStored();
     this.#own = ticket;
-    await this.#keeper?.save(ticket);
+    await this.#store?.save(ticket);
   }
 
-  /** Comes in without what was kept, and asks the store for it no more. */
-  setAside(): void {
+  /** Makes the next join ignore the stored ticket, and reads the store no more. */
+  ignoreStored(): void {
     this.#own = undefined;
-    this.#kept = Promise.resolve(undefined);
+    this.#stored = Promise.resolve(undefined);
   }
 }

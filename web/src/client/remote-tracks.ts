@@ -1,7 +1,7 @@
 import type { MediaKind, PeerId, RoomTrack, TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { ReceivedConsumer } from './subscription.ts';
 
-/** A track of somebody else, as the screen needs it. */
+/** A track of another peer, for the user interface. */
 export interface RemoteTrack {
   readonly trackId: TrackId;
   readonly peerId: PeerId;
@@ -9,27 +9,27 @@ export interface RemoteTrack {
   readonly kind: MediaKind;
   /** Present while it is received. */
   readonly mediaTrack: MediaStreamTrack | undefined;
-  /** `waiting` also while media is being re-opened; `hidden` while it is paused because nobody looks at it. */
+  /** `waiting` also while a media session is being reopened; `hidden` while it is paused because it is not on the screen. */
   readonly status: 'waiting' | 'live' | 'hidden' | 'failed';
-  /** The publisher's own mute. */
+  /** Whether the publisher muted it. */
   readonly publisherPaused: boolean;
 }
 
 export interface RemoteTracksState {
   readonly selfPeerId: PeerId | undefined;
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
-  /** What is received of a track. */
+  /** Returns the consumer that a track is received by. */
   readonly received: (trackId: TrackId) => ReceivedConsumer | undefined;
-  /** Whether a track cannot be had. */
-  readonly isHopeless: (track: RoomTrack) => boolean;
+  /** Whether the client cannot receive a track. */
+  readonly isUnavailable: (track: RoomTrack) => boolean;
 }
 
-/** The tracks of the others. Of one and the one that replaces it only the newer is shown, with what is received of either. */
+/** The tracks of other peers. A replaced track is left out: its replacement is listed, with the consumer of either. */
 export function remoteTracksOf({
   selfPeerId,
   tracks,
   received,
-  isHopeless,
+  isUnavailable,
 }: RemoteTracksState): ReadonlyMap<TrackId, RemoteTrack> {
   const replaced = new Set([...tracks.values()].map(({ replaces }) => replaces));
   const shown = [...tracks.values()].filter(
@@ -40,7 +40,13 @@ export function remoteTracksOf({
       const { trackId, peerId, source, kind, replaces, paused } = track;
       const entry = received(trackId) ?? (replaces === undefined ? undefined : received(replaces));
       const status =
-        entry === undefined ? (isHopeless(track) ? 'failed' : 'waiting') : entry.paused ? 'hidden' : 'live';
+        entry === undefined
+          ? isUnavailable(track)
+            ? 'failed'
+            : 'waiting'
+          : entry.paused
+            ? 'hidden'
+            : 'live';
       const mediaTrack = entry?.consumer.track;
       return [trackId, { trackId, peerId, source, kind, mediaTrack, status, publisherPaused: paused }];
     }),

@@ -14,7 +14,7 @@ export type RequestEdge = <Name extends ClientRequestName>(
 
 /** A fresh id that makes a repeated request harmless. */
 export function newRequestId(): RequestId {
-  // crypto.randomUUID exists in secure contexts only, and outside of them the join is to say what is wrong.
+  // crypto.randomUUID exists only in secure contexts. Elsewhere the join must still run, to report the cause.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return REQUEST_ID.parse([...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
 }

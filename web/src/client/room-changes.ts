@@ -9,9 +9,9 @@ export type RoomChange =
   | { readonly type: 'chat-received'; readonly message: ChatMessage };
 
 /**
- * What happened between two states of the room that is worth telling a person: nothing on the first state.
+ * Returns the changes between two states of the room that a person is notified of. The first state brings none.
  *
- * @param ownPeerIds - whom this person is and was in the room; nobody is told about themselves
+ * @param ownPeerIds - current and previous ids of this person, who is not notified about themselves
  */
 export function roomChanges(
   before: RoomState,
@@ -22,11 +22,11 @@ export function roomChanges(
   const changes: RoomChange[] = [];
   if (before.peers !== after.peers) {
     for (const peer of after.peers.values()) {
-      // A roster page shows people who were there all along: only those who joined since count.
+      // A roster page lists peers who joined long before, so a new page counts as no join.
       const joined = !before.peers.has(peer.peerId) && before.nextCursor === after.nextCursor;
       if (joined && !ownPeerIds.has(peer.peerId)) changes.push({ type: 'peer-joined', peer });
     }
-    // Who is missing on the first page of a room that was given anew may be on another one.
+    // A peer that is missing on the first page of a new snapshot may be on a later page.
     const isWhole = after.nextCursor === undefined || before.nextCursor === after.nextCursor;
     for (const peer of isWhole ? before.peers.values() : []) {
       if (!after.peers.has(peer.peerId) && !ownPeerIds.has(peer.peerId)) {
@@ -44,7 +44,7 @@ export function roomChanges(
   return changes;
 }
 
-/** Tells the listeners what changed. */
+/** Emits the changes as events. */
 export function announceChanges(events: TypedEvents<MeetingEvents>, changes: readonly RoomChange[]): void {
   for (const change of changes) {
     if (change.type === 'peer-joined') events.emit('peer-joined', change.peer);

@@ -1,12 +1,12 @@
 import { EVENT_ID } from '@plenary/cluster/ids';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { newCounters } from './counters.ts';
-import { GAP_PATIENCE_MS, RoomLogSync, spreadMs } from './room-log-sync.ts';
+import { GAP_TOLERANCE_MS, RoomLogSync, spreadMs } from './room-log-sync.ts';
 import { chatEvent, snapshotOf } from './testing/fixtures.ts';
 
 const PEOPLE = 500;
 
-describe('asking for what is missing', () => {
+describe('requesting missing events', () => {
   beforeEach(() => {
     vi.useFakeTimers();
   });
@@ -14,11 +14,11 @@ describe('asking for what is missing', () => {
     vi.useRealTimers();
   });
 
-  function keeperOf(peerCount: number, askedAtMs: number[]): RoomLogSync {
+  function roomSyncWith(peerCount: number, requestedAtMs: number[]): RoomLogSync {
     const startMs = Date.now();
-    const keeper = new RoomLogSync({
+    const roomSync = new RoomLogSync({
       sync: () => {
-        askedAtMs.push(Date.now() - startMs);
+        requestedAtMs.push(Date.now() - startMs);
         return new Promise(() => undefined);
       },
       changed: () => undefined,
@@ -26,35 +26,40 @@ describe('asking for what is missing', () => {
       counters: newCounters(),
       log: { warn: () => undefined },
     });
-    keeper.takeSnapshot(snapshotOf({ lastEventId: '100-0', peerCount }));
-    return keeper;
+    roomSync.receiveSnapshot(snapshotOf({ lastEventId: '100-0', peerCount }));
+    return roomSync;
   }
 
-  test('a room that was rebuilt is asked for by its people one after the other, not all at once', async () => {
-    const askedAtMs: number[] = [];
-    const keepers = Array.from({ length: PEOPLE }, () => keeperOf(PEOPLE, askedAtMs));
-    for (const keeper of keepers) keeper.takeHead(EVENT_ID.parse('200-0'));
-    await vi.advanceTimersByTimeAsync(GAP_PATIENCE_MS + spreadMs(PEOPLE));
-    expect(askedAtMs).toHaveLength(PEOPLE);
+  test('after a store lost the room, its clients request it spread over time, not all at once', async () => {
+    const requestedAtMs: number[] = [];
+    const clients = Array.from({ length: PEOPLE }, () => roomSyncWith(PEOPLE, requestedAtMs));
+
+    for (const client of clients) client.receiveHead(EVENT_ID.parse('200-0'));
+    await vi.advanceTimersByTimeAsync(GAP_TOLERANCE_MS + spreadMs(PEOPLE));
+
+    expect(requestedAtMs).toHaveLength(PEOPLE);
     const perTenth = Array.from(
       { length: 10 },
       (_, tenth) =>
-        askedAtMs.filter(
-          (ms) => Math.min(9, Math.floor((10 * (ms - GAP_PATIENCE_MS)) / spreadMs(PEOPLE))) === tenth,
+        requestedAtMs.filter(
+          (ms) => Math.min(9, Math.floor((10 * (ms - GAP_TOLERANCE_MS)) / spreadMs(PEOPLE))) === tenth,
         ).length,
     );
     // A fair coin puts more than a fifth of 500 into one tenth once in ten thousand million runs.
     expect(Math.max(...perTenth)).toBeLessThan(PEOPLE / 5);
   });
 
-  test('a gap that only this client has is closed at once', async () => {
-    const askedAtMs: number[] = [];
-    keeperOf(PEOPLE, askedAtMs).takeEvent(chatEvent('102-0', '101-0', 'ahead'));
-    await vi.advanceTimersByTimeAsync(GAP_PATIENCE_MS);
-    expect(askedAtMs).toEqual([GAP_PATIENCE_MS]);
+  test('a client that alone has a gap requests the missing events without a spread', async () => {
+    const requestedAtMs: number[] = [];
+    const roomSync = roomSyncWith(PEOPLE, requestedAtMs);
+
+    roomSync.receiveEvent(chatEvent('102-0', '101-0', 'ahead'));
+    await vi.advanceTimersByTimeAsync(GAP_TOLERANCE_MS);
+
+    expect(requestedAtMs).toEqual([GAP_TOLERANCE_MS]);
   });
 
-  test('a small room does not wait', () => {
+  test('the spread grows with the room: under 20 ms for three people, at most 3 s', () => {
     expect(spreadMs(3)).toBeLessThan(20);
     expect(spreadMs(100_000)).toBe(3_000);
   });

@@ -3,114 +3,114 @@ import type { ClientReply, EventId, HeardEvent, RoomSnapshot } from '@plenary/cl
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog, Counters } from './counters.ts';
 import {
-  EMPTY_LOG,
-  isBehind,
+  EMPTY_REPLICA,
+  hasGap,
   receiveCatchUp,
   receiveEvent,
   receiveHead,
   receiveSnapshot,
   withRoom,
-  type OrderedRoom,
-} from './ordered-room.ts';
+  type RoomReplica,
+} from './room-replica.ts';
 import type { RoomState } from './room-state.ts';
 
-/** How long a gap may close by itself, since two edges' messages may overtake each other, in milliseconds. */
-export const GAP_PATIENCE_MS = 150;
+/** How long a gap may stay open before a sync, in milliseconds: messages of two edges may overtake each other. */
+export const GAP_TOLERANCE_MS = 150;
 /**
- * A gap that `head` tells of is told to everybody of the room at once, after a store lost what it had: they ask for the room spread
- * over a time that grows with their number, in milliseconds for each person.
+ * After a store lost its data, a `head` notice reveals the gap to all clients of the room at once. They spread their sync requests over a
+ * time that grows with the size of the room, in milliseconds per peer.
  */
 const SPREAD_MS_PER_PERSON = 4;
 const MAX_SPREAD_MS = 3_000;
 
-/** Over how long clients spread what a `head` makes all of them ask for, in milliseconds. */
+/** Time over which the clients of a room spread their sync requests after a `head` notice, in milliseconds. */
 export function spreadMs(peerCount: number): number {
   return Math.min(MAX_SPREAD_MS, peerCount * SPREAD_MS_PER_PERSON);
 }
 
-/** Events that are kept for a snapshot which is on its way. */
-const MAX_EARLY = 256;
+/** Most events that are kept until a requested snapshot arrives. */
+const MAX_BEFORE_SNAPSHOT = 256;
 
 export interface RoomLogSyncEnvironment {
   readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
-  /** Called for each event of the live stream and of what was missed, in no certain order, and perhaps twice. */
+  /** Called for each live or missed event, in any order, and possibly twice. */
   readonly heard?: (event: HeardEvent['event']) => void;
-  /** Called when the room was given as a whole: what was told of it meanwhile may have been missed. */
+  /** Called after a snapshot, because events before it may have been missed. */
   readonly replaced?: (room: RoomState) => void;
   /** Called after each change of the room. */
   readonly changed: (room: RoomState) => void;
-  /** `false` while no edge answers: a resume brings what is missing then. */
+  /** `false` while no edge is connected; then a resume brings the missing events. */
   readonly canSync: () => boolean;
   readonly counters: Counters;
   readonly log: ClientLog;
 }
 
-/** Holds the room and closes the gaps of its event log. */
+/** Keeps the client's copy of the room up to date with the room log, and requests missing events. */
 export class RoomLogSync {
   readonly #environment: RoomLogSyncEnvironment;
-  #log: OrderedRoom = EMPTY_LOG;
+  #replica: RoomReplica = EMPTY_REPLICA;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #syncing = false;
   #attempt = 0;
-  /** What is missing was told to the whole room at once. */
-  #isToldToAll = false;
+  /** A `head` notice revealed the gap to the whole room at once. */
+  #isGapOfWholeRoom = false;
   /**
-   * What came before the snapshot of a session that begins; `undefined` outside of that. In a room that everybody had left, its events would
-   * follow what is known, which is nothing.
+   * Events that arrived before the snapshot of a new session; `undefined` after the snapshot. In a room that was empty before, such events
+   * would directly follow the empty replica, and be applied to it.
    */
-  #early: HeardEvent[] | undefined;
+  #beforeSnapshot: HeardEvent[] | undefined;
 
   constructor(environment: RoomLogSyncEnvironment) {
     this.#environment = environment;
   }
 
   get room(): RoomState {
-    return this.#log.room;
+    return this.#replica.room;
   }
 
-  takeEvent(event: HeardEvent): void {
-    if (this.#early !== undefined) {
-      // One that has no room here is missed, and asked for as such.
-      if (this.#early.length < MAX_EARLY) this.#early.push(event);
+  receiveEvent(event: HeardEvent): void {
+    if (this.#beforeSnapshot !== undefined) {
+      // An event beyond the limit becomes a gap, which a sync closes.
+      if (this.#beforeSnapshot.length < MAX_BEFORE_SNAPSHOT) this.#beforeSnapshot.push(event);
       return;
     }
-    const { log, duplicate } = receiveEvent(this.#log, event);
+    const { replica, duplicate } = receiveEvent(this.#replica, event);
     if (duplicate) {
       this.#environment.counters.duplicateEvents += 1;
       return;
     }
     this.#environment.heard?.(event.event);
-    this.#replace(log);
+    this.#replace(replica);
   }
 
-  takeHead(headId: EventId): void {
-    if (this.#early !== undefined) return;
-    this.#isToldToAll ||= !isBehind(this.#log);
-    this.#replace(receiveHead(this.#log, headId));
+  receiveHead(headId: EventId): void {
+    if (this.#beforeSnapshot !== undefined) return;
+    this.#isGapOfWholeRoom ||= !hasGap(this.#replica);
+    this.#replace(receiveHead(this.#replica, headId));
   }
 
-  takeSnapshot(snapshot: RoomSnapshot): void {
-    this.#replace(receiveSnapshot(this.#log, snapshot));
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    this.#environment.replaced?.(this.#log.room);
-    for (const event of early) this.takeEvent(event);
+  receiveSnapshot(snapshot: RoomSnapshot): void {
+    this.#replace(receiveSnapshot(this.#replica, snapshot));
+    const pending = this.#beforeSnapshot ?? [];
+    this.#beforeSnapshot = undefined;
+    this.#environment.replaced?.(this.#replica.room);
+    for (const event of pending) this.receiveEvent(event);
   }
 
-  takeCatchUp(events: readonly HeardEvent[]): void {
+  receiveCatchUp(events: readonly HeardEvent[]): void {
     for (const { event } of events) this.#environment.heard?.(event);
-    this.#replace(receiveCatchUp(this.#log, events));
+    this.#replace(receiveCatchUp(this.#replica, events));
   }
 
-  /** Forgets everything, before another session of the room begins. What was shown stays shown until its snapshot. */
+  /** Forgets the room before a new session begins. Listeners keep the old room until the snapshot arrives. */
   clear(): void {
     this.stop();
-    this.#log = EMPTY_LOG;
-    this.#early = [];
+    this.#replica = EMPTY_REPLICA;
+    this.#beforeSnapshot = [];
   }
 
   change(change: (room: RoomState) => RoomState): void {
-    this.#replace(withRoom(this.#log, change));
+    this.#replace(withRoom(this.#replica, change));
   }
 
   /** Ends the timer; the room stays readable. */
@@ -118,23 +118,23 @@ export class RoomLogSync {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#attempt = 0;
-    this.#isToldToAll = false;
+    this.#isGapOfWholeRoom = false;
   }
 
-  #replace(log: OrderedRoom): void {
-    const changed = log.room !== this.#log.room;
-    this.#log = log;
-    if (changed) this.#environment.changed(log.room);
+  #replace(replica: RoomReplica): void {
+    const changed = replica.room !== this.#replica.room;
+    this.#replica = replica;
+    if (changed) this.#environment.changed(replica.room);
     this.#schedule();
   }
 
   #schedule(): void {
-    if (!isBehind(this.#log)) {
+    if (!hasGap(this.#replica)) {
       this.stop();
       return;
     }
     if (this.#timer !== undefined || this.#syncing) return;
-    const delayMs = GAP_PATIENCE_MS + this.#jitterMs();
+    const delayMs = GAP_TOLERANCE_MS + this.#jitterMs();
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#sync();
@@ -143,20 +143,20 @@ export class RoomLogSync {
 
   #jitterMs(): number {
     if (this.#attempt > 0) return fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random());
-    return this.#isToldToAll ? Math.random() * spreadMs(this.#log.room.peerCount) : 0;
+    return this.#isGapOfWholeRoom ? Math.random() * spreadMs(this.#replica.room.peerCount) : 0;
   }
 
-  /** Handles its own errors: a failed sync is tried again as long as the gap is there. */
+  /** Requests the missing events. Handles its own errors: a failed sync is retried while the gap exists. */
   async #sync(): Promise<void> {
-    if (!isBehind(this.#log) || !this.#environment.canSync()) return;
+    if (!hasGap(this.#replica) || !this.#environment.canSync()) return;
     this.#syncing = true;
     this.#attempt += 1;
     this.#environment.counters.syncs += 1;
     try {
-      const reply = await this.#environment.sync(this.#log.room.lastEventId);
+      const reply = await this.#environment.sync(this.#replica.room.lastEventId);
       this.#syncing = false;
-      if (reply.type === 'snapshot') this.takeSnapshot(reply.room);
-      else this.takeCatchUp(reply.events);
+      if (reply.type === 'snapshot') this.receiveSnapshot(reply.room);
+      else this.receiveCatchUp(reply.events);
     } catch (thrown) {
       this.#syncing = false;
       this.#environment.log.warn('sync failed', toPlenaryError(thrown).message);

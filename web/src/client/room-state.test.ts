@@ -10,7 +10,7 @@ import {
 import { z } from 'zod';
 import { roomChanges } from './room-changes.ts';
 import { entriesOfKind } from './known-entries.ts';
-import { applyEvent, applyRosterPage, mayBeHere, roomFromSnapshot, type RoomState } from './room-state.ts';
+import { applyEvent, applyRosterPage, mayBePresent, roomFromSnapshot, type RoomState } from './room-state.ts';
 import { chatEvent, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 
 const BEN = peerOf('ben', 'Ben');
@@ -179,11 +179,11 @@ describe('applyRosterPage', () => {
 test('[MS45] whom a roster does not list may be in the room until all of it is loaded, or they have left', () => {
   const { peerId } = peerOf('cy');
   const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
-  expect(mayBeHere(START, BEN.peerId)).toBe(true);
-  expect(mayBeHere(START, peerId)).toBe(false);
-  expect(mayBeHere(big, peerId)).toBe(true);
-  expect(mayBeHere(after(big, { type: 'peer.left', peerId, reason: 'left' }), peerId)).toBe(false);
-  expect(mayBeHere(applyRosterPage(big, { peers: [peerOf('di')] }), peerId)).toBe(false);
+  expect(mayBePresent(START, BEN.peerId)).toBe(true);
+  expect(mayBePresent(START, peerId)).toBe(false);
+  expect(mayBePresent(big, peerId)).toBe(true);
+  expect(mayBePresent(after(big, { type: 'peer.left', peerId, reason: 'left' }), peerId)).toBe(false);
+  expect(mayBePresent(applyRosterPage(big, { peers: [peerOf('di')] }), peerId)).toBe(false);
 });
 
 describe('roomChanges', () => {

@@ -12,22 +12,22 @@ import {
 } from '@plenary/cluster/protocol';
 import { changeEntries, entriesOf, withoutEntriesOf, type KnownEntries } from './known-entries.ts';
 
-/** Chat messages that the client keeps; older ones scroll out. */
+/** Most chat messages that the client keeps; older ones are dropped. */
 export const MAX_CHAT_KEPT = 500;
-/** Peers remembered as gone, so that a roster page that was under way does not bring them back. */
+/** Most departed peers that are remembered, so that a roster page that is in flight does not bring them back. */
 const MAX_DEPARTED_KEPT = 500;
 
-/** A room as the client knows it, up to and including `lastEventId`. */
+/** The client's copy of a room, up to and including `lastEventId`. */
 export interface RoomState {
   readonly lastEventId: EventId;
-  /** Everybody in the room, also those that no loaded roster page lists. */
+  /** Number of peers in the room, including those that no loaded roster page lists. */
   readonly peerCount: number;
   readonly peers: ReadonlyMap<PeerId, RosterPeer>;
-  /** Where the next roster page starts; absent when everybody is in `peers`. */
+  /** The cursor of the next roster page; absent when `peers` is complete. */
   readonly nextCursor: string | undefined;
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
   readonly chat: readonly ChatMessage[];
-  /** What features keep of the room, of kinds known and unknown. */
+  /** Entries of features, of known and unknown kinds. */
   readonly entries: KnownEntries;
   readonly departed: ReadonlySet<PeerId>;
 }
@@ -44,9 +44,9 @@ export const EMPTY_ROOM: RoomState = {
 };
 
 /**
- * The room as a snapshot shows it. Of what was known before, two things remain that a snapshot does not speak of: chat
- * messages, which it holds the last ones of, or fewer after a loss, and publishers and owners of entries whom its first page
- * of the roster does not list.
+ * Builds the room from a snapshot. Two things of the previous state are kept, because a snapshot does not contain all of them: chat
+ * messages, of which it holds only the last ones, or fewer after a loss; and publishers and entry owners that its first roster page does
+ * not list.
  */
 export function roomFromSnapshot(snapshot: RoomSnapshot, before: RoomState = EMPTY_ROOM): RoomState {
   const peers = new Map(snapshot.peers.map((peer) => [peer.peerId, peer]));
@@ -74,12 +74,12 @@ function mergeChat(before: readonly ChatMessage[], now: readonly ChatMessage[]):
   return merged.sort((left, right) => left.sentAtMs - right.sentAtMs).slice(-MAX_CHAT_KEPT);
 }
 
-/** The room after one event. The caller has made sure of its place in the order (`ordered-room.ts`). */
+/** The room after one event. The caller ensures that the event is the next one (`room-replica.ts`). */
 export function applyEvent(room: RoomState, logged: HeardEvent): RoomState {
   return { ...applyChange(room, logged.event), lastEventId: logged.id };
 }
 
-/** Adds a roster page. Who joined or left since it was written is not overwritten by it. */
+/** Adds a roster page. It does not overwrite peers that joined or left after it was written. */
 export function applyRosterPage(
   room: RoomState,
   page: { readonly peers: readonly RosterPeer[]; readonly nextCursor?: string | undefined },
@@ -91,13 +91,13 @@ export function applyRosterPage(
   return { ...room, peers, nextCursor: page.nextCursor, peerCount: Math.max(room.peerCount, peers.size) };
 }
 
-/** Whether somebody may be in the room: a roster that is not loaded to its end does not list everybody. */
-export function mayBeHere({ peers, nextCursor, departed }: RoomState, peerId: PeerId): boolean {
+/** Whether a peer may be in the room: an incomplete roster does not list everybody. */
+export function mayBePresent({ peers, nextCursor, departed }: RoomState, peerId: PeerId): boolean {
   return peers.has(peerId) || (nextCursor !== undefined && !departed.has(peerId));
 }
 
-/** Whether `id` is newer than all that the room holds. */
-export function isNews(room: RoomState, id: EventId): boolean {
+/** Whether `id` is newer than the last event of the room. */
+export function isNewer(room: RoomState, id: EventId): boolean {
   return compareEventIds(id, room.lastEventId) > 0;
 }
 
@@ -106,7 +106,7 @@ function applyChange(room: RoomState, event: HeardEvent['event']): RoomState {
     case 'peer.joined': {
       const { peer } = event;
       const peers = new Map(room.peers).set(peer.peerId, peer);
-      // Who comes back under the same id is here again: the next leaving counts again.
+      // A peer that returns under the same id is present again, so that its next leave counts.
       const departed = new Set(room.departed);
       departed.delete(peer.peerId);
       const peerCount = room.peers.has(peer.peerId) ? room.peerCount : room.peerCount + 1;

@@ -5,11 +5,11 @@ import { normaliseEdgeUrl } from './edge-list.ts';
 import type { ProbePort } from './probe-port.ts';
 import { pageTimers } from './page-timers.ts';
 
-/** Datacenters that are measured, at most: one edge of each. */
+/** Most datacenters that are measured, with one edge each. */
 export const MAX_PROBES = 8;
-/** A measurement is good for this long, in milliseconds: distances do not change while one sits still. */
+/** How long a measurement stays valid, in milliseconds: distances rarely change. */
 const FRESH_MS = 600_000;
-/** What has not answered within this is too far away to matter, in milliseconds. */
+/** An edge that needs longer is too far away to matter, in milliseconds. */
 const PROBE_TIMEOUT_MS = 2_000;
 
 export interface Probe {
@@ -18,8 +18,8 @@ export interface Probe {
 }
 
 /**
- * Which edges to ask so as to learn how far each datacenter is: one of each. A URL that several datacenters share, as
- * behind one proxy, says nothing of any of them. With fewer than two to compare there is nothing to learn.
+ * Selects one edge of each datacenter to measure. A URL that several datacenters share, for example behind one proxy, tells nothing about
+ * any of them. With fewer than two datacenters there is nothing to compare, and the plan is empty.
  */
 export function planProbes(hints: readonly EdgeHint[]): readonly Probe[] {
   const datacentersOf = new Map<string, Set<DatacenterId>>();
@@ -36,34 +36,34 @@ export function planProbes(hints: readonly EdgeHint[]): readonly Probe[] {
   return [...urls].slice(0, MAX_PROBES).map(([datacenter, url]) => ({ datacenter, url }));
 }
 
-/** How far each datacenter is, measured beside everything else and remembered. Nothing here is a condition of joining. */
+/** Measures the round trip to each datacenter in the background and caches it. A join never depends on it. */
 export class RoundTripMeter {
   readonly #port: ProbePort;
   readonly #log: ClientLog;
-  readonly #edgesKnown: (urls: readonly string[]) => void;
+  readonly #addEdges: (urls: readonly string[]) => void;
   readonly #now: () => number;
   #measured = new Map<DatacenterId, number>();
   #freshUntilMs = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | undefined;
 
   /**
-   * @param edgesKnown - told of the edges that there are: the first one may be of no use, and refuse the connection over which the
-   *   others are told (SPEC HL23)
-   * @param now - milliseconds of a clock that never jumps
+   * @param addEdges - receives the URLs of all edges: the first edge may refuse the connection by which it would announce the others
+   *   (SPEC HL23)
+   * @param now - a monotonic clock, in milliseconds
    */
   constructor(
     port: ProbePort,
     log: ClientLog,
-    edgesKnown: (urls: readonly string[]) => void,
+    addEdges: (urls: readonly string[]) => void,
     now: () => number = () => performance.now(),
   ) {
     this.#port = port;
-    this.#edgesKnown = edgesKnown;
+    this.#addEdges = addEdges;
     this.#log = log;
     this.#now = now;
   }
 
-  /** Begins to measure, unless that is under way or was done lately. Never throws. */
+  /** Begins to measure, unless a measurement is running or still valid. Never throws. */
   start(edgeUrl: string): void {
     if (this.#measuring !== undefined || this.#now() < this.#freshUntilMs) return;
     this.#measuring = this.#measure(edgeUrl).finally(() => {
@@ -71,7 +71,7 @@ export class RoundTripMeter {
     });
   }
 
-  /** What is known, the nearest first, after waiting for a measurement under way for `waitMs` at most. */
+  /** Returns the known round trips, the nearest first. Waits up to `waitMs` for a running measurement. */
   async within(waitMs: number): Promise<readonly RoundTrip[]> {
     if (this.#measuring !== undefined) await atMost(pageTimers, waitMs, this.#measuring);
     return [...this.#measured]
@@ -84,13 +84,13 @@ export class RoundTripMeter {
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
     try {
       const hints = await this.#port.knownEdges(edgeUrl, signal);
-      this.#edgesKnown(hints.map(({ url }) => url));
+      this.#addEdges(hints.map(({ url }) => url));
       const probes = planProbes(hints);
       this.#freshUntilMs = this.#now() + FRESH_MS;
       this.#measured = new Map();
       await Promise.all(probes.map((probe) => this.#probe(probe, signal)));
     } catch (thrown) {
-      this.#log.warn('the edge did not tell of other edges', thrown);
+      this.#log.warn('the edge did not list other edges', thrown);
     }
   }
 

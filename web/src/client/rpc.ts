@@ -11,7 +11,7 @@ import {
   type EdgeNoticeName,
 } from '@plenary/cluster/protocol';
 import type { ClientLog, Counters } from './counters.ts';
-import { SignOfLife } from './sign-of-life.ts';
+import { LivenessProbe } from './liveness-probe.ts';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
 /** One notice of the edge, parsed. */
@@ -22,7 +22,7 @@ export type ParsedNotice = {
 export interface EdgeLinkHandlers {
   opened(): void;
   closed(reason: string): void;
-  /** Nothing at all came from the edge since this request was sent, although it should have been answered by now. */
+  /** No message arrived from the edge since this request was sent, although its answer is overdue. */
   silent(request: ClientRequestName): void;
   notice(notice: ParsedNotice): void;
 }
@@ -30,24 +30,24 @@ export interface EdgeLinkHandlers {
 interface Pending {
   readonly reject: (error: PlenaryError) => void;
   readonly name: ClientRequestName;
-  /** By `performance.now()`. */
+  /** Time of sending, by `performance.now()`. */
   readonly sentMs: number;
   readonly timer: ReturnType<typeof setTimeout>;
   readonly silenceTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** For these the edge takes its time when many come at once; whoever asks has deadlines of their own. */
-const ENTRIES: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
+/** Requests that take longer when many clients enter at once. The caller has its own deadline for them. */
+const ENTRY_REQUESTS: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
 /**
- * How long an edge may say nothing at all that is asked because media has fallen silent, in milliseconds: then it is likely
- * that the edge is gone as well. What else is asked is {@link SignOfLife}'s concern.
+ * How long the edge may be silent after a request that was sent because no media arrives, in milliseconds: the edge is then probably down
+ * too. {@link LivenessProbe} handles all other requests.
  */
 const SILENCE_OF_BOTH_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
   'media.check': 1_000,
   'transport.restartIce': 2_000,
 };
 
-/** Parses a reply by the schema of its request. Its own function, since only here the name's type is still open. */
+/** Parses a reply by the schema of its request. A separate function, because the type of the name is generic only here. */
 function parseReply<Name extends ClientRequestName>(name: Name, data: unknown): ClientReply<Name> {
   // The table's row for `Name` has exactly this output; TypeScript cannot follow the index through the union.
   return CLIENT_REQUESTS[name].reply.parse(data) as ClientReply<Name>;
@@ -60,8 +60,8 @@ function parseNotice(name: string, payload: unknown): ParsedNotice | undefined {
 }
 
 /**
- * One connection to one edge, speaking the protocol: both directions are checked, every request ends by its answer,
- * its deadline or the connection's end. Never used again once closed.
+ * One protocol connection to one edge. Messages of both directions are validated. Every request ends with its answer, its deadline or the
+ * end of the connection. A closed link is never reused.
  */
 export class EdgeLink {
   readonly url: string;
@@ -70,11 +70,11 @@ export class EdgeLink {
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
   readonly #silent: (request: ClientRequestName) => void;
-  /** Who waits until nothing is under way. */
-  readonly #settling = new Set<() => void>();
-  readonly #signOfLife: SignOfLife;
+  /** Callbacks of {@link whenIdle}. */
+  readonly #idleWaiters = new Set<() => void>();
+  readonly #liveness: LivenessProbe;
   #connectionId = '';
-  #lastHeardMs = 0;
+  #lastReceivedMs = 0;
   #state: 'opening' | 'open' | 'closed' = 'opening';
 
   constructor(
@@ -87,9 +87,9 @@ export class EdgeLink {
     this.#silent = (request) => handlers.silent(request);
     this.#counters = environment.counters;
     this.#log = environment.log;
-    this.#signOfLife = new SignOfLife({
-      owedSinceMs: () => this.#owedSinceMs(),
-      ask: () => this.#check(),
+    this.#liveness = new LivenessProbe({
+      oldestRequestMs: () => this.#oldestRequestMs(),
+      probe: () => this.#probe(),
       silent: () => handlers.silent('edge.check'),
     });
     const handling: SignallingHandlers = {
@@ -105,14 +105,14 @@ export class EdgeLink {
         handlers.closed(reason);
       },
       notice: (name, payload) => {
-        this.#heard();
+        this.#noteReceived();
         if (this.#state !== 'closed') this.#receive(name, payload, handlers);
       },
     };
     this.#connection = port.open(url, handling, environment.connectTimeoutMs);
   }
 
-  /** What the edge calls this connection; empty until it is open. */
+  /** The edge's id of this connection; empty until it is open. */
   get connectionId(): string {
     return this.#connectionId;
   }
@@ -122,9 +122,9 @@ export class EdgeLink {
   }
 
   /**
-   * Sends a request and gives its parsed reply.
+   * Sends a request and returns its parsed reply.
    *
-   * @throws PlenaryError the edge's error, `timed_out`, or `malformed_message` when either side breaks the schema
+   * @throws PlenaryError the edge's error, `timed_out`, or `malformed_message` when a message of either side violates the schema
    */
   request<Name extends ClientRequestName>(
     name: Name,
@@ -153,7 +153,7 @@ export class EdgeLink {
           silenceMs === undefined
             ? undefined
             : setTimeout(() => {
-                if (this.#lastHeardMs < sentMs) this.#silent(name);
+                if (this.#lastReceivedMs < sentMs) this.#silent(name);
               }, silenceMs),
         timer: setTimeout(() => {
           this.#ended(pending);
@@ -162,9 +162,9 @@ export class EdgeLink {
         }, timeoutMs),
       };
       this.#pending.add(pending);
-      if (!ENTRIES.has(name)) this.#signOfLife.watch();
+      if (!ENTRY_REQUESTS.has(name)) this.#liveness.requestSent();
       this.#connection.send(name, outgoing.data, (envelope) => {
-        this.#heard();
+        this.#noteReceived();
         if (!this.#ended(pending)) return;
         try {
           const parsed = REPLY_ENVELOPE.parse(envelope);
@@ -179,26 +179,26 @@ export class EdgeLink {
     });
   }
 
-  /** Sends a request whose answer nobody can wait for, as on `pagehide`. */
+  /** Sends a request without waiting for its answer, for example on `pagehide`. */
   sendWithoutWaiting(name: 'leave'): void {
     if (this.#state === 'open') this.#connection.send(name, {}, () => undefined);
   }
 
-  /** Resolves when no request is under way any more, or after `withinMs` milliseconds. */
-  settled(withinMs: number): Promise<void> {
+  /** Resolves when no request is pending, or after `withinMs` milliseconds. */
+  whenIdle(withinMs: number): Promise<void> {
     if (this.#pending.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const settle = (): void => {
+      const done = (): void => {
         clearTimeout(timer);
-        this.#settling.delete(settle);
+        this.#idleWaiters.delete(done);
         resolve();
       };
-      const timer = setTimeout(settle, withinMs);
-      this.#settling.add(settle);
+      const timer = setTimeout(done, withinMs);
+      this.#idleWaiters.add(done);
     });
   }
 
-  /** Ends the connection; its open requests fail with `timed_out`. */
+  /** Ends the connection; its pending requests fail with `timed_out`. */
   close(): void {
     if (this.#state === 'closed') return;
     this.#end('closed by the client');
@@ -207,41 +207,41 @@ export class EdgeLink {
 
   #end(reason: string): void {
     this.#state = 'closed';
-    this.#signOfLife.stop();
+    this.#liveness.stop();
     for (const pending of this.#pending) {
       this.#ended(pending);
       pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
     }
   }
 
-  #heard(): void {
-    this.#lastHeardMs = performance.now();
-    if (this.#state !== 'closed') this.#signOfLife.heard();
+  #noteReceived(): void {
+    this.#lastReceivedMs = performance.now();
+    if (this.#state !== 'closed') this.#liveness.received();
   }
 
-  #owedSinceMs(): number | undefined {
-    // In the order in which they were sent.
-    for (const { name, sentMs } of this.#pending) if (!ENTRIES.has(name)) return sentMs;
+  #oldestRequestMs(): number | undefined {
+    // The set is in the order of sending.
+    for (const { name, sentMs } of this.#pending) if (!ENTRY_REQUESTS.has(name)) return sentMs;
     return undefined;
   }
 
-  #check(): void {
+  #probe(): void {
     this.request('edge.check', {}).catch((thrown: unknown) => {
-      // Any answer is a sign of life, also a refusal.
-      this.#log.warn('the edge was asked for a sign of life', thrown);
+      // Any answer shows that the edge is alive, also a refusal.
+      this.#log.warn('the liveness probe of the edge failed', thrown);
     });
   }
 
-  /** @returns whether the request was still under way */
+  /** @returns whether the request was still pending */
   #ended(pending: Pending): boolean {
     clearTimeout(pending.timer);
     clearTimeout(pending.silenceTimer);
-    const wasUnderWay = this.#pending.delete(pending);
+    const wasPending = this.#pending.delete(pending);
     if (this.#pending.size === 0) {
-      this.#signOfLife.rest();
-      for (const settle of this.#settling) settle();
+      this.#liveness.allAnswered();
+      for (const done of this.#idleWaiters) done();
     }
-    return wasUnderWay;
+    return wasPending;
   }
 
   #receive(name: string, payload: unknown, handlers: EdgeLinkHandlers): void {
@@ -258,7 +258,7 @@ export class EdgeLink {
       this.#log.warn(`unknown notice ${name}`);
       return;
     }
-    if (notice.name === 'head') this.#signOfLife.speaksByItself();
+    if (notice.name === 'head') this.#liveness.expectNotices();
     handlers.notice(notice);
   }
 }

@@ -3,19 +3,19 @@ import type { ClientLog } from './counters.ts';
 import type { RequestEdge } from './request-edge.ts';
 
 /**
- * Within which time the token of a resume is confirmed, in milliseconds. The edge that gave it may be taking up thousands
- * whose edge died, and those still wait; until then the older token resumes too, with the same key.
+ * Time within which the token of a resume is confirmed, in milliseconds. In a reconnect storm the edge first has to resume clients
+ * that still wait. Until the confirmation the older token resumes too, with the same key.
  */
 const CONFIRM_WITHIN_MS = 15_000;
 
 export interface SessionConfirmationEnvironment {
   readonly request: RequestEdge;
-  /** The newest token, while an edge listens; where the connection broke, the next resume tells it. */
+  /** The newest token, while an edge is connected. After a lost connection the next resume confirms it. */
   readonly token: () => string | undefined;
   readonly log: ClientLog;
 }
 
-/** Tells the edge that a session token arrived: from then on the edges take no older one. */
+/** Confirms to the edge that a session token arrived. From then on the edges accept no older one. */
 export class SessionConfirmation {
   readonly #environment: SessionConfirmationEnvironment;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -24,17 +24,17 @@ export class SessionConfirmation {
     this.#environment = environment;
   }
 
-  /** Tells it at some time soon. */
-  tellLater(): void {
+  /** Confirms the token at a random time within 15 s. */
+  confirmLater(): void {
     this.stop();
     this.#timer = setTimeout(() => {
       const token = this.#environment.token();
-      if (token !== undefined) this.tell(token);
+      if (token !== undefined) this.confirm(token);
     }, Math.random() * CONFIRM_WITHIN_MS);
   }
 
-  /** Tells it now. Where it cannot be told, the next resume tells it. */
-  tell(sessionToken: string): void {
+  /** Confirms the token now. If that fails, the next resume confirms it. */
+  confirm(sessionToken: string): void {
     this.#environment.request('session.confirm', { sessionToken }).catch((thrown: unknown) => {
       this.#environment.log.warn('the session token could not be confirmed', toPlenaryError(thrown).message);
     });

@@ -9,7 +9,7 @@ import {
   type RoundTrip,
   type Session,
 } from '@plenary/cluster/protocol';
-import { askApplication, type GetToken } from './ask-application.ts';
+import { requestToken, type GetToken } from './ask-application.ts';
 import type { EnterMode } from './edge-connection.ts';
 import type { ClientLog } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
@@ -20,11 +20,11 @@ import { RejoinTickets, keptUnreadable, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
 import { createSessionKey, type SessionKey } from './session-key.ts';
-import { endedAgoSeconds } from './token-end.ts';
+import { secondsSinceExpiry } from './token-expiry.ts';
 import { mediaRequest, type WarmMedia } from './warm-up.ts';
 
-/** Refusals of a rejoin token after which one may come in only as for the first time. */
-const TICKET_IS_OVER: readonly ErrorCode[] = [
+/** Refusals of a rejoin token after which the client may only join as for the first time. */
+const TICKET_REJECTED: readonly ErrorCode[] = [
   'token_expired',
   'token_invalid',
   'token_wrong_room',
@@ -36,13 +36,13 @@ export interface SessionEntryEnvironment {
   readonly roomId: RoomName;
   readonly displayName: () => string | undefined;
   readonly lastEventId: () => EventId;
-  /** Of the media in use; `undefined` while there is none. */
+  /** The epoch of the current media session; `undefined` while there is none. */
   readonly mediaEpoch: () => Epoch | undefined;
   readonly warm: () => Promise<WarmMedia>;
-  /** What was measured of the datacenters so far. */
+  /** The round trips to datacenters that are measured so far. */
   readonly roundTrips: () => Promise<readonly RoundTrip[]>;
   readonly edgesKnown: (urls: readonly string[]) => void;
-  /** A join is about to be sent: what arrives from now on belongs to the new session. */
+  /** A join is about to be sent: later messages belong to the new session. */
   readonly joining: () => void;
   readonly joined: (link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia) => void;
   readonly resumed: (link: EdgeLink, reply: ClientReply<'resume'>) => void;
@@ -50,24 +50,24 @@ export interface SessionEntryEnvironment {
   readonly log: ClientLog;
 }
 
-/** Who one joins as, and whether one may come back as the same without asking again. */
-interface Pass {
+/** The token of a join, the rejoin ticket that it comes from, and whether the person may rejoin by the cluster's token. */
+interface JoinCredentials {
   readonly token: string;
   readonly ticket?: RejoinTicket;
   readonly canRejoin: boolean;
 }
 
-/** Enters the room on a connection: by a join, or by taking the session up again. Holds the session. */
+/** Enters the room on a connection by a join or a resume. Holds the session. */
 export class SessionEntry {
   readonly #environment: SessionEntryEnvironment;
   readonly #tickets: RejoinTickets;
   #session: Session | undefined;
-  /** Made by the first attempt to join; the repeats and resumes of one session have one key. */
+  /** Created by the first attempt to join. All attempts and resumes of one session use the same key. */
   #key: Promise<SessionKey> | undefined;
   #joinRequestId = newRequestId();
   #needsFreshToken = false;
-  /** For how many seconds the tokens that were refused had been over by then. */
-  readonly #endedAgo = new WeakMap<PlenaryError, number>();
+  /** Seconds since the expiry of the refused token, for each refusal. */
+  readonly #secondsSinceExpiry = new WeakMap<PlenaryError, number>();
 
   constructor(environment: SessionEntryEnvironment) {
     this.#environment = environment;
@@ -78,49 +78,49 @@ export class SessionEntry {
     return this.#session;
   }
 
-  /** For how many seconds the token had been over by this machine's clock that a join was refused for, where that is known. */
-  endedAgo(refused: PlenaryError): number | undefined {
-    return this.#endedAgo.get(refused);
+  /** Seconds since the refused token expired by this machine's clock, if known. */
+  secondsSinceExpiry(refused: PlenaryError): number | undefined {
+    return this.#secondsSinceExpiry.get(refused);
   }
 
-  /** Begins a join that is no repeat of an earlier one. What one comes back with stays. */
-  startAnew(): void {
+  /** Forgets the session, so that the next join is no repeat of an earlier one. The rejoin ticket stays. */
+  reset(): void {
     this.#session = undefined;
     this.#key = undefined;
     this.#joinRequestId = newRequestId();
   }
 
-  /** The next join is as for the first time, whatever may be kept. */
-  forgetTicket(): void {
-    this.#tickets.setAside();
+  /** Makes the next join ignore the stored ticket. */
+  ignoreTicket(): void {
+    this.#tickets.ignoreStored();
   }
 
-  /** Makes the key of the session that is to be joined. @throws PlenaryError `insecure_context` */
+  /** Creates the key of the next session. @throws PlenaryError `insecure_context` */
   warm(): Promise<SessionKey> {
     this.#key ??= createSessionKey();
     return this.#key;
   }
 
-  /** The edge gave a newer token for the next resume. */
+  /** Uses a newer token of the edge for the next resume. */
   renew(sessionToken: string): void {
     if (this.#session !== undefined) this.#session = { ...this.#session, sessionToken };
   }
 
-  /** @throws PlenaryError what the edge refused with; `insecure_context` */
+  /** Resumes the session if there is one, else joins. @throws PlenaryError the edge's refusal; `insecure_context` */
   async enter(link: EdgeLink, mode: EnterMode): Promise<void> {
     if (mode === 'resume' && this.#session !== undefined) {
       await this.#resume(link, this.#session);
       return;
     }
     if (this.#session !== undefined) {
-      // The old session is over, and its token may be what ended it; its peer leaves the room by its lease.
-      this.startAnew();
+      // The old session ended, possibly because of its token. Its peer leaves the room when its lease lapses.
+      this.reset();
       this.#needsFreshToken = true;
     }
     const { token, getToken } = this.#environment.options;
     const isSpent = this.#needsFreshToken && getToken !== undefined;
     let refused = new PlenaryError('token_invalid', 'Neither token nor getToken is given.');
-    // Who was in already comes back as who they were. A page that was loaded anew first tries what its address gives.
+    // A client that was in the room rejoins as the same person. A reloaded page first tries the token of its address.
     if (token !== undefined && this.#tickets.own === undefined && !isSpent) {
       const expired = await this.#joinByToken(link, token);
       if (expired === undefined) return;
@@ -130,12 +130,12 @@ export class SessionEntry {
     const unread = ticket === 'unreadable' ? keptUnreadable() : undefined;
     if (ticket !== undefined && ticket !== 'unreadable' && (await this.#joinByTicket(link, ticket))) return;
     if (getToken === undefined) throw unread ?? refused;
-    await this.#joinByApplication(link, unread === undefined ? getToken : exceptAsGuest(getToken, unread));
+    await this.#joinByApplication(link, unread === undefined ? getToken : refuseGuestToken(getToken, unread));
   }
 
   /**
-   * By the token that the meeting was made with; it may be used again until it expires.
-   * @returns what it was refused with when it has expired
+   * Joins by the token of the meeting's options, which may be reused until it expires.
+   * @returns the refusal when the token has expired
    */
   async #joinByToken(link: EdgeLink, token: string): Promise<PlenaryError | undefined> {
     try {
@@ -149,7 +149,7 @@ export class SessionEntry {
     }
   }
 
-  /** @returns whether the ticket is still good */
+  /** Rejoins by a ticket. @returns whether the edge accepted it */
   async #joinByTicket(link: EdgeLink, ticket: RejoinTicket): Promise<boolean> {
     this.#key = Promise.resolve(ticket.key);
     try {
@@ -157,9 +157,12 @@ export class SessionEntry {
       return true;
     } catch (thrown) {
       const error = toPageError(thrown);
-      if (!TICKET_IS_OVER.includes(error.code)) throw error;
-      // Nobody else can let this person in, and another edge may see the time otherwise: the ticket stays.
-      if (this.#environment.options.getToken === undefined && mayBeTheClock(error, this.endedAgo(error)))
+      if (!TICKET_REJECTED.includes(error.code)) throw error;
+      // Without getToken this ticket is the only way in, and another edge may have another clock: the ticket stays.
+      if (
+        this.#environment.options.getToken === undefined &&
+        mayBeTheClock(error, this.secondsSinceExpiry(error))
+      )
         throw error;
       await this.#tickets.replace(undefined);
       this.#key = undefined;
@@ -170,18 +173,18 @@ export class SessionEntry {
   async #joinByApplication(link: EdgeLink, getToken: GetToken): Promise<void> {
     const wasFresh = this.#needsFreshToken;
     try {
-      await this.#join(link, await this.#ask(getToken));
+      await this.#join(link, await this.#requestToken(getToken));
     } catch (thrown) {
       const error = toPageError(thrown);
       if (error.code !== 'token_expired' || wasFresh) throw error;
       this.#needsFreshToken = true;
-      await this.#join(link, await this.#ask(getToken));
+      await this.#join(link, await this.#requestToken(getToken));
     }
   }
 
-  async #join(link: EdgeLink, { token, ticket, canRejoin }: Pass): Promise<void> {
+  async #join(link: EdgeLink, { token, ticket, canRejoin }: JoinCredentials): Promise<void> {
     const { options, roomId, clock } = this.#environment;
-    // The application may have thought for longer than the person waited, who is in another meeting by now, or in this one.
+    // While the application answered, the person may have left, or joined again.
     if (!link.isOpen) throw new PlenaryError('session_gone', 'Given up meanwhile.');
     this.#environment.joining();
     const [key, warm, roundTrips] = await Promise.all([
@@ -215,8 +218,9 @@ export class SessionEntry {
     try {
       return await link.request('join', join);
     } catch (thrown) {
-      const endedAgo = endedAgoSeconds(join.token);
-      if (thrown instanceof PlenaryError && endedAgo !== undefined) this.#endedAgo.set(thrown, endedAgo);
+      const endedAgo = secondsSinceExpiry(join.token);
+      if (thrown instanceof PlenaryError && endedAgo !== undefined)
+        this.#secondsSinceExpiry.set(thrown, endedAgo);
       throw thrown;
     }
   }
@@ -224,10 +228,7 @@ export class SessionEntry {
   #keepTicket(token: string | undefined, key: SessionKey | undefined): void {
     const ticket = token === undefined || key === undefined ? undefined : { token, key };
     this.#tickets.replace(ticket).catch((thrown: unknown) => {
-      this.#environment.log.warn(
-        'what one comes back with could not be kept',
-        toPlenaryError(thrown).message,
-      );
+      this.#environment.log.warn('the rejoin ticket could not be stored', toPlenaryError(thrown).message);
     });
   }
 
@@ -248,17 +249,17 @@ export class SessionEntry {
     this.#environment.resumed(link, reply);
   }
 
-  async #ask(getToken: GetToken): Promise<Pass> {
-    // Media is made ready meanwhile; a failure of it shows in the join.
+  async #requestToken(getToken: GetToken): Promise<JoinCredentials> {
+    // The device is prepared meanwhile. Its failure shows in the join.
     this.#environment.warm().catch(() => undefined);
-    const grant = await askApplication(getToken, { fresh: this.#needsFreshToken });
+    const grant = await requestToken(getToken, { fresh: this.#needsFreshToken });
     this.#environment.edgesKnown(grant.edgeUrls ?? []);
     return { token: grant.token, canRejoin: grant.canRejoin ?? true };
   }
 }
 
-/** An application that knows the person is asked as for the first time; a guest nobody becomes by a store that does not answer. */
-function exceptAsGuest(getToken: GetToken, unread: PlenaryError): GetToken {
+/** Requests a token from the application, but refuses a guest token: an unreadable ticket must not turn a known person into a guest. */
+function refuseGuestToken(getToken: GetToken, unread: PlenaryError): GetToken {
   return async (request) => {
     try {
       const grant = await getToken(request);

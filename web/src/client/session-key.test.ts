@@ -5,7 +5,7 @@ import { createSessionKey } from './session-key.ts';
 afterEach(() => vi.unstubAllGlobals());
 
 describe('createSessionKey', () => {
-  test('[SK8] its private half cannot be exported, and each session has another', async () => {
+  test('[SK8] the private key cannot be exported, and each session has its own key', async () => {
     const generate = vi.spyOn(crypto.subtle, 'generateKey');
     const [one, two] = [await createSessionKey(), await createSessionKey()];
     expect(generate.mock.calls.map(([, isExtractable]) => isExtractable)).toEqual([false, false]);
@@ -14,7 +14,7 @@ describe('createSessionKey', () => {
   });
 
   test.each(['with', 'without'])(
-    '[SK1] [WB54] its proof is a signature over nonce and token, %s WebCrypto',
+    '[SK1] [WB54] the proof is a signature over nonce and token, %s WebCrypto',
     async (how) => {
       const { subtle } = crypto;
       if (how === 'without')
@@ -33,7 +33,7 @@ describe('createSessionKey', () => {
     },
   );
 
-  test('[WB13] where no key can be made it says so', async () => {
+  test('[WB13] it rejects with insecure_context when no key can be created', async () => {
     vi.stubGlobal('crypto', {});
     await expect(createSessionKey()).rejects.toMatchObject({ code: 'insecure_context', retryable: false });
   });

@@ -7,23 +7,23 @@ import {
   type SessionKeyJwk,
 } from '@plenary/cluster/protocol';
 
-/** The key of one session, of which this page can sign with the private half but nobody can take it away. */
+/** The key of one session. The page can sign with its private half, but nobody can export it. */
 export interface SessionKey {
-  /** Goes with the join. */
+  /** Sent with the join. */
   readonly publicKey: SessionKeyJwk;
-  /** Both halves, as a browser can keep them over a reload; see {@link restoreSessionKey}. Absent where it cannot. */
+  /** Both halves, which a browser can store over a reload; see {@link restoreSessionKey}. Absent without WebCrypto. */
   readonly pair: CryptoKeyPair | undefined;
-  /** Proves that who resumes is who joined. `nonce` is the id that the edge gave the connection. */
+  /** Proves that the same client joined before it resumes. `nonce` is the id that the edge gave the connection. */
   prove(nonce: string, sessionToken: string): Promise<string>;
-  /** Proves that who comes back is who joined before. */
+  /** Proves that the same person joined before they rejoin. */
   proveRejoin(nonce: string, rejoinToken: string): Promise<string>;
 }
 
 /**
- * Makes a key that cannot be exported: what copies the session token out of this page cannot resume the session. A page that came
- * by plain HTTP has no WebCrypto; there the key lies in the page's memory, where everything that it says can be read on the way anyway.
+ * Creates a key that cannot be exported, so that a stolen session token alone cannot resume the session. A page served over plain HTTP has
+ * no WebCrypto: there the key is in the page's memory, which is no further loss, because its traffic is readable anyway.
  *
- * @throws PlenaryError `insecure_context` where no key can be made
+ * @throws PlenaryError `insecure_context` when no key can be created
  */
 export async function createSessionKey(): Promise<SessionKey> {
   const subtle = webCrypto();
@@ -33,7 +33,7 @@ export async function createSessionKey(): Promise<SessionKey> {
   );
 }
 
-/** The key that a browser kept. @throws PlenaryError `insecure_context` where the browser has no WebCrypto */
+/** Restores a key that a browser stored. @throws PlenaryError `insecure_context` when the browser has no WebCrypto */
 export async function restoreSessionKey(pair: CryptoKeyPair): Promise<SessionKey> {
   const subtle = webCrypto();
   if (subtle === undefined) throw new PlenaryError('insecure_context');
@@ -77,7 +77,7 @@ function keyOf({ publicKey, pair, sign }: Signing): SessionKey {
   };
 }
 
-/** Browsers give it to pages that come over HTTPS or from the machine itself. */
+/** WebCrypto, which browsers provide to pages from HTTPS or localhost. */
 function webCrypto(): SubtleCrypto | undefined {
   const { subtle }: { readonly subtle?: SubtleCrypto } = crypto;
   return subtle;

@@ -1,20 +1,20 @@
 /**
- * How the client reaches an edge. The real one is `socket-signalling.ts`; tests script an edge behind the same
- * interface. Nothing here is typed by message: `rpc.ts` checks every payload in both directions.
+ * Connects the client to an edge. `socket-signalling.ts` is the real one; tests script an edge behind the same interface.
+ * The messages are not typed here: `rpc.ts` checks every payload in both directions.
  */
 export interface SignallingPort {
   /**
    * Opens a connection; `handlers.opened` or `handlers.closed` follows, the latter exactly once at the end.
    *
-   * @param timeoutMs - how long it may take until it is open, in milliseconds
+   * @param timeoutMs - time limit for opening the connection, in milliseconds
    */
   open(url: string, handlers: SignallingHandlers, timeoutMs: number): SignallingConnection;
 }
 
 export interface SignallingHandlers {
-  /** @param connectionId - Socket.IO's id of this connection, which the edge gave it: the nonce of a resume */
+  /** @param connectionId - Socket.IO's id of this connection, assigned by the edge; it is the nonce of a resume */
   opened(connectionId: string): void;
-  /** The connection is gone, or could not be made. Not called after `close()`. */
+  /** The connection ended or could not be opened. Not called after `close()`. */
   closed(reason: string): void;
   notice(name: string, payload: unknown): void;
 }

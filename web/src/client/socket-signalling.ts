@@ -2,19 +2,19 @@ import { createFrameParser } from '@plenary/cluster/frames';
 import { io } from 'socket.io-client';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
-/** Longest message of an edge that is read, in UTF-16 units: twice the longest catch-up. */
+/** Longest accepted message of an edge, in UTF-16 units: twice the longest catch-up. */
 const MAX_ANSWER_LENGTH = 8_388_608;
 const parser = createFrameParser({ reads: 'answers', maxLength: MAX_ANSWER_LENGTH });
 
-/** Where connections come from, which only a program outside a browser can choose. */
+/** The local end of connections, which only a program outside a browser can choose. */
 export interface SocketOrigin {
   /** An address of this machine. */
   readonly localAddress?: string;
 }
 
 /**
- * Socket.IO over WebSocket only, so that no sticky session is needed. Its own reconnection is off: which edge comes
- * next and how long to wait is the client's decision, and a resumed session must be told so before anything else.
+ * Socket.IO over WebSocket only, so that no sticky sessions are needed. Its own reconnection is off: the client decides which edge comes
+ * next and how long to wait, and `resume` must be the first request of the new connection.
  */
 export function createSocketSignalling(from: SocketOrigin = {}): SignallingPort {
   return {
@@ -52,7 +52,7 @@ export function createSocketSignalling(from: SocketOrigin = {}): SignallingPort 
       });
       return {
         send(name, payload, acknowledged) {
-          // Socket.IO would keep messages of a closed socket for later; the session they belong to may be over by then.
+          // Socket.IO would queue messages of a closed socket, and their session may be over when they are sent.
           if (socket.connected) socket.emit(name, payload, acknowledged);
         },
         close() {

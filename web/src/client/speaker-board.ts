@@ -3,7 +3,7 @@ import { hear, speakersNow, type HeardByNode } from './speakers.ts';
 
 const TICK_MS = 300;
 
-/** Tells who speaks now, also when that ends without a notice. */
+/** Reports the current speakers. A mark also expires without a notice. */
 export class SpeakerBoard {
   readonly #changed: (speakers: readonly PeerId[]) => void;
   #heard: HeardByNode = new Map();
@@ -36,7 +36,7 @@ export class SpeakerBoard {
       this.#changed(speakers);
     }
     clearTimeout(this.#timer);
-    // While somebody is marked, the mark has to decay by itself.
+    // While somebody is marked, the timer lets the mark expire.
     this.#timer = speakers.length === 0 ? undefined : setTimeout(() => this.#show(), TICK_MS);
   }
 }

@@ -5,9 +5,9 @@ import {
   type PeerId,
 } from '@plenary/cluster/protocol';
 
-/** How long a voice that is no longer named keeps its mark, in milliseconds: words have gaps. */
+/** How long a peer keeps its speaker mark after a notice no longer names it, in milliseconds: speech has gaps. */
 export const SPEAKER_HOLD_MS = 900;
-/** How long a mark stands when its node says nothing more, in milliseconds: two notices may be lost. */
+/** How long a mark stays when its node sends no further notice, in milliseconds: two notices may be lost. */
 export const SPEAKER_EXPIRY_MS = 2.5 * SPEAKERS_REPEAT_MS;
 
 interface Heard {
@@ -15,10 +15,10 @@ interface Heard {
   readonly untilMs: number;
 }
 
-/** What each media node last said about its own peers. */
+/** The last speakers that each media node reported among its own peers. */
 export type HeardByNode = ReadonlyMap<MediaNodeId, ReadonlyMap<PeerId, Heard>>;
 
-/** Takes one node's notice, which replaces its earlier ones; whom it no longer names fades. */
+/** Applies a node's notice, which replaces its earlier one. The mark of a peer that it no longer names fades. */
 export function hear(heard: HeardByNode, notice: EdgeNotice<'speakers'>, nowMs: number): HeardByNode {
   const ofNode = new Map<PeerId, Heard>();
   for (const [peerId, { volumeDbov, untilMs }] of heard.get(notice.mediaNodeId) ?? []) {
@@ -31,7 +31,7 @@ export function hear(heard: HeardByNode, notice: EdgeNotice<'speakers'>, nowMs: 
   return new Map(heard).set(notice.mediaNodeId, ofNode);
 }
 
-/** Who speaks now, the loudest first, over all nodes. A peer that moved between nodes counts once. */
+/** The current speakers of all nodes, the loudest first. A peer that moved between nodes counts once. */
 export function speakersNow(heard: HeardByNode, nowMs: number): readonly PeerId[] {
   const loudest = new Map<PeerId, number>();
   for (const ofNode of heard.values()) {

@@ -1,26 +1,25 @@
 import type { TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { Flow } from './media-silence.ts';
 
-/** So long nothing of a track may come before it counts as stalled, in milliseconds: layers and key frames take less. */
+/** A track without packets for this time counts as stalled, in milliseconds: layer switches and key frames take less. */
 export const STALLED_AFTER_MS = 2_000;
 /**
- * The same for a screen of somebody of whom nothing else is sent, in milliseconds: where nothing changes on a screen, browsers send
- * it anew once a second or so.
+ * A screen counts as stalled after this time, in milliseconds, if its peer sends nothing else. Browsers resend an unchanged screen about
+ * once a second.
  */
 export const SCREEN_STALLED_AFTER_MS = 6_000;
 /**
- * So long something may take to come at all, in milliseconds: somebody without a path publishes by the edge all the same, and
- * would look as if about to be seen for ever.
+ * Time limit for the first packet of a track, in milliseconds. A peer without a media path can still publish through the edge, and would
+ * otherwise be shown as loading for ever.
  */
 export const NEVER_CAME_AFTER_MS = 4_000;
-const LOOK_EVERY_MS = 500;
+const CHECK_EVERY_MS = 500;
 /**
- * Sounds that one look takes in: those of people whose picture comes are not looked at, and of a thousand open microphones it is
- * a few at a time.
+ * Most audio tracks in one check: peers whose video arrives are skipped, and a thousand open microphones are checked a few at a time.
  */
-const SOUNDS_PER_LOOK = 32;
+const SOUNDS_PER_CHECK = 32;
 
-/** A track that is received and ought to flow. */
+/** A received track that should carry packets. */
 export interface WatchedFlow extends Flow {
   readonly trackId: TrackId;
   readonly peerId: string;
@@ -28,34 +27,33 @@ export interface WatchedFlow extends Flow {
 }
 
 export interface StalledTracksEnvironment {
-  /** What ought to flow now, by consumer. */
+  /** Flows that should carry packets now, by consumer. */
   readonly flows: () => Iterable<readonly [id: string, flow: WatchedFlow]>;
   readonly changed: (stalled: ReadonlySet<TrackId>) => void;
 }
 
 interface Seen {
-  /** Of the last packet; `undefined` before the first. */
+  /** Timestamp of the last packet; `undefined` before the first. */
   readonly stamp: number | undefined;
   readonly sinceMs: number;
 }
 
-/** Of whom something comes, and of whom nothing does although it ought to. */
+/** Peers whose tracks arrive, and peers whose tracks are stalled. */
 interface People {
   readonly moving: Set<string>;
   readonly stalled: Set<string>;
 }
 
 /**
- * Knows of each track whether it arrives, so that a picture that stands still is not shown as if it were live, nor one that never
- * comes as if it were about to.
+ * Detects stalled tracks, so that a frozen video is not shown as live, and a track that never arrives is not shown as loading.
  */
 export class StalledTracks {
   readonly #environment: StalledTracksEnvironment;
   readonly #seen = new Map<string, Seen>();
   #stalled: ReadonlySet<TrackId> = new Set();
   #timer: ReturnType<typeof setInterval> | undefined;
-  #lastLookMs = 0;
-  /** Where the sounds of the next look begin. */
+  #lastCheckMs = 0;
+  /** Index of the first audio track of the next check. */
   #firstSound = 0;
 
   constructor(environment: StalledTracksEnvironment) {
@@ -64,21 +62,21 @@ export class StalledTracks {
 
   start(): void {
     this.stop();
-    this.#lastLookMs = performance.now();
-    this.#timer = setInterval(() => this.#check(), LOOK_EVERY_MS);
+    this.#lastCheckMs = performance.now();
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#seen.clear();
-    this.#tell(new Set());
+    this.#setStalled(new Set());
   }
 
   #check(): void {
     const nowMs = performance.now();
-    // This page stood still itself: what came meanwhile is about to be read.
-    if (nowMs - this.#lastLookMs > STALLED_AFTER_MS) this.#seen.clear();
-    this.#lastLookMs = nowMs;
+    // This page itself was suspended: packets that arrived meanwhile are about to be read.
+    if (nowMs - this.#lastCheckMs > STALLED_AFTER_MS) this.#seen.clear();
+    this.#lastCheckMs = nowMs;
     const flows = new Map(this.#environment.flows());
     for (const id of this.#seen.keys()) if (!flows.has(id)) this.#seen.delete(id);
     const stalled = new Set<TrackId>();
@@ -90,26 +88,28 @@ export class StalledTracks {
       if (isStalled) stalled.add(flow.trackId);
       (isStalled ? people.stalled : people.moving).add(flow.peerId);
     };
-    const of = (...sources: readonly TrackSource[]): (readonly [string, WatchedFlow])[] =>
+    const flowsFrom = (...sources: readonly TrackSource[]): (readonly [string, WatchedFlow])[] =>
       [...flows].filter(([, { source }]) => sources.includes(source));
 
-    for (const [id, flow] of of('camera')) judge(id, flow);
-    const screens = of('screen');
+    for (const [id, flow] of flowsFrom('camera')) judge(id, flow);
+    const screens = flowsFrom('screen');
     const presenters = new Set(screens.map(([, { peerId }]) => peerId));
-    const sounds = of('microphone', 'screen-audio').filter(([, { peerId }]) => !people.moving.has(peerId));
+    const sounds = flowsFrom('microphone', 'screen-audio').filter(
+      ([, { peerId }]) => !people.moving.has(peerId),
+    );
     for (const [id, flow] of sounds) if (presenters.has(flow.peerId)) judge(id, flow);
-    this.#lookAtSome(
+    this.#checkSome(
       sounds.filter(([, { peerId }]) => !presenters.has(peerId)),
       judge,
       stalled,
     );
     for (const [id, flow] of screens)
       if (this.#isScreenStalled(id, flow, nowMs, people)) stalled.add(flow.trackId);
-    this.#tell(stalled);
+    this.#setStalled(stalled);
   }
 
-  /** Looks at a few sounds, at others the next time; those that are not looked at are as they were. */
-  #lookAtSome(
+  /** Checks some audio tracks, and others the next time. Unchecked tracks keep their state. */
+  #checkSome(
     sounds: readonly (readonly [string, WatchedFlow])[],
     judge: (id: string, flow: WatchedFlow) => void,
     stalled: Set<TrackId>,
@@ -117,13 +117,13 @@ export class StalledTracks {
     for (const place of sounds.keys()) {
       const sound = sounds[(this.#firstSound + place) % sounds.length];
       if (sound === undefined) continue;
-      if (place < SOUNDS_PER_LOOK) judge(...sound);
+      if (place < SOUNDS_PER_CHECK) judge(...sound);
       else if (this.#stalled.has(sound[1].trackId)) stalled.add(sound[1].trackId);
     }
-    this.#firstSound = (this.#firstSound + SOUNDS_PER_LOOK) % Math.max(1, sounds.length);
+    this.#firstSound = (this.#firstSound + SOUNDS_PER_CHECK) % Math.max(1, sounds.length);
   }
 
-  /** A screen may stand still for a while: whatever else comes of its person tells whether that is so. */
+  /** An unchanged screen sends little, so the other tracks of its peer show whether it is stalled. */
   #isScreenStalled(id: string, flow: WatchedFlow, nowMs: number, { moving, stalled }: People): boolean {
     const silentMs = this.#silentMs(id, flow, nowMs);
     if (silentMs === undefined || moving.has(flow.peerId)) return false;
@@ -131,8 +131,8 @@ export class StalledTracks {
   }
 
   /**
-   * For how long nothing has come; `undefined` while what has never come is waited for. Browsers forget the source of what has not
-   * come for ten seconds.
+   * Returns the time since the last packet, in milliseconds; `undefined` while the first packet may still come. Browsers forget a source
+   * after ten seconds without packets.
    */
   #silentMs(id: string, flow: WatchedFlow, nowMs: number): number | undefined {
     const stamp = flow.stamp();
@@ -144,7 +144,7 @@ export class StalledTracks {
     return seen.stamp === undefined && silentMs < NEVER_CAME_AFTER_MS ? undefined : silentMs;
   }
 
-  #tell(stalled: ReadonlySet<TrackId>): void {
+  #setStalled(stalled: ReadonlySet<TrackId>): void {
     const isSame =
       stalled.size === this.#stalled.size && [...stalled].every((trackId) => this.#stalled.has(trackId));
     if (isSame) return;

@@ -7,7 +7,7 @@ export interface HasStats {
   getStats(): Promise<RTCStatsReport>;
 }
 
-/** What the browser says of something now; nothing when it closes meanwhile. */
+/** Reads the statistics of a transport, producer or consumer; returns an empty list when it closes meanwhile. */
 export async function entriesOf(source: HasStats): Promise<StatsEntry[]> {
   if (source.closed) return [];
   try {
@@ -15,21 +15,21 @@ export async function entriesOf(source: HasStats): Promise<StatsEntry[]> {
     (await source.getStats()).forEach((entry: StatsEntry) => entries.push(entry));
     return entries;
   } catch (thrown) {
-    // Closed while the browser collected; anything else is a fault that must be seen.
+    // A close during the collection is expected; any other error is a fault and must be visible.
     if (source.closed) return [];
     throw thrown;
   }
 }
 
-/** A field that is a number; 0 where the browser does not give it. */
+/** Reads a numeric field; 0 when the browser does not report it. */
 export function numberOf(entry: StatsEntry | undefined, field: string): number {
   const value = entry?.[field];
   return typeof value === 'number' ? value : 0;
 }
 
 /**
- * How often the other end has answered connectivity checks of a transport so far: while that grows, the path stands.
- * `undefined` where the browser does not say.
+ * Counts the answered connectivity checks of a transport. While the count grows, the path works. `undefined` when the browser does
+ * not report it.
  */
 export async function iceAnswers(transport: HasStats): Promise<number | undefined> {
   const pairs = (await entriesOf(transport)).filter(
@@ -39,7 +39,7 @@ export async function iceAnswers(transport: HasStats): Promise<number | undefine
   return pairs.reduce((sum, pair) => sum + numberOf(pair, 'responsesReceived'), 0);
 }
 
-/** Bytes of media that a transport has sent so far, as far as the browser says. */
+/** Media bytes that a transport has sent so far, as reported by the browser. */
 export async function sentBytes(transport: HasStats): Promise<number> {
   const sent = (await entriesOf(transport)).filter(({ type }) => type === 'outbound-rtp');
   return sent.reduce((sum, entry) => sum + numberOf(entry, 'bytesSent'), 0);

@@ -4,7 +4,7 @@ import { entriesOf, numberOf } from './stats-entries.ts';
 import type { Publisher } from './publisher.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** What is received of one track, since it was subscribed to. */
+/** Statistics of one received track, since it was subscribed to. */
 export interface ReceivedTrackStats {
   readonly trackId: TrackId;
   readonly consumerId: ConsumerId;
@@ -18,7 +18,7 @@ export interface ReceivedTrackStats {
   readonly framesDecoded: number;
   readonly frameWidth: number;
   readonly frameHeight: number;
-  /** Audio only: grows while something is heard (W3C webrtc-stats); needs the track to be played. */
+  /** Audio only: grows while sound arrives (W3C webrtc-stats), if the track is played. */
   readonly totalAudioEnergy: number;
   /** Audio only: 0 to 1. */
   readonly audioLevel: number;
@@ -29,7 +29,7 @@ export interface SentTrackStats {
   readonly bytesSent: number;
   readonly packetsSent: number;
   readonly framesEncoded: number;
-  /** Simulcast layers that are being sent. A browser short of CPU sends fewer than it may. */
+  /** Simulcast layers that are sent now. A browser short of CPU sends fewer than allowed. */
   readonly layers: number;
   /** Simulcast layers that may be sent. */
   readonly allowedLayers: number;
@@ -38,11 +38,11 @@ export interface SentTrackStats {
 export interface MeetingStats {
   readonly received: readonly ReceivedTrackStats[];
   readonly sent: readonly SentTrackStats[];
-  /** Of the receiving transport's path, in milliseconds. */
+  /** Round trip of the receiving transport, in milliseconds. */
   readonly roundTripMs: number | undefined;
 }
 
-/** Asks the browser for statistics of every track. A track that ends meanwhile is left out. */
+/** Collects the browser's statistics of every track. A track that ends meanwhile is left out. */
 export async function collectStats(
   subscriptions: Subscriptions,
   publisher: Publisher,

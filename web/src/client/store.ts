@@ -1,8 +1,8 @@
-/** A value that changes and tells so. Fits React's `useSyncExternalStore`, and needs no React. */
+/** A value with change notifications. Fits React's `useSyncExternalStore`, and needs no React. */
 export interface ReadableStore<Value> {
-  /** The value now. The same object as long as nothing changed. */
+  /** Returns the current value: the same object as long as nothing changed. */
   readonly getSnapshot: () => Value;
-  /** Calls back after each change; returns the function that ends this. */
+  /** Calls the listener after each change. Returns a function that removes the listener. */
   readonly subscribe: (listener: () => void) => () => void;
 }
 
@@ -10,12 +10,12 @@ export interface ReadableStore<Value> {
 export class Store<Value> implements ReadableStore<Value> {
   readonly #when: 'now' | 'next-turn';
   #value: Value;
-  #telling = false;
+  #isScheduled = false;
   readonly #listeners = new Set<() => void>();
 
   /**
-   * @param when - `next-turn` tells the listeners once for all changes of one turn, after the work of this turn. A
-   *   value that is edited through a text field needs `now`, or the field's cursor would jump.
+   * @param when - `next-turn` notifies the listeners once for all changes of one turn, after the work of that turn. A value
+   *   that is edited through a text field needs `now`, or the field's cursor would jump.
    */
   constructor(initial: Value, when: 'now' | 'next-turn' = 'now') {
     this.#value = initial;
@@ -31,16 +31,16 @@ export class Store<Value> implements ReadableStore<Value> {
     };
   };
 
-  /** Puts a new value in place; tells nobody when it is the same one. */
+  /** Sets a new value. Notifies no listener when the value is the same. */
   set(value: Value): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    if (this.#when === 'now') this.#tell();
-    else if (!this.#telling) {
-      this.#telling = true;
+    if (this.#when === 'now') this.#notify();
+    else if (!this.#isScheduled) {
+      this.#isScheduled = true;
       setTimeout(() => {
-        this.#telling = false;
-        this.#tell();
+        this.#isScheduled = false;
+        this.#notify();
       }, 0);
     }
   }
@@ -49,7 +49,7 @@ export class Store<Value> implements ReadableStore<Value> {
     this.set(change(this.#value));
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of [...this.#listeners]) listener();
   }
 }

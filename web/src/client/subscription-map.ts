@@ -3,7 +3,7 @@ import type { ReceivedPicture } from './large-pictures.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
 import type { ReceivedConsumer, Subscription } from './subscription.ts';
 
-/** All subscriptions, by the track that each receives, or is to; in the order in which their consumers came. */
+/** All subscriptions, keyed by their track, in the order in which their consumers opened. */
 export class SubscriptionMap {
   readonly #byTrack = new Map<TrackId, Subscription>();
 
@@ -15,7 +15,7 @@ export class SubscriptionMap {
     return [...this.#byTrack.values()];
   }
 
-  /** As the newest of all, under the track that it is for now. */
+  /** Adds a subscription at the end, under its current track. */
   put(subscription: Subscription): void {
     this.#byTrack.set(subscription.trackId, subscription);
   }
@@ -24,27 +24,27 @@ export class SubscriptionMap {
     if (this.#byTrack.get(subscription.trackId) === subscription) this.#byTrack.delete(subscription.trackId);
   }
 
-  /** What is received of a track. */
+  /** The shown consumer of a track. */
   shownOf(trackId: TrackId): ReceivedConsumer | undefined {
     return this.#byTrack.get(trackId)?.shown;
   }
 
-  /** What is received now. */
+  /** All shown consumers. */
   get shown(): readonly ReceivedConsumer[] {
     return this.all.flatMap(({ shown }) => (shown === undefined ? [] : [shown]));
   }
 
-  /** The subscription in which a consumer is to take a place, and has not yet. */
+  /** The subscription in which this consumer waits to replace the shown one. */
   withNext(consumerId: ConsumerId): Subscription | undefined {
     return this.all.find(({ next }) => next?.offer.consumerId === consumerId);
   }
 
-  /** The tracks that the edge is being asked for. */
+  /** Tracks with a pending subscribe request. */
   get inFlight(): ReadonlySet<TrackId> {
     return new Set(this.all.flatMap(({ inFlight }) => inFlight));
   }
 
-  /** Pictures that come now. */
+  /** Videos that are received now. */
   *pictures(): Iterable<ReceivedPicture> {
     const next = this.all.flatMap((subscription) => subscription.next ?? []);
     for (const [received, isToReplace] of [
@@ -58,7 +58,7 @@ export class SubscriptionMap {
     }
   }
 
-  /** What ought to flow now, by consumer. @param tracks - as the room has them */
+  /** Flows that should carry packets now, by consumer. @param tracks - the tracks of the room */
   *flows(tracks: ReadonlyMap<TrackId, RoomTrack>): Iterable<readonly [id: string, flow: WatchedFlow]> {
     for (const { offer, consumer, paused } of this.shown) {
       const { consumerId, trackId, peerId, source } = offer;

@@ -5,21 +5,21 @@ import type { MediaSession } from './media-session.ts';
 import type { ConsumerView } from './plan-subscriptions.ts';
 import { playsAsWell } from './plays-as-well.ts';
 
-/** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
+/** Time limit for a replacement consumer to play, in milliseconds. The media node keeps the old one for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
 
 /** A consumer, with its receiver. */
 export interface ReceivedConsumer {
   readonly offer: ConsumerOffer;
   readonly consumer: types.Consumer;
-  /** The transports that it comes by. */
+  /** The media session that receives it. */
   readonly media: MediaSession;
   paused: boolean;
   spatialLayer: number | undefined;
   hiddenSinceMs: number | undefined;
-  /** Its node has ended it, or was told to: nobody need let go of it. */
+  /** Whether its node has ended it, or was asked to, so that no unsubscribe is needed. */
   hasEnded: boolean;
-  /** Its track comes another way now, and it goes on for some seconds only. */
+  /** Whether another consumer must replace it, because its track takes another path. It goes on only for some seconds. */
   isSuperseded: boolean;
 }
 
@@ -45,27 +45,27 @@ export function viewOf({ offer, paused, spatialLayer, hiddenSinceMs }: ReceivedC
 }
 
 export interface SubscriptionEnvironment {
-  /** A consumer is the one that is shown from now on. @param replaces - the one that was, if any */
+  /** A consumer is shown from now on. @param replaces - the consumer that was shown before, if any */
   readonly promoted: (
     subscription: Subscription,
     item: ReceivedConsumer,
     replaces: ReceivedConsumer | undefined,
   ) => void;
   readonly closed: (item: ReceivedConsumer, reason: CloseReason) => void;
-  /** Nothing is received any more. */
+  /** The track has no consumer any more. */
   readonly missing: (subscription: Subscription) => void;
-  /** The browser gives no statistics, by which one could tell whether something plays. */
+  /** The browser gives no statistics, which show whether a consumer plays. */
   readonly noStats: (thrown: unknown) => void;
 }
 
-/** What is received of a track, and what is to be received in its place: the same track another way, or the one that replaces it. */
+/** The consumer of a track, and the one that is to replace it: of the same track by another path, or of the track that replaces it. */
 export class Subscription {
-  /** The track that is received, or is to be. */
+  /** The track that is received or requested. */
   trackId: TrackId;
-  /** The track that is asked for. */
+  /** The track of the pending request. */
   #target: TrackId;
-  #askedAttempt: number | undefined;
-  /** Aborted when it does not matter any more whether the next one plays. */
+  #requestedAttempt: number | undefined;
+  /** Aborted when the check of the replacement is no longer needed. */
   #watching: AbortController | undefined;
   #decided: (() => void)[] = [];
   readonly #place: Replaceable<ReceivedConsumer>;
@@ -74,7 +74,7 @@ export class Subscription {
     this.trackId = trackId;
     this.#target = trackId;
     this.#place = new Replaceable<ReceivedConsumer>({
-      // The owner asks, together with others, when its pace allows it.
+      // The owner sends the request, batched with others, when its rate limit allows it.
       open: () => undefined,
       watch: (attempt, next, current) => {
         this.#watch(attempt, next, current, environment.noStats);
@@ -90,60 +90,60 @@ export class Subscription {
     });
   }
 
-  /** What is received; of a consumer that ended its last picture, while another one is to take its place. */
+  /** The shown consumer. An ended one keeps its last frame on the screen until its replacement plays. */
   get shown(): ReceivedConsumer | undefined {
     const { state } = this.#place;
     return state.phase === 'recovering' ? state.lost : this.#place.current;
   }
 
-  /** It is received already, and has not taken its place yet. */
+  /** The replacement that is received already, but does not play yet. */
   get next(): ReceivedConsumer | undefined {
     const { state } = this.#place;
     return state.phase === 'overlapping' ? state.next : undefined;
   }
 
-  /** Whether something is to take the place of what is received, or of nothing. */
+  /** Whether a consumer is being opened, as the first one or as a replacement. */
   get isBegun(): boolean {
     const { phase } = this.#place.state;
     return phase !== 'empty' && phase !== 'steady';
   }
 
-  /** Whether the edge was asked for it. */
-  get isAsked(): boolean {
-    return this.isBegun && this.#askedAttempt === this.#place.state.attempt;
+  /** Whether that consumer was requested from the edge. */
+  get isRequested(): boolean {
+    return this.isBegun && this.#requestedAttempt === this.#place.state.attempt;
   }
 
-  /** The tracks that are being asked for. */
+  /** The tracks of the pending request. */
   get inFlight(): readonly TrackId[] {
-    return this.isAsked ? [this.trackId, this.#target] : [];
+    return this.isRequested ? [this.trackId, this.#target] : [];
   }
 
-  /** The track is to be asked for when the pace allows it. */
+  /** Begins a replacement. The owner requests it when its rate limit allows it. */
   begin(): void {
     this.#dispatch({ type: 'begin' });
   }
 
-  /** The edge is being asked for a track. @returns the number of this attempt */
-  ask(target: TrackId): number {
-    this.#dispatch({ type: this.isAsked ? 'begin_anew' : 'begin' });
+  /** Notes that the owner requests a track from the edge. @returns the number of this attempt */
+  markRequested(target: TrackId): number {
+    this.#dispatch({ type: this.isRequested ? 'begin_anew' : 'begin' });
     this.#target = target;
-    this.#askedAttempt = this.#place.state.attempt;
+    this.#requestedAttempt = this.#place.state.attempt;
     if (this.shown !== undefined) this.shown.isSuperseded = false;
-    return this.#askedAttempt;
+    return this.#requestedAttempt;
   }
 
-  /** @param attempt - the one that it answers; by default the last one */
+  /** Takes the opened consumer. @param attempt - the attempt that it answers; by default the last one */
   opened(item: ReceivedConsumer, attempt = this.#place.state.attempt): void {
     this.#dispatch({ type: 'opened', attempt, item });
   }
 
-  /** What was asked for is not to be had, or ended before it played. @returns whether nothing is left */
+  /** Notes that the requested consumer failed, or ended before it played. @returns whether no consumer is left */
   failed(attempt = this.#place.state.attempt): boolean {
     this.#dispatch({ type: 'failed', attempt });
     return this.#place.state.phase === 'empty';
   }
 
-  /** What is received has ended. */
+  /** Notes that the shown consumer ended. */
   lost(): void {
     if (this.shown !== undefined) this.shown.hasEnded = true;
     this.#dispatch({ type: 'lost' });
@@ -153,7 +153,7 @@ export class Subscription {
     this.#dispatch({ type: 'closed' });
   }
 
-  /** Resolves when what was begun has taken its place, or was given up. */
+  /** Resolves when the replacement is shown, or was given up. */
   whenDecided(): Promise<void> {
     if (!this.isBegun) return Promise.resolve();
     return new Promise((resolve) => {

@@ -91,7 +91,7 @@ export class Subscriptions {
     this.detach();
     this.#media = media;
     this.#selfPeerId = selfPeerId;
-    for (const { trackId } of offers) this.#opener.ask(trackId);
+    for (const { trackId } of offers) this.#opener.createSubscription(trackId);
     this.plan();
     // In one turn, so that all of them share one negotiation.
     await this.#opener.consumeAll(media, offers);
@@ -144,7 +144,7 @@ export class Subscriptions {
 
   /** @param isHere - whether somebody may still be in the room */
   setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>, isHere: (peerId: PeerId) => boolean): void {
-    this.#refused.keep(tracks, isHere);
+    this.#refused.forgetAbsent(tracks, isHere);
     if (tracks === this.#told) return;
     this.#told = tracks;
     this.#tracks = withOwnReplacements(tracks);
@@ -185,7 +185,7 @@ export class Subscriptions {
     if (next !== undefined) next.isSuperseded = true;
     else if (subscription?.shown?.offer.consumerId !== consumerId)
       this.#noteEarly(consumerId, trackId, 'superseded');
-    else if (!subscription.isAsked) this.#opener.supersede(subscription, subscription.shown);
+    else if (!subscription.isRequested) this.#opener.supersede(subscription, subscription.shown);
   }
 
   #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
@@ -206,7 +206,7 @@ export class Subscriptions {
         const shown = this.#subscriptions.shownOf(trackId);
         return shown?.consumer.closed === true ? undefined : shown;
       },
-      isHopeless: (track) => this.#refused.has(track) || this.#retryTimes.isHopeless(track.trackId),
+      isUnavailable: (track) => this.#refused.has(track) || this.#retryTimes.isUnavailable(track.trackId),
     });
   }
 
@@ -217,13 +217,13 @@ export class Subscriptions {
       const { shown, next } = subscription;
       if (next !== undefined && this.#refused.has(next.offer)) {
         next.hasEnded = true;
-        this.#requests.tellFailed(next.media, next.offer, tooLarge());
+        this.#requests.reportFailed(next.media, next.offer, tooLarge());
         this.#opener.notReplaced(subscription);
       }
       if (shown === undefined || !this.#refused.has(shown.offer)) continue;
       this.#forget(subscription);
       this.#opener.fail(shown.offer.trackId, tooLarge());
-      this.#requests.tellFailed(shown.media, shown.offer, tooLarge());
+      this.#requests.reportFailed(shown.media, shown.offer, tooLarge());
     }
     this.#environment.changed();
     this.plan();
@@ -274,7 +274,7 @@ export class Subscriptions {
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forgetTrack(trackId);
-      this.#requests.letGo(
+      this.#requests.unsubscribe(
         media,
         batch.map(({ consumerId }) => consumerId),
       );
@@ -307,13 +307,13 @@ export class Subscriptions {
   }
 
   /** What is to take a place now: tracks that replace others, and those that come another way. */
-  #replacementsOf({ succeed }: SubscriptionPlan): Replacement[] {
+  #replacementsOf({ replace: succeed }: SubscriptionPlan): Replacement[] {
     const byOthers = succeed.flatMap(({ trackId, replaces }): Replacement[] => {
       const subscription = this.#subscriptions.get(replaces);
       return subscription === undefined ? [] : [{ subscription, trackId }];
     });
     const bySelf = this.#subscriptions.all.filter((subscription) => {
-      const { trackId, shown, isBegun, isAsked } = subscription;
+      const { trackId, shown, isBegun, isRequested: isAsked } = subscription;
       if (!isBegun || isAsked || byOthers.some((other) => other.subscription === subscription)) return false;
       return shown?.isSuperseded === true || this.#newestOf(trackId) === trackId;
     });

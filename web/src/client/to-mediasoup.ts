@@ -1,7 +1,7 @@
 import type { RtpCapabilities, RtpParameters } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
 
-/** mediasoup knows this extension and mediasoup-client does not; a browser that is not told of it sends without it. */
+/** mediasoup supports this header extension, mediasoup-client does not. A browser that never hears of it sends without it. */
 const UNKNOWN_TO_CLIENT = 'urn:ietf:params:rtp-hdrext:toffset';
 
 type KnownExtension<Extension extends { uri: string }> = Extension & {
@@ -14,13 +14,13 @@ function isKnown<Extension extends { uri: string }>(
   return extension.uri !== UNKNOWN_TO_CLIENT;
 }
 
-/** The protocol's capabilities as mediasoup-client takes them; a copy, since the device keeps what it is given. */
+/** Converts the protocol's capabilities for mediasoup-client. Returns a copy, because the device keeps the object. */
 export function toClientCapabilities(capabilities: RtpCapabilities): types.RtpCapabilities {
   const { codecs, headerExtensions } = structuredClone(capabilities);
   return { codecs, headerExtensions: headerExtensions?.filter(isKnown) };
 }
 
-/** The protocol's RTP parameters as mediasoup-client takes them. */
+/** Converts the protocol's RTP parameters for mediasoup-client. */
 export function toClientParameters(parameters: RtpParameters): types.RtpParameters {
   return { ...parameters, headerExtensions: parameters.headerExtensions?.filter(isKnown) };
 }

@@ -11,44 +11,44 @@ export interface TrackEnderEnvironment {
   readonly log: ClientLog;
 }
 
-/** Ends tracks of one's own at the edge, and asks again until it has. */
+/** Ends the client's own tracks at the edge, and retries until the edge confirms. */
 export class TrackEnder {
   readonly #environment: TrackEnderEnvironment;
-  readonly #patience = new InterruptibleWait();
-  /** Tracks to end as soon as an edge listens. */
+  readonly #retryWait = new InterruptibleWait();
+  /** Tracks to end as soon as an edge is connected. */
   readonly #toEnd = new Map<TrackId, Epoch | undefined>();
-  /** Those of them whose end an edge is being asked for. */
+  /** Tracks with a pending `track.end` request. */
   readonly #ending = new Set<TrackId>();
 
   constructor(environment: TrackEnderEnvironment) {
     this.#environment = environment;
   }
 
-  /** Handles its own errors: a track that could not be ended is ended when an edge listens again. */
+  /** Ends a track. Handles its own errors: a failed request is repeated when an edge is connected again. */
   end(trackId: TrackId, epoch: Epoch | undefined): void {
     this.#toEnd.set(trackId, epoch);
     if (this.#ending.has(trackId)) return;
     this.#ending.add(trackId);
-    this.#ask(trackId)
+    this.#requestEnd(trackId)
       .catch((thrown: unknown) => {
         this.#environment.log.warn('track.end', thrown);
       })
       .finally(() => this.#ending.delete(trackId));
   }
 
-  /** An edge listens again. */
+  /** Repeats the pending requests, because an edge is connected again. */
   reconcile(): void {
-    this.#patience.hurry();
+    this.#retryWait.wakeAll();
     for (const [trackId, epoch] of [...this.#toEnd]) this.end(trackId, epoch);
   }
 
-  /** The tracks are gone with their transports. */
+  /** Forgets all tracks, because they ended with their transports. */
   clear(): void {
     this.#toEnd.clear();
-    this.#patience.hurry();
+    this.#retryWait.wakeAll();
   }
 
-  async #ask(trackId: TrackId): Promise<void> {
+  async #requestEnd(trackId: TrackId): Promise<void> {
     const { request, isConnected, log } = this.#environment;
     for (let attempt = 0; this.#toEnd.has(trackId); attempt += 1) {
       try {
@@ -59,7 +59,7 @@ export class TrackEnder {
         log.warn('track.end failed', error.message);
         if (!error.retryable) this.#toEnd.delete(trackId);
         else if (!isConnected()) return;
-        else await this.#patience.wait(100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random()));
+        else await this.#retryWait.wait(100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random()));
       }
     }
   }

@@ -1,8 +1,8 @@
-/** Events with a type for each name. A listener that throws does not keep the others from hearing. */
+/** An event emitter with a payload type for each name. If a listener throws, the other listeners still run. */
 export class TypedEvents<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(payload: never) => void>>();
 
-  /** Listens to one event; returns the function that ends this. */
+  /** Adds a listener for one event. Returns a function that removes it. */
   on<Name extends keyof Events>(name: Name, listener: (payload: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
@@ -18,7 +18,7 @@ export class TypedEvents<Events extends object> {
       try {
         listener(payload);
       } catch (thrown) {
-        // The fault is the listener's own: it reaches window.onerror instead of breaking the client's work.
+        // A fault of the listener goes to window.onerror and does not interrupt the client.
         queueMicrotask(() => {
           throw thrown;
         });

@@ -10,21 +10,21 @@ import { ConsumerTrial } from './consumer-trial.ts';
 import type { ClientLog } from './counters.ts';
 import { toClientCapabilities } from './to-mediasoup.ts';
 
-/** What can be made before any edge was spoken to, and is then the same for every transport of this page. */
+/** Objects that are created before the first request to an edge, and shared by all transports of the page. */
 export interface WarmMedia {
   readonly device: Device;
-  /** With its fingerprint in `dtls`; both absent where the browser cannot tell a certificate's fingerprint. */
+  /** Its fingerprint is in `dtls`. Both are absent when the browser cannot read a certificate's fingerprint. */
   readonly certificate: RTCCertificate | undefined;
   readonly dtls: DtlsParameters | undefined;
   readonly trial: ConsumerTrial;
 }
 
-/** Makes the mediasoup device, which the browser's engine decides on. Tests hand in another one. */
+/** Creates the mediasoup device for this browser. Tests pass their own. */
 export type CreateDevice = () => Promise<Device>;
 
 /**
- * Loads the device with the cluster's constant capabilities and makes the DTLS certificate, so that the join can
- * carry both and the edge's transports are connected at once.
+ * Loads the device with the cluster's constant capabilities and creates the DTLS certificate. The join carries both, so that the
+ * media node can connect its transports at once.
  */
 export async function warmUp(createDevice: CreateDevice | undefined, log: ClientLog): Promise<WarmMedia> {
   const [device, identity] = await Promise.all([loadDevice(createDevice), makeIdentity(log)]);
@@ -56,20 +56,20 @@ async function makeIdentity(log: ClientLog): Promise<Pick<WarmMedia, 'certificat
   try {
     const algorithm: EcKeyGenParams = { name: 'ECDSA', namedCurve: 'P-256' };
     const certificate = await RTCPeerConnection.generateCertificate(algorithm);
-    // Firefox has certificates but no getFingerprints: it then sends `transport.connect` as everybody once did.
+    // Firefox has certificates but no getFingerprints: it sends `transport.connect` later instead.
     if (typeof certificate.getFingerprints !== 'function') return none;
     const dtls = DTLS_PARAMETERS.parse({
       // mediasoup-client is the DTLS client in both directions unless the edge forces the other role.
       role: 'client',
       fingerprints: certificate.getFingerprints().map(({ algorithm: hash, value }) => ({
         algorithm: hash,
-        // The worker compares with upper-case text; some browsers give lower case here.
+        // The worker compares upper-case text, but some browsers return lower case.
         value: value?.toUpperCase(),
       })),
     });
     return { certificate, dtls };
   } catch (thrown) {
-    log.warn('no certificate beforehand; joining takes one round trip more', thrown);
+    log.warn('no certificate could be created ahead; the join takes one more round trip', thrown);
     return none;
   }
 }

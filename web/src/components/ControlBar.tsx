@@ -2,12 +2,13 @@ import { useState } from 'react';
 import type { MeetingSnapshot } from '../client/index.ts';
 import {
   isSending,
-  showsOn,
+  appearsOn,
   type CaptureKind,
   type CaptureState,
   type LocalMediaSnapshot,
 } from '../state/local-media.ts';
-import type { RoomController, UiState } from '../state/room-controller.ts';
+import type { RoomController } from '../state/room-controller.ts';
+import type { UiState } from '../state/ui-state.ts';
 import { DeviceSelect } from './DeviceSelect.tsx';
 import { HandButton } from '../features/hands/HandButton.tsx';
 import { toggleHand } from '../features/hands/hands.ts';
@@ -49,7 +50,7 @@ function DeviceControl({
 }) {
   const { kind, icons, testId, switchOn, switchOff } = words;
   const sends = isSending(state);
-  const waits = !sends && showsOn(state);
+  const waits = !sends && appearsOn(state);
   return (
     <Control
       icon={sends ? icons[0] : icons[1]}
@@ -146,7 +147,7 @@ export function ControlBar({
         <HandButton
           snapshot={snapshot}
           onToggle={() => {
-            controller.ask(toggleHand(controller.meeting));
+            controller.run(toggleHand(controller.meeting));
           }}
         />
         <Control

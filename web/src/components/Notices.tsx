@@ -1,7 +1,7 @@
 import type { TrackSource } from '@plenary/cluster/protocol';
 import type { MeetingSnapshot } from '../client/index.ts';
 import { bannerText } from '../state/notices.ts';
-import type { Toast } from '../state/room-controller.ts';
+import type { Toast } from '../state/ui-state.ts';
 import { Icon } from './Icon.tsx';
 
 /** Short messages that go away by themselves. */

@@ -10,9 +10,10 @@ import { Stage } from '../components/Stage.tsx';
 import { lowerHand } from '../features/hands/hands.ts';
 import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
-import type { RoomController, UiState } from '../state/room-controller.ts';
+import type { RoomController } from '../state/room-controller.ts';
+import type { UiState } from '../state/ui-state.ts';
 import { BY_INVITATION, NO_SIGNAL } from '../state/notices.ts';
-import { headCount, onlyWatches } from '../state/people.ts';
+import { headCount, isViewer } from '../state/people.ts';
 import { hasAddress } from '../state/route.ts';
 import { buildTiles } from '../state/tiles.ts';
 
@@ -111,7 +112,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
             snapshot={snapshot}
             onClose={() => controller.closePanel()}
             onMore={() => controller.loadMorePeople()}
-            onLowerHand={(peerId) => controller.ask(lowerHand(controller.meeting, peerId))}
+            onLowerHand={(peerId) => controller.run(lowerHand(controller.meeting, peerId))}
           />
         ) : null}
         {ui.panel === 'chat' ? (
@@ -130,7 +131,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
         media={media}
         ui={ui}
         sharing={snapshot.localTracks.has('screen')}
-        watches={onlyWatches(snapshot)}
+        watches={isViewer(snapshot)}
         peerCount={peerCount}
       />
     </div>

@@ -6,13 +6,14 @@ import { LevelMeter } from '../components/LevelMeter.tsx';
 import { isActive, type MeetingSnapshot } from '../client/index.ts';
 import { useMediaElement } from '../hooks/use-media-element.ts';
 import {
-  showsOn,
+  appearsOn,
   type CaptureKind,
   type CaptureState,
   type LocalMediaSnapshot,
 } from '../state/local-media.ts';
 import { explainAddress, explainProblems, stillTryingText } from '../state/notices.ts';
-import type { RoomController, UiState } from '../state/room-controller.ts';
+import type { RoomController } from '../state/room-controller.ts';
+import type { UiState } from '../state/ui-state.ts';
 
 interface ToggleProps {
   readonly kind: CaptureKind;
@@ -21,7 +22,7 @@ interface ToggleProps {
 }
 
 function Toggle({ kind, state, onToggle }: ToggleProps) {
-  const on = showsOn(state);
+  const on = appearsOn(state);
   const names = kind === 'microphone' ? (['mic', 'mic-off'] as const) : (['camera', 'camera-off'] as const);
   return (
     <button

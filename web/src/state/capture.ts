@@ -1,9 +1,9 @@
 /**
- * Asks the browser for devices or a screen on behalf of an owner, who may have gone by the time a person has answered. Then what
- * was captured is stopped at once, and reaches nobody.
+ * Requests devices or a screen from the browser for an owner. If the owner is aborted before the person answers, the captured tracks are
+ * stopped at once.
  *
- * @returns `undefined` when the owner has gone
- * @throws what the browser refused with
+ * @returns `undefined` when the owner was aborted
+ * @throws the browser's refusal
  */
 export async function captureFor(
   owner: AbortSignal,

@@ -1,4 +1,4 @@
-/** A piece of a chat message: text, or a link that may be followed. */
+/** A piece of a chat message: text or a link. */
 export type ChatPiece =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'link'; readonly text: string; readonly href: string };

@@ -4,9 +4,9 @@ import { isFramed } from './parent-tokens.ts';
 export type DeviceProblem =
   | 'denied'
   | 'denied-by-system'
-  /** By the page around this one. */
+  /** Denied by the embedding page. */
   | 'denied-by-page'
-  /** By the person, or by the page around this one. */
+  /** Denied by the person or by the embedding page. */
   | 'denied-in-frame'
   | 'none'
   | 'in-use'
@@ -17,10 +17,10 @@ export type DeviceProblem =
   | 'unknown';
 export type DeviceKind = 'microphone' | 'camera' | 'screen';
 
-/** Whether the page around this one lets it use a device; `unknown` where the browser does not tell. */
+/** Whether the embedding page allows a device; `unknown` when the browser does not report it. */
 export type PagePolicy = 'allowed' | 'forbidden' | 'unknown';
 
-/** What the page around this one allows, which a person cannot change in the address bar. */
+/** Reads the policy of the embedding page, which the person cannot change in the address bar. */
 export function pagePolicy(kind: DeviceKind): PagePolicy {
   if (!isFramed()) return 'allowed';
   const policy: unknown = Reflect.get(document, 'featurePolicy');
@@ -33,14 +33,14 @@ export function pagePolicy(kind: DeviceKind): PagePolicy {
 }
 
 /**
- * Reads the reason from what `getUserMedia` or `getDisplayMedia` threw (names after the W3C "Media Capture and Streams").
- * @param policy - of the page around this one
+ * Reads the reason from an error of `getUserMedia` or `getDisplayMedia` (names after the W3C "Media Capture and Streams").
+ * @param policy - policy of the embedding page
  */
 export function deviceProblem(thrown: unknown, policy: PagePolicy = 'allowed'): DeviceProblem {
   const { name, message } = thrown instanceof Error ? thrown : { name: '', message: '' };
   switch (name) {
     case 'NotAllowedError':
-      // Chrome says these in its message only.
+      // Chrome distinguishes these only in the message.
       if (/by system/i.test(message)) return 'denied-by-system';
       if (policy === 'forbidden' || /permissions policy/i.test(message)) return 'denied-by-page';
       return policy === 'unknown' ? 'denied-in-frame' : 'denied';

@@ -8,8 +8,8 @@ export interface GridLayout {
 
 export const GRID_GAP_PX = 10;
 /**
- * Shapes of tiles, width by height; the picture is cropped to fit. On a wide window cameras keep nearly their own
- * shape; on a phone held upright tiles may be higher than wide, or two people would be two thin stripes.
+ * Aspect ratios of tiles, width by height; the video is cropped to fit. In a wide window cameras keep nearly their own ratio. On a phone
+ * held upright tiles may be taller than wide, because two people would otherwise be two thin stripes.
  */
 const WIDEST = 16 / 9;
 const NARROWEST_ON_WIDE = 4 / 3;
@@ -35,7 +35,7 @@ export function layoutGrid(count: number, width: number, height: number, gapPx =
   return best;
 }
 
-/** How many tiles one page of the grid holds, so that no face gets smaller than can be read. */
+/** The number of tiles on one page of the grid, so that no face is too small to recognize. */
 export function gridCapacity(width: number, height: number): number {
   const columns = Math.max(1, Math.floor((width + GRID_GAP_PX) / (SMALLEST_TILE_PX + GRID_GAP_PX)));
   const rows = Math.max(1, Math.floor((height + GRID_GAP_PX) / (SMALLEST_TILE_PX * 0.75 + GRID_GAP_PX)));

@@ -12,11 +12,11 @@ export interface DeviceChoice {
 }
 
 export interface CaptureState {
-  /** What the person wants: to be heard, or seen. What was switched off stays off until it is switched on. */
+  /** Whether the person switched it on. Once switched off it stays off until the person switches it on. */
   readonly enabled: boolean;
   readonly status: 'off' | 'starting' | 'on' | 'failed';
   readonly track: MediaStreamTrack | undefined;
-  /** The system, or a switch on the device, keeps it from giving anything. */
+  /** The system, or a switch on the device, mutes it. */
   readonly silenced: boolean;
   readonly deviceId: string | undefined;
   readonly problem: DeviceProblem | undefined;
@@ -25,16 +25,16 @@ export interface CaptureState {
 
 export type LocalMediaSnapshot = Readonly<Record<CaptureKind, CaptureState>>;
 
-/** Whether the others hear or see it, as far as it depends on this device. Buttons and tracks go by this alone. */
+/** Whether the device sends, as far as it depends on this page. Tracks use this alone. */
 export function isSending({ enabled, track, silenced }: CaptureState): boolean {
   return enabled && track !== undefined && !silenced;
 }
 
 /**
- * Whether the button shows it as on: it sends, or will as soon as the browser or the system gives it. Pressing the button makes it
- * the other.
+ * Whether the button shows the device as on: it sends, or will when the browser or the system allows it. Pressing the button switches to
+ * the opposite.
  */
-export function showsOn({ enabled, status }: CaptureState): boolean {
+export function appearsOn({ enabled, status }: CaptureState): boolean {
   return enabled && status !== 'failed';
 }
 
@@ -51,16 +51,16 @@ function initialState(kind: CaptureKind): CaptureState {
 }
 
 /**
- * The person's own microphone and camera, before and during the meeting. A muted microphone stays open, so that
- * unmuting loses no syllable; a camera that is off is closed, so that its light goes out. What was off from the start is not
- * opened at all. Every request to the browser has an owner, and what comes after that is gone is stopped.
+ * The person's microphone and camera, before and during the meeting. A muted microphone stays open, so that unmuting loses no syllable. A
+ * camera that is off is closed, so that its light goes out. A device that is off from the start is not opened. Every request to the
+ * browser has an owner; a track that arrives after its owner was aborted is stopped.
  */
 export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   readonly #store = new Store<LocalMediaSnapshot>({
     microphone: initialState('microphone'),
     camera: initialState('camera'),
   });
-  /** Of the request that is under way, or of the track that is open. */
+  /** The owner of the pending request, or of the open track. */
   readonly #owners: Record<CaptureKind, AbortController> = {
     microphone: new AbortController(),
     camera: new AbortController(),
@@ -75,7 +75,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   readonly getSnapshot = (): LocalMediaSnapshot => this.#store.getSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
-  /** Opens the devices that are wanted with one question to the person; what fails is in the snapshot, each on its own. */
+  /** Opens the enabled devices with one permission prompt. The snapshot shows the failure of each. */
   async start(): Promise<void> {
     const wanted = CAPTURE_KINDS.filter((kind) => {
       const { enabled, status } = this.getSnapshot()[kind];
@@ -83,23 +83,23 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     });
     const owners = wanted.map((kind) => ({ kind, owner: this.#begin(kind) }));
     if (!(await this.#openTogether(owners))) {
-      // One of the two failed; asking for each alone tells which, and gets the other one.
+      // One of the two failed. Separate requests show which one, and open the other.
       for (const { kind, owner } of owners) await this.#open(kind, owner);
     }
     await this.#listDevices();
   }
 
   /**
-   * Sets whether one is heard or seen.
+   * Switches a device on or off.
    *
-   * @returns why that could not be; `undefined` when it is so, or another wish came meanwhile
+   * @returns why the device could not be switched on; `undefined` after success, or when a newer request came meanwhile
    */
   async setEnabled(kind: CaptureKind, enabled: boolean): Promise<DeviceProblem | undefined> {
     rememberSwitch(kind, enabled);
     this.#patch(kind, { enabled });
     const { track, status, silenced } = this.getSnapshot()[kind];
     if (!enabled) {
-      // A microphone that is not open yet is not opened any more.
+      // The pending request of a microphone is cancelled too.
       if (kind === 'camera' || status !== 'on') this.close(kind);
       return undefined;
     }
@@ -110,18 +110,18 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   }
 
   /**
-   * Changes the device and remembers the choice. Where the other one cannot be had, the one before goes on.
+   * Changes the device and remembers the choice. If the chosen device cannot be opened, the previous one goes on.
    *
-   * @returns why it could not be had
+   * @returns why the chosen device could not be opened
    */
   async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
-    const { enabled, deviceId: idKnown, track } = this.getSnapshot()[kind];
-    // The device that was chosen before may not be open yet.
-    const idBefore = track?.getSettings().deviceId ?? idKnown;
+    const { enabled, deviceId: chosenId, track } = this.getSnapshot()[kind];
+    // The previously chosen device may not be open yet.
+    const previousId = track?.getSettings().deviceId ?? chosenId;
     this.#patch(kind, { deviceId });
     if (!enabled) {
-      // Not to be captured now; the one that is chosen is opened when it is switched on.
+      // The device is off now; the chosen one is opened when the person switches it on.
       this.close(kind);
       return undefined;
     }
@@ -129,21 +129,21 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     const owner = this.#begin(kind);
     const problem = await this.#open(kind, owner, 'chosen');
     if (problem === undefined || !wasOn || owner.signal.aborted) return problem;
-    if (idBefore !== undefined) remember(kind, idBefore);
-    this.#patch(kind, { deviceId: idBefore });
-    // It had to make way, in vain. A third one is not what the person went on with.
+    if (previousId !== undefined) remember(kind, previousId);
+    this.#patch(kind, { deviceId: previousId });
+    // The previous device was closed to free the way, in vain. It is reopened, and no third device in its place.
     if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner, 'before');
     return problem;
   }
 
-  /** Nobody is to hear or see it, and the person did not ask for that: it stays off all the same. */
+  /** Switches a device off without the person's request. It stays off until the person switches it on. */
   switchOff(kind: CaptureKind): void {
     rememberSwitch(kind, false);
     this.#patch(kind, { enabled: false });
     this.close(kind);
   }
 
-  /** Lets go of a device, and of what the browser is still being asked for. */
+  /** Releases a device, and cancels its pending request. */
   close(kind: CaptureKind): void {
     this.#owners[kind].abort();
     this.getSnapshot()[kind].track?.stop();
@@ -158,12 +158,12 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     return owner;
   }
 
-  /** @returns whether all of them are done with */
+  /** @returns whether one request settled all of them */
   async #openTogether(
     owners: readonly { readonly kind: CaptureKind; readonly owner: AbortController }[],
   ): Promise<boolean> {
     if (owners.length < 2) return false;
-    // The request itself belongs to both of them; what it brings, to each on its own.
+    // Both own the request: it is cancelled when both are aborted. Each owns only its own track.
     const both = new AbortController();
     for (const { owner } of owners) {
       owner.signal.addEventListener('abort', () => {
@@ -172,7 +172,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     }
     try {
       const devices = Object.fromEntries(owners.map(({ kind }) => [kind, this.#constraints(kind, false)]));
-      const stream = await captureFor(both.signal, () => ask(devices));
+      const stream = await captureFor(both.signal, () => requestDevices(devices));
       if (stream !== undefined)
         for (const { kind, owner } of owners) this.#accept(kind, owner, trackOf(stream, kind));
       return true;
@@ -184,12 +184,12 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   async #open(
     kind: CaptureKind,
     owner: AbortController,
-    which: Which = 'any',
+    which: DeviceSelection = 'any',
   ): Promise<DeviceProblem | undefined> {
     const { track: before, deviceId } = this.getSnapshot()[kind];
     try {
       const constraints = this.#constraints(kind, which === 'chosen');
-      const stream = await captureFor(owner.signal, () => ask({ [kind]: constraints }));
+      const stream = await captureFor(owner.signal, () => requestDevices({ [kind]: constraints }));
       if (stream === undefined) return undefined;
       const track = trackOf(stream, kind);
       if (which === 'before' && track?.getSettings().deviceId !== deviceId) {
@@ -201,7 +201,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     } catch (thrown) {
       const problem = deviceProblem(thrown, pagePolicy(kind));
       if (problem === 'in-use' && before?.readyState === 'live') {
-        // Some systems open one device at a time only: the one before has to go first.
+        // Some systems open only one device at a time: the previous one is closed first.
         before.stop();
         this.#patch(kind, { track: undefined });
         return this.#open(kind, owner, which);
@@ -227,11 +227,11 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     track.addEventListener('ended', () => {
       if (!isOpen()) return;
       if (this.getSnapshot()[kind].status === 'starting') {
-        // Another one was chosen, and is about to take its place.
+        // Another device was chosen and is about to replace it.
         this.#patch(kind, { track: undefined, silenced: false });
         return;
       }
-      // Unplugged, or forbidden by now. It comes back when the person switches it on, not when it is plugged in.
+      // The device was unplugged or blocked. It is reopened when the person switches it on, not when it is plugged in.
       this.switchOff(kind);
       this.#patch(kind, { status: 'failed', problem: 'gone' });
     });
@@ -251,10 +251,10 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
 
   #constraints(kind: CaptureKind, exactly: boolean): MediaTrackConstraints {
     const { deviceId } = this.getSnapshot()[kind];
-    return { ...deviceOf(deviceId, exactly), ...QUALITY[kind] };
+    return { ...deviceConstraint(deviceId, exactly), ...QUALITY[kind] };
   }
 
-  /** Handles its own errors: without a list there is nothing to choose from, and the default devices still work. */
+  /** Handles its own errors: without a list there is no choice, and the default devices still work. */
   async #listDevices(): Promise<void> {
     if (!('mediaDevices' in navigator)) return;
     try {
@@ -279,26 +279,26 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   }
 }
 
-/** `chosen`: that one, and no other; `before`: the one that was in use until now; `any`: where the one of old is gone, another one. */
-type Which = 'any' | 'chosen' | 'before';
+/** `chosen`: only the chosen device; `before`: only the device that was used until now; `any`: another one if the remembered is missing. */
+type DeviceSelection = 'any' | 'chosen' | 'before';
 
 const QUALITY: Readonly<Record<CaptureKind, MediaTrackConstraints>> = {
   microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
   camera: { width: { ideal: 1_280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } },
 };
 
-/** `ideal` falls back where the remembered device is gone; what a person chose is had or not. */
-function deviceOf(deviceId: string | undefined, exactly: boolean): MediaTrackConstraints {
+/** `ideal` falls back when the remembered device is missing; a device that the person chose must match exactly. */
+function deviceConstraint(deviceId: string | undefined, exactly: boolean): MediaTrackConstraints {
   if (deviceId === undefined || deviceId === '') return {};
   return { deviceId: exactly ? { exact: deviceId } : { ideal: deviceId } };
 }
 
-function ask({
+function requestDevices({
   microphone,
   camera,
 }: Partial<Record<CaptureKind, MediaTrackConstraints>>): Promise<MediaStream> {
   if (typeof navigator === 'undefined' || !('mediaDevices' in navigator)) {
-    // As browsers that have no devices to give where the page stands, and those that have none at all.
+    // The same errors that browsers throw: for a context without devices, and for an insecure one.
     return Promise.reject(
       globalThis.isSecureContext
         ? new DOMException('there is no navigator.mediaDevices', 'NotSupportedError')

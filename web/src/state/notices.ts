@@ -1,6 +1,6 @@
 /**
- * What a person reads about the state of the meeting, their devices and the name of a room. Each notice says what is known: what
- * happened, what it means, and what can be done. Errors of the cluster are in `client/errors-for-people.ts`.
+ * Texts for people about the state of the meeting, their devices and room names. Each text says what happened, what it means, and what the
+ * person can do. The texts of cluster errors are in `client/errors-for-people.ts`.
  */
 import type { ErrorCode } from '@plenary/cluster/errors';
 import type { TrackSource } from '@plenary/cluster/protocol';
@@ -8,11 +8,11 @@ import { errorForPeople, type MeetingSnapshot, type TakenReason } from '../clien
 import type { DeviceKind, DeviceProblem } from './device-problems.ts';
 import { LONGEST_NAME, type RoomNameProblem } from './room-names.ts';
 
-/** No path for media has ever stood: what a person in a closed network needs to know, and can tell whoever runs it. */
+/** No media path was ever established: what a person in a closed network needs to know, and can pass on to its administrator. */
 const MEDIA_BLOCKED =
   'Sound and picture do not get through: the network you are in, or a VPN, seems to block them. Chat and the list of people work. Try another network, such as your phone’s hotspot, or ask whoever runs this one to let out UDP and TCP to the media servers. Trying again by itself.';
 
-/** What a person has switched on, and nobody gets so far. */
+/** The text for enabled sources that are not sent so far. */
 function explainUnsent(unsent: readonly TrackSource[]): string | undefined {
   const [isUnheard, isUnseen] = [unsent.includes('microphone'), unsent.includes('camera')];
   const nobody = [
@@ -27,15 +27,15 @@ function explainUnsent(unsent: readonly TrackSource[]): string | undefined {
 }
 
 /**
- * The banner over a meeting that runs with something missing; `undefined` while all is well.
- * @param unsent - what the person has switched on, and the meeting does not send so far
+ * The banner over an impaired meeting; `undefined` while everything works.
+ * @param unsent - sources that the person has switched on, but that are not sent so far
  */
 export function bannerText(
   { connection, media, flow }: Pick<MeetingSnapshot, 'connection' | 'media' | 'flow'>,
   unsent: readonly TrackSource[] = [],
 ): string | undefined {
   const isMediaLost = media === 'reconnecting' || media === 'blocked' || flow === 'lost';
-  // Of the two paths the one for sending alone may be lost.
+  // Only the send transport may be lost.
   if (media === 'reconnecting' && flow === 'arriving')
     return connection.phase === 'reconnecting'
       ? 'Connection to the server lost. Sound and picture arrive, but the others may not see or hear you. Reconnecting by itself; check your network.'
@@ -53,25 +53,25 @@ export function bannerText(
   return explainUnsent(unsent);
 }
 
-const SCREEN_OF_SYSTEM =
+const SCREEN_BLOCKED_BY_SYSTEM =
   'The screen was not shared: the system does not give it to the browser. Allow the browser to record the screen in the system’s settings, or choose another window.';
 
-/** Where it is otherwise than with a device. */
-const OF_SCREEN: Readonly<Partial<Record<DeviceProblem, string>>> = {
+/** Texts for screens that differ from those for devices. */
+const SCREEN_PROBLEMS: Readonly<Partial<Record<DeviceProblem, string>>> = {
   denied: 'The screen was not shared: the browser did not allow it.',
-  'denied-by-system': SCREEN_OF_SYSTEM,
+  'denied-by-system': SCREEN_BLOCKED_BY_SYSTEM,
   'denied-in-frame':
     'The screen is not shared. If the browser did not ask you which one, the page around this one does not allow it.',
   none: 'The screen was not shared: the browser found nothing that it could share.',
-  'in-use': SCREEN_OF_SYSTEM,
+  'in-use': SCREEN_BLOCKED_BY_SYSTEM,
   gone: 'The screen is not shared any more.',
   silenced: 'Nothing of the screen is shared at the moment.',
   unknown: 'The screen was not shared: the browser could not start it. Try once more.',
 };
 
-/** A device that cannot be used. */
+/** Explains why a device cannot be used. */
 export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string {
-  const ofScreen = kind === 'screen' ? OF_SCREEN[problem] : undefined;
+  const ofScreen = kind === 'screen' ? SCREEN_PROBLEMS[problem] : undefined;
   if (ofScreen !== undefined) return ofScreen;
   const unnoticed = kind === 'microphone' ? 'nobody hears you' : 'nobody sees you';
   switch (problem) {
@@ -103,7 +103,7 @@ export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string
 const NOT_SECURE =
   'This page was not opened over https, so the browser gives it neither microphone nor camera. You can still watch, listen and write. To be heard and seen, open the address that begins with https://, or ask whoever runs this service for one.';
 
-/** Devices that cannot be used, before the meeting: each on its own, but one cause once. */
+/** Explains unusable devices before the meeting, with one text each, or one for a common cause. */
 export function explainProblems(
   problems: readonly { readonly kind: DeviceKind; readonly problem: DeviceProblem }[],
 ): readonly { readonly kind: DeviceKind; readonly text: string }[] {
@@ -113,77 +113,77 @@ export function explainProblems(
   return problems.map(({ kind, problem }) => ({ kind, text: explainProblem(kind, problem) }));
 }
 
-/** Another device was chosen, and the one before goes on. */
-export function explainKept(kind: 'microphone' | 'camera', problem: DeviceProblem): string {
+/** Explains that the chosen device failed and the previous one goes on. */
+export function explainKeptDevice(kind: 'microphone' | 'camera', problem: DeviceProblem): string {
   return `${explainProblem(kind, problem)} You go on with the ${kind} you had.`;
 }
 
-const OF_SOURCE: Readonly<Record<TrackSource, string>> = {
+const SOURCE_IS_OFF: Readonly<Record<TrackSource, string>> = {
   microphone: 'Your microphone is off: nobody hears you.',
   camera: 'Your camera is off: nobody sees you.',
   screen: 'Your screen is not shared.',
   'screen-audio': 'The sound of your screen is not shared.',
 };
 
-const NO_HELP: ReadonlySet<ErrorCode> = new Set([
+const WITHOUT_ADVICE: ReadonlySet<ErrorCode> = new Set([
   'internal',
   'malformed_message',
   'invalid_media_parameters',
   'browser_failed',
 ]);
 
-/** A track of one's own that is not published, although the person wanted it. */
+/** Explains why an own track is not published. */
 export function explainUnpublished(source: TrackSource, code: ErrorCode): string {
-  const what = OF_SOURCE[source];
-  // These speak of page, browser and server, which is no help to who pressed a button.
-  if (NO_HELP.has(code)) return `${what} It could not be sent. Try once more, or reload the page.`;
+  const what = SOURCE_IS_OFF[source];
+  // The texts of these errors are about page, browser and server, which does not help a person who pressed a button.
+  if (WITHOUT_ADVICE.has(code)) return `${what} It could not be sent. Try once more, or reload the page.`;
   const { title, advice } = errorForPeople(code);
   return `${what} ${title}. ${advice}`;
 }
 
-/** A track of one's own that the meeting paused or ended by itself. */
+/** Explains why the meeting paused or ended an own track. */
 export function explainTaken(source: TrackSource, reason: TakenReason): string {
   const why =
     reason === 'over_limit'
       ? 'It was switched off because this device sends more than the meeting allows.'
       : 'It was switched off by the meeting.';
-  return `${OF_SOURCE[source]} ${why} You may switch it on again.`;
+  return `${SOURCE_IS_OFF[source]} ${why} You may switch it on again.`;
 }
 
-/** To who came as a viewer. */
-export const ONLY_WATCHES =
+/** Shown to a viewer at the join. */
+export const VIEWER_NOTICE =
   'You are here to watch and listen: nobody hears or sees you. To take part by voice or picture, ask whoever invited you for another link.';
 
-/** Before that. */
+/** The warning before the meeting switches sources off. */
 export const SENDS_TOO_MUCH =
   'This device sends more than the meeting allows. If that goes on, your camera, microphone and screen are switched off.';
 
-/** Something that a person asked for, and that failed with an error of the cluster. */
+/** Explains an action that failed with an error of the cluster. */
 export function explainFailure(code: ErrorCode): string {
   const { title, meaning, advice } = errorForPeople(code);
   return `${title}. ${meaning} ${advice}`;
 }
 
-/** Something failed on this page itself. */
+/** Shown for a failure of the page itself. */
 export const PAGE_FAULT = 'That did not work on this page. Try once more, or reload it.';
 
-/** At the door of a page at an address that the cluster does not take for its own, such as a bare IP address. */
+/** Explains before the join that the cluster refuses pages from this address, such as a bare IP address. */
 export function explainAddress(origin: string): string {
   return `Meetings cannot be joined from this address (${origin}), since the service does not know it for its own. Open the meeting at the address that you were given, or tell whoever runs this service.`;
 }
 
-/** In a room that the bare link lets nobody into. */
+/** Shown in a room whose link admits nobody without a token. */
 export const BY_INVITATION =
   'Only people with a link of their own can come in. Invite others where you got yours: from the application that this meeting belongs to.';
 
-/** What stands on a tile whose picture or sound does not arrive. */
+/** Label of a tile whose video or audio does not arrive. */
 export const NO_SIGNAL = 'No signal';
-/** What stands on a screen of which nothing arrives, which may be since nothing changes on it. */
+/** Label of a shared screen without packets, possibly because it does not change. */
 export const NOTHING_NEW = 'Nothing new arrives';
-/** What stands on a tile that this browser cannot show. */
+/** Label of a tile that this browser cannot show. */
 export const CANNOT_SHOW = 'Cannot be shown here';
 
-/** Why a join takes longer; empty while nothing is known. */
+/** Explains why a join takes longer; empty while the reason is unknown. */
 export function stillTryingText({ connection }: Pick<MeetingSnapshot, 'connection'>): string {
   const isTrying = connection.phase === 'connecting' || connection.phase === 'joining';
   if (!isTrying || connection.lastError === undefined) return '';
@@ -191,20 +191,22 @@ export function stillTryingText({ connection }: Pick<MeetingSnapshot, 'connectio
   return `${title}. ${meaning} Trying again by itself.`;
 }
 
-const LONGEST_SHOWN = 40;
+const MAX_SHOWN_LETTERS = 40;
 
-/** Why the address of this page leads to no room. */
+/** Explains why the address of this page leads to no room. */
 export function explainBadName(name: string): string {
-  // Of what somebody put into a link nothing shall change how the sentence reads.
+  // Control and format characters of a link must not change how the sentence reads.
   const letters = [...name.replace(/\p{Other}/gu, '')];
   const shown =
-    letters.length > LONGEST_SHOWN ? `${letters.slice(0, LONGEST_SHOWN).join('')}…` : letters.join('');
+    letters.length > MAX_SHOWN_LETTERS
+      ? `${letters.slice(0, MAX_SHOWN_LETTERS).join('')}…`
+      : letters.join('');
   return letters.length > LONGEST_NAME
     ? `“${shown}” is too long for the name of a meeting, which has up to ${LONGEST_NAME} characters.`
     : `“${shown}” cannot be the name of a meeting. Use letters, digits, “-” and “_”.`;
 }
 
-/** Why what was typed names no room. */
+/** Explains why a typed text is no room name. */
 export function explainRoomName(problem: RoomNameProblem): string {
   switch (problem.type) {
     case 'empty':

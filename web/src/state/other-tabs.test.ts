@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { tellOtherTabs } from './other-tabs.ts';
+import { announceToTabs } from './other-tabs.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -13,7 +13,7 @@ it('[WB21] other tabs are told who this one is, also where the browser could not
   const request = vi.fn(() => Promise.resolve());
   request.mockRejectedValueOnce(new Error('The provided callback is no longer runnable.'));
   vi.stubGlobal('navigator', { locks: { request } });
-  tellOtherTabs('ann', new AbortController().signal);
+  announceToTabs('ann', new AbortController().signal);
   await vi.runAllTimersAsync();
   expect(request.mock.calls).toHaveLength(2);
 });
@@ -22,7 +22,7 @@ it('[WB21] who is somebody else by then is not asked for again', async () => {
   const over = new AbortController();
   const request = vi.fn(() => Promise.reject(new Error('The provided callback is no longer runnable.')));
   vi.stubGlobal('navigator', { locks: { request } });
-  tellOtherTabs('ann', over.signal);
+  announceToTabs('ann', over.signal);
   over.abort();
   await vi.runAllTimersAsync();
   expect(request.mock.calls).toHaveLength(1);

@@ -1,30 +1,30 @@
 /**
- * Whom other tabs of this browser are in their meetings. A tab that is duplicated begins with a copy of what the first one
- * remembers, and is somebody else all the same. Told by locks, which end with the page that holds them, however it ends.
+ * Peer ids that other tabs of this browser use. A duplicated tab starts with a copy of the ids that the original remembers, but must not
+ * take them for its own. Each tab announces its id by a lock, which the browser releases whenever the page ends.
  */
 const PREFIX = 'plenary.peer ';
 
-/** Chromium gives no lock while scripts of the page stand still, as for the moment in which it opens a window. */
+/** Wait before a refused lock is requested again, in milliseconds: Chromium grants no lock while the page's scripts are suspended. */
 const ASK_AGAIN_MS = 200;
 const ATTEMPTS = 5;
 
-/** Tells other tabs that this page is that peer, until `over`. Where the browser has no locks, nobody is told. */
-export function tellOtherTabs(peerId: string, over: AbortSignal, attempts = ATTEMPTS): void {
+/** Announces to other tabs that this page is this peer, until `over`. Does nothing in a browser without locks. */
+export function announceToTabs(peerId: string, over: AbortSignal, attempts = ATTEMPTS): void {
   const { locks } = navigator;
   if (!hasLocks(locks) || over.aborted) return;
   const held = (): Promise<void> =>
     new Promise((resolve) => {
-      // By the time that the browser gives the lock it may be over.
+      // The announcement may be over by the time the browser grants the lock.
       if (over.aborted) resolve();
       else over.addEventListener('abort', () => resolve(), { once: true });
     });
   locks.request(PREFIX + peerId, { mode: 'shared' }, held).catch((thrown: unknown) => {
-    if (attempts > 1) setTimeout(() => tellOtherTabs(peerId, over, attempts - 1), ASK_AGAIN_MS);
-    else console.warn('plenary: other tabs cannot be told who this one is', thrown);
+    if (attempts > 1) setTimeout(() => announceToTabs(peerId, over, attempts - 1), ASK_AGAIN_MS);
+    else console.warn('plenary: the peer id of this tab could not be announced to other tabs', thrown);
   });
 }
 
-/** Whom the tabs of this browser are, this one as well; nobody, where the browser does not tell. */
+/** The peer ids of all tabs of this browser, including this one; empty when the browser does not report locks. */
 export async function peersOfTabs(): Promise<ReadonlySet<string>> {
   const { locks } = navigator;
   if (!hasLocks(locks)) return new Set();
@@ -34,12 +34,12 @@ export async function peersOfTabs(): Promise<ReadonlySet<string>> {
       held.flatMap(({ name = '' }) => (name.startsWith(PREFIX) ? [name.slice(PREFIX.length)] : [])),
     );
   } catch (thrown) {
-    console.warn('plenary: the browser does not tell of other tabs', thrown);
+    console.warn('plenary: the browser does not list the locks of other tabs', thrown);
     return new Set();
   }
 }
 
-/** Pages that did not come over https have none, and frames of some sites. */
+/** Pages without HTTPS have no locks, and neither do some frames. */
 function hasLocks(locks: LockManager | undefined): locks is LockManager {
   return locks !== undefined;
 }

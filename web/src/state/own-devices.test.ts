@@ -3,7 +3,7 @@ import type { LocalTrack, Meeting } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
 import { meet } from '../client/testing/meet.ts';
 import { ScriptedEdge, refuse } from '../client/testing/scripted-edge.ts';
-import { LocalMedia, isSending, showsOn } from './local-media.ts';
+import { LocalMedia, isSending, appearsOn } from './local-media.ts';
 import { OwnTracks } from './own-tracks.ts';
 import { recall, recallPeers, rememberPeer } from './preferences.ts';
 import { ScreenShare } from './screen-share.ts';
@@ -181,7 +181,7 @@ describe('a device that is changed while something else happens to it', () => {
     const chosen = media.choose('microphone', 'other');
     browser.tracks[0]?.remoteStop();
     expect(isSending(media.getSnapshot().microphone)).toBe(false);
-    expect(showsOn(media.getSnapshot().microphone)).toBe(true);
+    expect(appearsOn(media.getSnapshot().microphone)).toBe(true);
     browser.question.allow();
     expect(await chosen).toBeUndefined();
     expect(media.getSnapshot().microphone).toMatchObject({
@@ -199,7 +199,7 @@ describe('a device that is changed while something else happens to it', () => {
     await eventually(() => expect(browser.questions).toHaveLength(3));
     browser.question.allow('third');
     expect(await chosen).toBe('in-use');
-    expect(showsOn(media.getSnapshot().microphone)).toBe(false);
+    expect(appearsOn(media.getSnapshot().microphone)).toBe(false);
     expect(browser.live.map((track) => track.kind)).toEqual(['video']);
   });
 });
@@ -208,7 +208,7 @@ test('[WB30] a device that the system silences does not show as off, since it co
   const media = await opened();
   const [microphone] = browser.tracks;
   microphone?.remoteMute();
-  expect(showsOn(media.getSnapshot().microphone)).toBe(true);
+  expect(appearsOn(media.getSnapshot().microphone)).toBe(true);
   expect(isSending(media.getSnapshot().microphone)).toBe(false);
   await media.setEnabled('microphone', false);
   microphone?.remoteUnmute();

@@ -4,8 +4,8 @@ import { CAPTURE_KINDS, isSending, type CaptureKind, type LocalMediaSnapshot } f
 type Publishing = Pick<Meeting, 'publish' | 'unpublish' | 'replaceTrack' | 'setMuted' | 'getSnapshot'>;
 
 /**
- * Keeps what is published of microphone and camera in line with the devices while a meeting runs. It looks at what is so now and
- * not at what was asked for once, so that no answer that comes late can switch on what was switched off meanwhile.
+ * Keeps the published microphone and camera tracks equal to the devices while a meeting runs. It reads the current state, not earlier
+ * requests, so that a late answer cannot switch on a device that was switched off meanwhile.
  */
 export class OwnTracks {
   readonly #meeting: Publishing;
@@ -24,8 +24,8 @@ export class OwnTracks {
   }
 
   start(): void {
-    this.#stopListening ??= this.#media.subscribe(() => this.#follow());
-    this.#follow();
+    this.#stopListening ??= this.#media.subscribe(() => this.#update());
+    this.#update();
   }
 
   stop(): void {
@@ -34,11 +34,11 @@ export class OwnTracks {
     for (const kind of CAPTURE_KINDS) this.#meeting.unpublish(kind);
   }
 
-  #follow(): void {
-    for (const kind of CAPTURE_KINDS) this.#followOne(kind);
+  #update(): void {
+    for (const kind of CAPTURE_KINDS) this.#updateKind(kind);
   }
 
-  #followOne(kind: CaptureKind): void {
+  #updateKind(kind: CaptureKind): void {
     const state = this.#media.getSnapshot()[kind];
     const { track } = state;
     const sends = isSending(state);
@@ -48,7 +48,7 @@ export class OwnTracks {
       this.#meeting.setMuted(kind, true);
       this.#meeting.replaceTrack(kind, null).catch(this.#failed);
     } else if (published?.mediaTrack !== track || published.status === 'failed') {
-      // What was refused is asked for again when the person asks for it, and not before.
+      // A refused track is published again only when the person switches the device on.
       if (published?.status === 'failed' && !sends) return;
       this.#meeting.publish(kind, track, { paused: !sends }).catch(this.#failed);
     } else this.#meeting.setMuted(kind, !sends);

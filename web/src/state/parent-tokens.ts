@@ -5,14 +5,14 @@ import { newRequestId } from '../client/request-edge.ts';
 import type { TokenGrant } from '../client/index.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-/** An answer, whatever it holds. */
+/** Any answer to our request. */
 const ADDRESSED = z.looseObject({ type: z.literal('plenary.token'), id: REQUEST_ID });
 const ANSWER = z.union([
   z.looseObject({ refused: z.literal(true) }).transform(() => undefined),
   z.looseObject({ token: TOKEN_TEXT, refused: z.literal(false).optional() }).transform(({ token }) => token),
 ]);
 
-/** The windows as far as they count here. */
+/** The parts of `Window` that are used here. */
 export interface FramedWindow {
   readonly parent: Pick<Window, 'postMessage'>;
   readonly location: { readonly ancestorOrigins?: { readonly [index: number]: string | undefined } };
@@ -20,14 +20,14 @@ export interface FramedWindow {
   removeEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
 }
 
-/** Whether this page is shown in a frame of another one. */
+/** Whether another page embeds this one in a frame. */
 export function isFramed(): boolean {
   return globalThis.window !== undefined && window.parent !== window;
 }
 
 /**
- * Gets join tokens from the page that shows this one in a frame: asks it by a message, and believes only the parent, and
- * only where it is of a site that the cluster lets embed its page (SPEC RJ7).
+ * Gets join tokens from the embedding page by messages. Accepts answers only from the parent window, and only from an origin that the
+ * cluster allows to embed its page (SPEC RJ7).
  */
 export class ParentTokens {
   readonly #roomId: RoomName;
@@ -41,22 +41,21 @@ export class ParentTokens {
   }
 
   /**
-   * @throws PlenaryError `guests_not_allowed` when the parent refuses; `token_unavailable` when it does not answer, answers
-   *   with something else, or may not be asked
+   * @throws PlenaryError `guests_not_allowed` when the parent refuses; `token_unavailable` when it does not answer, answers with something
+   *   else, or has an origin that is not allowed
    */
   async get({ fresh }: { readonly fresh: boolean }): Promise<TokenGrant> {
     const allowed = await this.#origins();
     const targets = this.#targets(allowed);
-    if (targets.length === 0)
-      throw unavailable('The page around this one is of no site that may give tokens.');
+    if (targets.length === 0) throw unavailable('No origin of the embedding page is allowed to give tokens.');
     const id = newRequestId();
-    const answered = this.#answer(id, new Set(allowed));
+    const answer = this.#answer(id, new Set(allowed));
     for (const origin of targets)
       this.#window.parent.postMessage({ type: 'plenary.getToken', id, roomId: this.#roomId, fresh }, origin);
-    return { token: await answered };
+    return { token: await answer };
   }
 
-  /** Who may be the parent. Where the browser tells who it is, no other one is called. */
+  /** The possible origins of the parent. If the browser reports the origin, only that one is addressed. */
   #targets(allowed: readonly string[]): readonly string[] {
     const parent = this.#window.location.ancestorOrigins?.[0];
     return parent === undefined ? allowed : allowed.filter((origin) => origin === parent);
@@ -64,24 +63,23 @@ export class ParentTokens {
 
   #answer(id: string, allowed: ReadonlySet<string>): Promise<string> {
     return new Promise((resolve, reject) => {
-      const settle = (): void => {
+      const stopListening = (): void => {
         clearTimeout(timer);
         this.#window.removeEventListener('message', listen);
       };
       const timer = setTimeout(() => {
-        settle();
-        reject(unavailable('The page around this one did not answer.'));
+        stopListening();
+        reject(unavailable('The embedding page did not answer.'));
       }, ANSWER_TIMEOUT_MS);
       const listen = (event: MessageEvent): void => {
         if (event.source !== this.#window.parent || !allowed.has(event.origin)) return;
         const addressed = ADDRESSED.safeParse(event.data);
         if (!addressed.success || addressed.data.id !== id) return;
-        settle();
+        stopListening();
         const answer = ANSWER.safeParse(event.data);
-        if (!answer.success)
-          reject(unavailable('The page around this one gave something else than a token.'));
+        if (!answer.success) reject(unavailable('The embedding page gave something other than a token.'));
         else if (answer.data === undefined)
-          reject(new PlenaryError('guests_not_allowed', 'The page around this one gives no token.'));
+          reject(new PlenaryError('guests_not_allowed', 'The embedding page refused to give a token.'));
         else resolve(answer.data);
       };
       this.#window.addEventListener('message', listen);

@@ -3,18 +3,18 @@ import type { MeetingSnapshot } from '../client/index.ts';
 
 type Present = Pick<MeetingSnapshot, 'room' | 'self' | 'ownPeerIds'>;
 
-/** The people that are loaded, oneself once: whom one was before a rejoin the room holds a little longer. */
+/** The loaded peers, without previous peers of this person, which stay in the room for a while after a rejoin. */
 export function peopleIn({ room, self, ownPeerIds }: Present): readonly RosterPeer[] {
   return [...room.peers.values()].filter(({ peerId }) => peerId === self?.peerId || !ownPeerIds.has(peerId));
 }
 
-/** How many people are in the meeting, oneself once. */
+/** The number of people in the meeting, without previous peers of this person. */
 export function headCount(present: Present): number {
   const { room } = present;
   return room.peerCount - (room.peers.size - peopleIn(present).length);
 }
 
-/** Whether a person is here to watch and listen, and can neither be heard nor seen. */
-export function onlyWatches({ self }: Pick<MeetingSnapshot, 'self'>): boolean {
+/** Whether the person is a viewer, who watches and listens but sends nothing. */
+export function isViewer({ self }: Pick<MeetingSnapshot, 'self'>): boolean {
   return self?.role === 'viewer';
 }

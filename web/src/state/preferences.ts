@@ -1,10 +1,9 @@
 /**
- * What this browser remembers. Missing or broken storage means that nothing is remembered, and that a page which is loaded once
- * more begins with its devices off.
+ * Choices that this browser remembers. Without storage nothing is remembered, and a reloaded page begins with its devices off.
  *
- * That a microphone or camera was switched off is kept like a name, beyond the tab and the meeting: who was not heard and seen
- * is not to be so again before saying so, also after a crash or in another tab. The tab keeps it as well, so that what is
- * switched on in one tab is not on after a reload of another. Whom one was in a room belongs to the tab.
+ * A microphone or camera that was switched off stays off in all tabs and meetings, also after a crash: nobody may be heard or seen again
+ * without their own action. The tab remembers it as well, so that a device that is switched on in one tab is not on after a reload of
+ * another. The peer ids in a room belong to the tab.
  */
 const KEYS = {
   displayName: 'plenary.displayName',
@@ -23,9 +22,9 @@ export function remember(preference: Preference, value: string): void {
   write('localStorage', KEYS[preference], value);
 }
 
-/** Whether a person switched the device off, in this tab or any other, and not on again since. */
+/** Whether the person switched the device off in this or another tab, and not on again since. */
 export function wasSwitchedOff(kind: 'microphone' | 'camera'): boolean {
-  if (!canRemember()) return isLoadedAgain();
+  if (!canRemember()) return isReloaded();
   const key = KEYS[`${kind}Off`];
   return read('sessionStorage', key) === 'yes' || read('localStorage', key) === 'yes';
 }
@@ -36,15 +35,15 @@ export function rememberSwitch(kind: 'microphone' | 'camera', enabled: boolean):
     write(storage, key, enabled ? 'no' : 'yes');
 }
 
-/** A storage that is full, or closed to a frame, may be read and not written. */
+/** Whether storage can be written. A full storage, or one that is closed to a frame, cannot. */
 function canRemember(): boolean {
   return (
     write('sessionStorage', 'plenary.remembers', 'yes') && write('localStorage', 'plenary.remembers', 'yes')
   );
 }
 
-/** What was switched off before is not known then. */
-function isLoadedAgain(): boolean {
+/** Whether the page was reloaded, so that devices may have been switched off before. */
+function isReloaded(): boolean {
   const [navigation] = performance.getEntriesByType('navigation');
   return navigation !== undefined && 'type' in navigation && navigation.type !== 'navigate';
 }
@@ -52,7 +51,7 @@ function isLoadedAgain(): boolean {
 const MOST_PREVIOUS_PEERS = 8;
 const peersKey = (roomId: string): string => `plenary.peers.${roomId}`;
 
-/** Whom this tab was in a room, the newest last. */
+/** The peer ids that this tab had in a room, the newest last. */
 export function recallPeers(roomId: string): readonly string[] {
   return (read('sessionStorage', peersKey(roomId)) ?? '').split(' ').filter(Boolean);
 }
@@ -68,18 +67,18 @@ function read(storage: Storages, key: string): string | undefined {
   try {
     return globalThis[storage].getItem(key) ?? undefined;
   } catch {
-    // Storage is forbidden in some private windows and frames; the page works without it.
+    // Some private windows and frames forbid storage; the page works without it.
     return undefined;
   }
 }
 
-/** @returns whether it is kept */
+/** @returns whether the value was stored */
 function write(storage: Storages, key: string, value: string): boolean {
   try {
     globalThis[storage].setItem(key, value);
     return true;
   } catch {
-    // As above.
+    // The page works without storage.
     return false;
   }
 }

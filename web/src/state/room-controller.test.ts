@@ -7,7 +7,7 @@ import { eventually } from '../client/testing/eventually.ts';
 import { loggedEvent, peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
 import { heldDevice } from '../client/testing/held-device.ts';
 import { ScriptedEdge, refuse } from '../client/testing/scripted-edge.ts';
-import { isSending, showsOn } from './local-media.ts';
+import { isSending, appearsOn } from './local-media.ts';
 import { bannerText } from './notices.ts';
 import { headCount } from './people.ts';
 import { RoomController } from './room-controller.ts';
@@ -95,11 +95,11 @@ test('[WB37] who joins before the edge has told of the service is asked for devi
 test('[WB29] a button that shows a device as on switches it off, also before the browser was asked', async () => {
   const info = Promise.withResolvers<ServiceInfo | undefined>();
   const controller = open(info.promise);
-  expect(showsOn(controller.media.getSnapshot().microphone)).toBe(true);
+  expect(appearsOn(controller.media.getSnapshot().microphone)).toBe(true);
   controller.toggle('microphone');
   info.resolve(undefined);
   await eventually(() => expect(asked()).toEqual(['video']));
-  expect(showsOn(controller.media.getSnapshot().microphone)).toBe(false);
+  expect(appearsOn(controller.media.getSnapshot().microphone)).toBe(false);
 });
 
 test('[WB29] at the door what is switched off is closed, and opens again when it is switched on', async () => {
@@ -121,13 +121,13 @@ test('[WB29] a page that the browser put away and shows again has its devices as
   controller.toggle('camera');
   controller.leaveNow();
   expect(browser.live).toEqual([]);
-  controller.shownAgain();
+  controller.pageShownAgain();
   await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
   browser.question.allow();
   await eventually(() => expect(isSending(controller.media.getSnapshot().microphone)).toBe(true));
   await join(controller);
   await leave(controller);
-  controller.shownAgain();
+  controller.pageShownAgain();
   expect(asked()).toHaveLength(2);
 });
 
@@ -245,7 +245,7 @@ test('[WB15] who cancels a join that goes on trying is back at the form, as it w
     expect(edge.received.filter(({ name }) => name === 'join').length).toBeGreaterThan(1),
   );
   controller.cancelJoin();
-  expect(ui.getSnapshot()).toMatchObject({ atDoor: true, displayName: 'Ada', toasts: [] });
+  expect(ui.getSnapshot()).toMatchObject({ isPreJoin: true, displayName: 'Ada', toasts: [] });
   expect(phase()).toBe('left');
   await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
   browser.question.allow();
@@ -254,7 +254,7 @@ test('[WB15] who cancels a join that goes on trying is back at the form, as it w
   await join(controller);
   // Who is in leaves by another button.
   controller.cancelJoin();
-  expect([phase(), ui.getSnapshot().atDoor]).toEqual(['joined', false]);
+  expect([phase(), ui.getSnapshot().isPreJoin]).toEqual(['joined', false]);
 });
 
 test('[RJ24] a site that may not open meetings of the server is told so in words, not as a matter of the person’s role', async () => {
@@ -409,9 +409,9 @@ test('[RJ18] [RJ30] who came as somebody waits for a slow store, and is told of 
     expect(connection).toMatchObject({ phase: 'failed', error: { detail: { reason: 'kept_unreadable' } } });
     expect(tokens()).toEqual(['kept']);
     expect(meeting.getSnapshot().connection.phase).toBe('joined');
-    expect(other.canComeAsGuest).toBe(true);
+    expect(other.canJoinAsGuest).toBe(true);
     other.joinAsGuest();
-    expect(other.ui.getSnapshot().atDoor).toBe(true);
+    expect(other.ui.getSnapshot().isPreJoin).toBe(true);
     other.join();
     await vi.advanceTimersByTimeAsync(1_000);
     await eventually(() => expect(tokens()).toEqual(['kept', 'jwt']));
@@ -428,7 +428,7 @@ test('[RJ19] where guests are off, nobody is sent away while the store does not 
     const controller = open(Promise.resolve({ guests: false, embedOrigins: [] }));
     await vi.advanceTimersByTimeAsync(15_000);
     expect(controller.ui.getSnapshot()).toMatchObject({ needsInvitation: false, isLinkOpen: false });
-    expect(controller.canComeAsGuest).toBe(false);
+    expect(controller.canJoinAsGuest).toBe(false);
   } finally {
     vi.useRealTimers();
   }

@@ -40,14 +40,14 @@ export function randomRoomName(random: () => number = Math.random): string {
   return `${pick(MOODS)}-${pick(THINGS)}-${Math.floor(1_000 + random() * 9_000)}`;
 }
 
-/** Of a room, in characters. */
+/** Longest name of a room, in characters. */
 export const LONGEST_NAME = 64;
 
-/** Why what was typed names no room. */
+/** Why a typed text is no room name. */
 export type RoomNameProblem =
   | { readonly type: 'empty' }
   | { readonly type: 'too-long'; readonly most: number }
-  /** These letters have no place in a name; without them it would be the name of somebody else's room. */
+  /** These letters are not allowed in a name. Dropping them could lead to somebody else's room. */
   | { readonly type: 'letters'; readonly letters: string }
   | { readonly type: 'other-site'; readonly host: string }
   | { readonly type: 'no-meeting' };
@@ -56,12 +56,12 @@ export type TypedRoom =
   | {
       readonly type: 'room';
       readonly roomId: RoomName;
-      /** Where its page is; a pasted link is followed as it stands, with its token. */
+      /** The path of its page. A pasted link keeps its token. */
       readonly path: string;
     }
   | RoomNameProblem;
 
-/** Letters of other alphabets that are written with those of ours. */
+/** Letters that NFKD does not decompose, with their usual spelling in a–z. */
 const WRITTEN_AS: Readonly<Record<string, string>> = {
   ß: 'ss',
   æ: 'ae',
@@ -74,42 +74,42 @@ const WRITTEN_AS: Readonly<Record<string, string>> = {
   ı: 'i',
 };
 
-/** Drawn as nothing; messengers put them around what is copied. */
-const UNSEEN = /\p{Format}/gu;
+/** Invisible characters, which messengers put around copied text. */
+const INVISIBLE = /\p{Format}/gu;
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
-/** As browsers read them as well, with slashes missing or the wrong way round. */
+/** A scheme with missing or wrong slashes, which browsers accept too. */
 const SLOPPY_SCHEME = /\b(https?):[/\\]*(?=[^\s/\\]+[/\\])/gi;
 /** A host before a path: with a domain, an IP address, or a port. */
 const HOST =
   /^(?:\[[0-9a-f:.]+\]|(?:\d{1,3}\.){3}\d{1,3}|(?:[^\s/.:]+\.)+\p{Letter}[\p{Letter}\p{Number}-]+|[a-z][a-z0-9-]*(?=:))(?::\d{2,5})?\//iu;
 
 /**
- * Reads what a person typed or pasted: `Team Weekly!` means the room `team-weekly`, a link of this site the room that it leads to,
- * also in the middle of an invitation.
+ * Reads a typed or pasted text: `Team Weekly!` means the room `team-weekly`; a link of this site, also within an invitation text, means
+ * its room.
  */
 export function readTypedRoom(typed: string, here: URL): TypedRoom {
-  const text = decoded(typed.replace(UNSEEN, '')).trim().replace(SLOPPY_SCHEME, '$1://');
+  const text = decoded(typed.replace(INVISIBLE, '')).trim().replace(SLOPPY_SCHEME, '$1://');
   const link = linkIn(text, here);
   return (link === undefined ? undefined : readLink(link, here)) ?? readName(text);
 }
 
-/** A link that was encoded to go along in another one. */
+/** Decodes a link that was URL-encoded as part of another link. */
 function decoded(text: string): string {
   if (!/^\s*[a-z][a-z0-9+.-]*%3A%2F%2F/i.test(text)) return text;
   try {
     return decodeURIComponent(text);
   } catch {
-    // A stray % is no encoding: it is read as it stands.
+    // A stray % is no encoding: the text stays as it is.
     return text;
   }
 }
 
-/** The link in a text; `undefined` where there is none. */
+/** Finds the link in a text; `undefined` without one. */
 function linkIn(text: string, here: URL): string | undefined {
   const withScheme = /[a-z][a-z0-9+.-]*:\/\/[^\s<>"'|]+/i.exec(text)?.[0];
   if (withScheme !== undefined) return withoutEnd(withScheme);
   const words = text.split(/[\s<>"'|()]+/);
-  // Copied without its scheme, as some address bars give it, or typed.
+  // A typed link, or one that an address bar copied without its scheme.
   const address = words.find((word) => word.toLowerCase().startsWith(`${here.host}/`)) ?? text;
   const isAddress =
     /^\/\/[^\s/]+/.test(address) || /^(?:[^\s/]*\/)?r\/[^\s/]+\/?$/.test(address) || HOST.test(address);
@@ -141,7 +141,7 @@ function readName(text: string): TypedRoom {
     : { type: 'empty' };
 }
 
-/** A name that was cut out of a link has letters encoded, whose bytes are none; `undefined` where they stand for no letters. */
+/** Decodes a name that was copied out of a link; `undefined` when its encoding is invalid. */
 function withoutEncoding(text: string): string | undefined {
   if (!/%[0-9a-f]{2}/i.test(text)) return text;
   try {
@@ -151,9 +151,9 @@ function withoutEncoding(text: string): string | undefined {
   }
 }
 
-/** `undefined` where it is no link. */
+/** Reads a link; `undefined` when the text is no link. */
 function readLink(text: string, here: URL): TypedRoom | undefined {
-  const spelled = spelledOut(text, here);
+  const spelled = withSchemeAndHost(text, here);
   if (!URL.canParse(spelled)) return undefined;
   const link = new URL(spelled);
   if (link.host !== here.host) return { type: 'other-site', host: link.host };
@@ -163,7 +163,7 @@ function readLink(text: string, here: URL): TypedRoom | undefined {
   return { type: 'room', roomId: route.roomId, path: roomPath(route.roomId) + link.search + link.hash };
 }
 
-function spelledOut(text: string, here: URL): string {
+function withSchemeAndHost(text: string, here: URL): string {
   if (SCHEME.test(text)) return text;
   if (text.startsWith('//')) return here.protocol + text;
   if (/^\/?r\//.test(text)) return `${here.origin}/${text.replace(/^\//, '')}`;

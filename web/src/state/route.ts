@@ -1,6 +1,6 @@
 import { DATACENTER_ID, ROOM_NAME, type DatacenterId, type RoomName } from '@plenary/cluster/protocol';
 
-/** Which page an address means. */
+/** The page of an address. */
 export type PageRoute =
   | { readonly page: 'landing' }
   | { readonly page: 'bad-room'; readonly name: string }
@@ -8,15 +8,15 @@ export type PageRoute =
       readonly page: 'room';
       readonly roomId: RoomName;
       readonly datacenter: DatacenterId | undefined;
-      /** A ready join token, from `#token=` or, where a fragment cannot be passed on, `?token=`. */
+      /** A ready join token from `#token=`, or from `?token=` for senders that cannot pass a fragment. */
       readonly token: string | undefined;
     };
 
 /**
- * Reads the page's address. A token belongs into the fragment, which no server ever logs.
+ * Reads the page's address. A token belongs in the fragment, which no server logs.
  *
- * Those who spell a name differently meet: with capitals, in full width, or with what a copied link has around it. A token is for the
- * name that its application spelled.
+ * Different spellings of a name lead to the same room: capitals, full-width letters, or invisible characters of a copied link. With a
+ * token the name is used as the application spelled it.
  */
 export function parseRoute(url: URL): PageRoute {
   const match = /^\/r\/(.*?[^/])\/*$/i.exec(url.pathname);
@@ -25,12 +25,12 @@ export function parseRoute(url: URL): PageRoute {
   try {
     name = decodeURIComponent(name);
   } catch {
-    // A stray % is not an encoding: the name is shown as it stands, and refused below.
+    // A stray % is not an encoding: the name stays as it is, and is refused below.
   }
   const datacenter = DATACENTER_ID.safeParse(url.searchParams.get('dc'));
   const token = new URLSearchParams(url.hash.slice(1)).get('token') ?? url.searchParams.get('token');
   const hasToken = token !== null && token !== '';
-  const roomId = ROOM_NAME.safeParse(hasToken ? name : spelledAlike(name));
+  const roomId = ROOM_NAME.safeParse(hasToken ? name : normalisedName(name));
   if (!roomId.success) return { page: 'bad-room', name };
   return {
     page: 'room',
@@ -40,7 +40,7 @@ export function parseRoute(url: URL): PageRoute {
   };
 }
 
-function spelledAlike(name: string): string {
+function normalisedName(name: string): string {
   return name
     .normalize('NFKC')
     .replace(/\p{Format}/gu, '')
@@ -48,9 +48,9 @@ function spelledAlike(name: string): string {
     .toLowerCase();
 }
 
-/** Whether a room's bare address leads back to it: that of a name with capitals leads to another one. */
+/** Whether a room's address without a token leads to that room. An address with capitals leads to another one. */
 export function hasAddress(roomId: RoomName): boolean {
-  return spelledAlike(roomId) === roomId;
+  return normalisedName(roomId) === roomId;
 }
 
 /** The address of a room's page. */
@@ -59,10 +59,10 @@ export function roomPath(roomId: RoomName): string {
 }
 
 /**
- * Whether an address that was pasted over the one of this page brings a token that this page does not have. Browsers load no page anew
- * where the fragment alone differs, so whoever pasted it would go on without it.
+ * Whether an address that was pasted over this page's address has a token that this page lacks. Browsers do not reload a page when only
+ * the fragment differs, so the page would ignore the token.
  */
-export function bringsToken(shown: PageRoute, pasted: PageRoute): boolean {
+export function hasNewToken(shown: PageRoute, pasted: PageRoute): boolean {
   if (pasted.page !== 'room' || pasted.token === undefined) return false;
   return shown.page !== 'room' || shown.token !== pasted.token;
 }

@@ -1,17 +1,17 @@
 import { LARGEST_SCREEN, type Meeting } from '../client/index.ts';
 import { captureFor } from './capture.ts';
 
-/** As large as a page takes from others (`LargePictures`); larger screens are sent smaller. */
+/** The largest screen that clients accept (`LargePictures`). Larger screens are captured at a smaller size. */
 const SCREEN = {
   frameRate: { max: 15 },
   width: { max: LARGEST_SCREEN.width },
   height: { max: LARGEST_SCREEN.height },
 };
 
-/** A screen of one's own, from the browser's chooser to its end. */
+/** The own shared screen, from the browser's chooser to its end. */
 export class ScreenShare {
   readonly #meeting: Pick<Meeting, 'publish' | 'unpublish'>;
-  /** Of the chooser that is open, or of the screen that is shared. */
+  /** The owner of the open chooser, or of the shared screen. */
   #owner: AbortController | undefined;
   #tracks: readonly MediaStreamTrack[] = [];
 
@@ -20,9 +20,9 @@ export class ScreenShare {
   }
 
   /**
-   * Has the person choose a screen, and shares it. A choice that is made after {@link stop} shares nothing.
+   * Lets the person choose a screen, and shares it. A choice after {@link stop} shares nothing.
    *
-   * @throws what the browser refused with
+   * @throws the browser's refusal
    */
   async start(): Promise<void> {
     if (this.#owner !== undefined) return;
@@ -47,13 +47,13 @@ export class ScreenShare {
     }
   }
 
-  /** Shares the picture alone from now on: a sound that nobody gets is not captured either. */
+  /** Stops sharing and capturing the audio of the screen. The video goes on. */
   stopSound(): void {
     this.#meeting.unpublish('screen-audio');
     for (const track of this.#tracks) if (track.kind === 'audio') track.stop();
   }
 
-  /** Ends the sharing, and what is still being chosen. */
+  /** Ends the sharing, or cancels a pending choice. */
   stop(): void {
     this.#owner?.abort();
     this.#owner = undefined;

@@ -7,20 +7,20 @@ const SERVICE_INFO = z.object({
   embedOrigins: z.array(HTTP_URL).max(64),
 });
 
-/** What the edge tells of the service before anybody joins. */
+/** Settings of the service that an edge publishes before a join. */
 export type ServiceInfo = z.infer<typeof SERVICE_INFO>;
 
 let known: Promise<ServiceInfo | undefined> | undefined;
 
 /**
- * Asked once for the page, and anew after an edge did not answer; `undefined` where it does not, who lets in whom it wants all
- * the same.
+ * Fetches the settings once for the page, and again after a failure. `undefined` when the edge does not answer; admission is then decided
+ * by the join alone.
  */
 export async function serviceInfo(): Promise<ServiceInfo | undefined> {
   known ??= fetchServiceInfo((input, init) => fetch(input, init));
-  const asked = known;
-  const info = await asked;
-  if (info === undefined && known === asked) known = undefined;
+  const fetching = known;
+  const info = await fetching;
+  if (info === undefined && known === fetching) known = undefined;
   return info;
 }
 
@@ -31,7 +31,7 @@ export async function fetchServiceInfo(fetchFrom: typeof fetch): Promise<Service
     const parsed = SERVICE_INFO.safeParse(await response.json());
     return parsed.success ? parsed.data : undefined;
   } catch (thrown) {
-    console.warn('plenary: the edge does not tell about the service', thrown);
+    console.warn('plenary: the settings of the service could not be fetched', thrown);
     return undefined;
   }
 }

@@ -14,7 +14,7 @@ import {
   stillTryingText,
 } from './notices.ts';
 import { randomRoomName, readTypedRoom } from './room-names.ts';
-import { bringsToken, hasAddress, parseRoute } from './route.ts';
+import { hasNewToken, hasAddress, parseRoute } from './route.ts';
 import { arrange, hueOf, initials, pageOf, type Tile } from './tiles.ts';
 import { TokenSource } from './token-source.ts';
 import { peerOf } from '../client/testing/fixtures.ts';
@@ -64,13 +64,13 @@ test('[RJ11] an address that is pasted over that of a page counts where it bring
   const route = (path: string) => parseRoute(new URL(path, 'http://h'));
   const bare = route('/r/a');
   const mine = route('/r/a#token=mine');
-  expect(bringsToken(bare, mine)).toBe(true);
-  expect(bringsToken(mine, route('/r/a#token=yours'))).toBe(true);
-  expect(bringsToken(mine, mine)).toBe(false);
+  expect(hasNewToken(bare, mine)).toBe(true);
+  expect(hasNewToken(mine, route('/r/a#token=yours'))).toBe(true);
+  expect(hasNewToken(mine, mine)).toBe(false);
   // What one is in by is not taken away by an address without it.
-  expect(bringsToken(mine, bare)).toBe(false);
-  expect(bringsToken(bare, route('/r/a#top'))).toBe(false);
-  expect(bringsToken(route('/'), route('/#token=mine'))).toBe(false);
+  expect(hasNewToken(mine, bare)).toBe(false);
+  expect(hasNewToken(bare, route('/r/a#top'))).toBe(false);
+  expect(hasNewToken(route('/'), route('/#token=mine'))).toBe(false);
 });
 
 describe('tiles', () => {

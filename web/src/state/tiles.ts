@@ -3,35 +3,35 @@ import type { MeetingSnapshot, RemoteTrack } from '../client/index.ts';
 import { raisedHands } from '../features/hands/hands.ts';
 
 /**
- * - `no-signal`: what is shown is not what goes on there, since nothing arrives;
- * - `nothing-new`: nothing arrives of a screen, and nothing else of its person that would tell why: it may stand still, which some
- *   browsers send nothing for, or its person may be lost;
- * - `cannot-show`: this browser cannot show it.
+ * - `no-signal`: nothing arrives, so the shown frame is old;
+ * - `nothing-new`: no packets of a screen arrive, and no other track of the peer shows why: the screen may be unchanged, for which some
+ *   browsers send nothing, or the peer may be lost;
+ * - `cannot-show`: this browser cannot show the track.
  */
 export type Trouble = 'no-signal' | 'nothing-new' | 'cannot-show';
 
 /** One rectangle of the screen: somebody's camera, or somebody's screen. */
 export interface Tile {
-  /** Stays the same when the track behind it is replaced, so that the tile does not jump. */
+  /** The same for a track and its replacement, so that the tile does not move. */
   readonly key: string;
   readonly peerId: PeerId;
   readonly name: string;
   readonly source: 'camera' | 'screen';
   readonly isSelf: boolean;
   readonly trackId: TrackId | undefined;
-  /** Absent while the camera is off or the track has not come yet. */
+  /** Absent while the camera is off or the track is not received yet. */
   readonly video: MediaStreamTrack | undefined;
-  /** Somebody sends a picture that is not here yet. */
+  /** The peer sends a video that does not arrive yet. */
   readonly waiting: boolean;
-  /** What may be wrong with what is shown; see {@link Trouble}. */
+  /** A problem with the shown video; see {@link Trouble}. */
   readonly trouble: Trouble | undefined;
   readonly micMuted: boolean;
   readonly speaking: boolean;
-  /** The place of the person's hand among those that are up; of cameras only. */
+  /** The position of the person's raised hand; only for cameras. */
   readonly hand?: number | undefined;
 }
 
-/** The tiles of a meeting: screens first, then people by the time they joined, oneself at the end. */
+/** The tiles of a meeting: screens first, then peers in the order of their joins, the own camera last. */
 export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
   const { room, self, ownPeerIds, remoteTracks, localTracks, speakers, stalled } = snapshot;
   if (self === undefined) return [];
@@ -55,11 +55,11 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
       const track = bySource.get(`${peerId}:${source}`);
       const sends = track !== undefined && !track.publisherPaused;
       const cannotShow = sends && track.status === 'failed';
-      // Who shows nothing is judged by the voice.
-      const judged = sends ? track : source === 'camera' ? microphone : undefined;
+      // Without video, the microphone shows whether the peer is stalled.
+      const watched = sends ? track : source === 'camera' ? microphone : undefined;
       const isStalledTrack = (one: RemoteTrack | undefined): boolean =>
         one !== undefined && !one.publisherPaused && stalled.has(one.trackId);
-      const isStalled = isStalledTrack(judged);
+      const isStalled = isStalledTrack(watched);
       const isCertain =
         source === 'camera' || isStalledTrack(microphone) || isStalledTrack(bySource.get(`${peerId}:camera`));
       return {
@@ -109,13 +109,13 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
   return [...screens, ...cameras, ownTile('camera')];
 }
 
-/** What goes where: a screen takes the stage and everybody else the filmstrip; without one, all share the grid. */
+/** The arrangement of tiles: a screen takes the stage and the rest the filmstrip; without a screen all share the grid. */
 export interface Arrangement {
   readonly stage: Tile | undefined;
   readonly rest: readonly Tile[];
 }
 
-/** Chooses the stage: the first screen of somebody else, so that nobody looks at a picture of their own picture. */
+/** Chooses the stage: the first screen of another peer, so that nobody sees their own screen within itself. */
 export function arrange(tiles: readonly Tile[]): Arrangement {
   const screens = tiles.filter(({ source }) => source === 'screen');
   const stage = screens.find(({ isSelf }) => !isSelf) ?? screens[0];
@@ -123,8 +123,8 @@ export function arrange(tiles: readonly Tile[]): Arrangement {
 }
 
 /**
- * The tiles of one page. Whoever speaks is brought onto the first page, in the place of its last silent tiles, so
- * that the order of all others stays.
+ * The tiles of one page. Speakers of later pages swap places with the last silent tiles of the first page, so that the order of all other
+ * tiles stays.
  */
 export function pageOf(tiles: readonly Tile[], capacity: number, page: number): readonly Tile[] {
   const first = tiles.slice(0, capacity);
@@ -148,7 +148,7 @@ export function initials(name: string): string {
   return letters.join('').toUpperCase();
 }
 
-/** A hue of their own for each person, the same on every screen. */
+/** The hue of a person, the same on every client. */
 export function hueOf(peerId: string): number {
   // FNV-1a, then spread by the golden angle: ids that differ in one letter must not look alike.
   let hash = 0x811c9dc5;

@@ -9,7 +9,7 @@ import {
 import { z } from 'zod';
 import type { TokenGrant } from '../client/index.ts';
 
-/** A token is used for at most this long after it was fetched; the edges make them for ten minutes. */
+/** How long a fetched token is used, in milliseconds. The edges issue tokens for ten minutes. */
 const FRESH_MS = 60_000;
 const FETCH_TIMEOUT_MS = 10_000;
 
@@ -20,12 +20,12 @@ const GUEST_TOKEN_REPLY = z.object({
 const ERROR_REPLY = z.object({ error: WIRE_ERROR });
 
 /**
- * What stands between page and edge may answer in its place, with any status: an ingress without an edge says 404 or 503 while a
- * new release is rolled out. Only an edge's own error says that asking again is no use.
+ * A proxy between page and edge may answer instead of the edge, with any status: an ingress without an edge answers 404 or 503 during a
+ * rollout. Only an error in the edge's own format can be final.
  */
-const codeOf = (status: number): ErrorCode => (status === 429 ? 'rate_limited' : 'timed_out');
+const errorCodeFor = (status: number): ErrorCode => (status === 429 ? 'rate_limited' : 'timed_out');
 
-/** `undefined` where it is none, as the page of a proxy. */
+/** Parses JSON; `undefined` for other text, such as a proxy's error page. */
 function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -45,7 +45,7 @@ export interface TokenRequest {
   readonly datacenter: DatacenterId | undefined;
 }
 
-/** Gets guest tokens from the edge that serves the page, ahead of the join, so that joining need not wait for one. */
+/** Fetches guest tokens from the edge that serves the page, before the join, so that the join does not wait for one. */
 export class TokenSource {
   readonly #request: TokenRequest;
   readonly #fetch: typeof fetch;
@@ -56,12 +56,12 @@ export class TokenSource {
     this.#fetch = fetchFrom;
   }
 
-  /** Fetches a token for this name, unless a fresh one is there. {@link get} tells of a failure, too. */
+  /** Fetches a token for this name, unless there is a fresh one. {@link get} reports a failure, too. */
   prefetch(displayName: string, failed: (error: PlenaryError) => void = () => undefined): void {
     this.#token(displayName).catch((thrown: unknown) => failed(toPlenaryError(thrown)));
   }
 
-  /** @throws PlenaryError what the edge refused with, or `timed_out` when it does not answer */
+  /** @throws PlenaryError the edge's refusal, or `timed_out` when it does not answer */
   get(displayName: string, options: { readonly fresh: boolean }): Promise<TokenGrant> {
     if (options.fresh) this.#fetched = undefined;
     return this.#token(displayName);
@@ -73,7 +73,7 @@ export class TokenSource {
     if (known !== undefined && usable) return known.grant;
     const fetched: Fetched = { displayName, atMs: performance.now(), grant: this.#load(displayName) };
     this.#fetched = fetched;
-    // A refusal is not kept: the next attempt asks again.
+    // A failure is not cached: the next attempt fetches again.
     fetched.grant.catch(() => {
       if (this.#fetched === fetched) this.#fetched = undefined;
     });
@@ -100,7 +100,7 @@ export class TokenSource {
       const refused = ERROR_REPLY.safeParse(body);
       if (refused.success) throw PlenaryError.fromWire(refused.data.error);
       throw new PlenaryError(
-        codeOf(response.status),
+        errorCodeFor(response.status),
         `The answer to the request for a token was ${response.status}.`,
       );
     }
@@ -108,7 +108,7 @@ export class TokenSource {
     const reply = GUEST_TOKEN_REPLY.safeParse(body);
     if (!reply.success)
       throw new PlenaryError('malformed_message', 'The token reply.', { cause: reply.error });
-    // A guest comes back as another one, under the name that they have by then.
+    // A returning guest gets a new token, for the name that they have by then.
     return { token: reply.data.token, edgeUrls: reply.data.edges.map(({ url }) => url), canRejoin: false };
   }
 }

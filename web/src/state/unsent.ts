@@ -1,10 +1,10 @@
 import type { TrackSource } from '@plenary/cluster/protocol';
 import type { Meeting, MeetingSnapshot } from '../client/index.ts';
 
-/** So long it may take until what was switched on is sent before the person is told, in milliseconds: mostly it is a tenth of that. */
+/** How long an enabled source may stay unsent before the person is notified, in milliseconds. Usually it takes a tenth of that. */
 export const UNSENT_AFTER_MS = 2_000;
 
-/** What the person has switched on in a meeting that has not been able to send it so far. */
+/** The sources that the person has switched on, but that are not sent yet. */
 export function unsentNow({
   connection,
   localTracks,
@@ -16,15 +16,15 @@ export function unsentNow({
     .map(({ source }) => source);
 }
 
-/** Tells what a person has switched on and nobody gets, once that has lasted for {@link UNSENT_AFTER_MS}, and when it is over. */
+/** Reports enabled sources that stay unsent for {@link UNSENT_AFTER_MS}, and the end of that state. */
 export function watchUnsent(
   meeting: Pick<Meeting, 'getSnapshot' | 'subscribe'>,
-  tell: (unsent: readonly TrackSource[]) => void,
+  report: (unsent: readonly TrackSource[]) => void,
 ): void {
-  let told: readonly TrackSource[] = [];
+  let reported: readonly TrackSource[] = [];
   let isDue = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const look = (): void => {
+  const check = (): void => {
     const unsent = unsentNow(meeting.getSnapshot());
     if (unsent.length === 0) {
       clearTimeout(timer);
@@ -33,13 +33,13 @@ export function watchUnsent(
     } else {
       timer ??= setTimeout(() => {
         isDue = true;
-        look();
+        check();
       }, UNSENT_AFTER_MS);
     }
     const next = isDue ? unsent : [];
-    if (next.join() === told.join()) return;
-    told = next;
-    tell(next);
+    if (next.join() === reported.join()) return;
+    reported = next;
+    report(next);
   };
-  meeting.subscribe(look);
+  meeting.subscribe(check);
 }

@@ -1,9 +1,9 @@
 import { vi } from 'vitest';
 
-/** Below the time that a unit test has, and far beyond what anything takes: a machine that stutters fails nothing. */
-const PATIENCE_MS = 100_000;
+/** Shorter than the timeout of a unit test, and long enough that a slow machine fails no test. */
+const TIMEOUT_MS = 100_000;
 
-/** Waits until an expectation holds; where it never does, its own error says why. */
+/** Waits until an expectation holds. If it never does, the promise rejects with the error of the expectation. */
 export async function eventually(expectation: () => void | Promise<void>): Promise<void> {
-  await vi.waitFor(expectation, PATIENCE_MS);
+  await vi.waitFor(expectation, TIMEOUT_MS);
 }

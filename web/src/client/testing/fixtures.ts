@@ -135,7 +135,7 @@ function transportOffer(direction: string): unknown {
   };
 }
 
-/** The epoch of what a join brings. */
+/** The epoch of the media session that a join opens. */
 export const FIRST_EPOCH = 1;
 
 export function mediaOffer(consumers: readonly ConsumerOffer[] = [], epoch = FIRST_EPOCH): MediaOffer {

@@ -1,4 +1,4 @@
-/** A meeting on a scripted edge, left again after each test. */
+/** Creates meetings on a scripted edge and leaves them after each test. */
 import { FakeMediaStreamTrack } from 'fake-mediastreamtrack';
 import { afterEach } from 'vitest';
 import { Meeting, type MeetingOptions } from '../index.ts';

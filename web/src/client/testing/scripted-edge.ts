@@ -1,6 +1,6 @@
 /**
- * An edge in memory, behind the same port as the real one. A test scripts what it answers; the client under test is
- * the real one, down to mediasoup-client with its own fake of a browser.
+ * An edge in memory, behind the same port as the real one. A test scripts its answers. The client under test is the real
+ * one, down to mediasoup-client with its own fake browser.
  */
 import { PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import {
@@ -31,7 +31,7 @@ export interface ReceivedRequest {
   readonly url: string;
 }
 
-/** One connection, from the edge's side. */
+/** The edge's side of one connection. */
 export class ScriptedSocket implements SignallingConnection {
   readonly url: string;
   readonly #edge: ScriptedEdge;
@@ -52,7 +52,7 @@ export class ScriptedSocket implements SignallingConnection {
     this.closed = true;
   }
 
-  /** Sends a notice; any payload, since a test may send a wrong one. */
+  /** Sends a notice. The payload is not typed, because a test may send a malformed one. */
   notify(name: string, payload: unknown): void {
     if (!this.closed) this.#handlers.notice(name, payload);
   }
@@ -65,20 +65,20 @@ export class ScriptedSocket implements SignallingConnection {
   }
 }
 
-/** The port, and everything that came through it. */
+/** The scripted port. Records every request. */
 export class ScriptedEdge implements SignallingPort, ProbePort {
   readonly received: ReceivedRequest[] = [];
   readonly sockets: ScriptedSocket[] = [];
   /** Addresses that refuse connections. */
   readonly dead = new Set<string>();
-  /** Answers of this test, before the usual ones. Throwing a PlenaryError refuses. */
+  /** Answers of this test, which replace the default ones. A handler that throws a PlenaryError refuses the request. */
   on: Handlers = {};
   room: RoomSnapshot = snapshotOf();
   consumers: ConsumerOffer[] = [];
   edges: string[] = [];
-  /** What the edge tells of the others before a join. */
+  /** The other edges that this edge lists before a join. */
   hints: EdgeHint[] = [];
-  /** How far an edge is; one that is not here does not answer. */
+  /** Round trip of each edge, in milliseconds. An edge without an entry does not answer. */
   readonly roundTripMs = new Map<string, number>();
   readonly probed: string[] = [];
   #tracks = 0;
@@ -148,7 +148,7 @@ export class ScriptedEdge implements SignallingPort, ProbePort {
       // The row of `name` takes exactly this payload; TypeScript cannot follow the index through the union.
       const scripted = this.on[name] as ((payload: unknown, socket: ScriptedSocket) => unknown) | undefined;
       const data = scripted === undefined ? this.#usual(name, payload) : await scripted(payload, socket);
-      // A script that answers `NO_ANSWER` plays an edge that hangs.
+      // `NO_ANSWER` simulates an edge that hangs.
       return data === NO_ANSWER ? undefined : { ok: true, data };
     } catch (thrown) {
       if (thrown instanceof PlenaryError) return { ok: false, error: thrown.toWire() };
@@ -216,14 +216,14 @@ export class ScriptedEdge implements SignallingPort, ProbePort {
   }
 }
 
-/** What a script answers to leave the client without an answer. */
+/** A handler returns this to leave the request unanswered. */
 export const NO_ANSWER = Symbol('no answer');
 
 export function refuse(code: ErrorCode): never {
   throw new PlenaryError(code);
 }
 
-/** mediasoup-client's own fake of a browser's WebRTC. */
+/** mediasoup-client's own fake of browser WebRTC. */
 export function fakeDevice(): Promise<Device> {
   return Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
 }

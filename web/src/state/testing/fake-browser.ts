@@ -1,4 +1,4 @@
-/** The part of a browser that gives devices, screens and storage; a test answers its questions when it likes. */
+/** A fake of the browser's devices, screens and storage. A test answers its permission prompts at any time. */
 import { FakeMediaStreamTrack } from 'fake-mediastreamtrack';
 import { vi } from 'vitest';
 
@@ -22,7 +22,7 @@ class FakeStream {
   }
 }
 
-/** The device that a question names, else the usual one. */
+/** The device that a request names, else the default one. */
 function deviceOf(constraints: MediaStreamConstraints['audio']): string {
   const { deviceId } = typeof constraints === 'object' ? constraints : {};
   const named =
@@ -30,7 +30,7 @@ function deviceOf(constraints: MediaStreamConstraints['audio']): string {
   return typeof named === 'string' ? named : 'usual';
 }
 
-/** `closed`: as in frames of other sites, `full`: may be read only. */
+/** `closed`: not accessible, as in frames of other sites; `full`: read-only. */
 type StorageState = 'open' | 'closed' | 'full';
 
 class FakeStorage {
@@ -54,25 +54,25 @@ class FakeStorage {
   }
 }
 
-/** A question to the person, and what it asks for. */
+/** A permission prompt, with the requested devices. */
 export interface Question {
   readonly kinds: readonly ('audio' | 'video')[];
   readonly constraints: MediaStreamConstraints;
-  /** The person allows it; `deviceId`: the browser gives that one, whatever was asked for. */
+  /** The person allows it. With `deviceId` the browser returns that device instead of the requested one. */
   allow(deviceId?: string): void;
   refuse(name: string): void;
 }
 
 export class FakeBrowser {
   readonly questions: Question[] = [];
-  /** All that was ever captured. */
+  /** All tracks that were captured so far. */
   readonly tracks: FakeMediaStreamTrack[] = [];
   readonly #local = new FakeStorage();
   #ofTab = new FakeStorage();
-  /** That are held. */
+  /** The locks that are held. */
   readonly #locks: { readonly name: string }[] = [];
 
-  /** Puts it in the place of the globals of a browser. */
+  /** Replaces the browser's globals. */
   install(): void {
     const capture = (constraints: MediaStreamConstraints): Promise<FakeStream> => this.#ask(constraints);
     vi.stubGlobal('navigator', {
@@ -95,14 +95,14 @@ export class FakeBrowser {
     vi.stubGlobal('sessionStorage', this.#ofTab);
   }
 
-  /** Does something in another tab of this browser. */
+  /** Runs a function in another tab of this browser. */
   inAnotherTab(work: () => void): void {
     vi.stubGlobal('sessionStorage', new FakeStorage());
     work();
     vi.stubGlobal('sessionStorage', this.#ofTab);
   }
 
-  /** From now on everything happens in a tab that was made from this one. */
+  /** Continues in a duplicate of this tab. */
   duplicateTab(): void {
     this.#ofTab = this.#ofTab.copy();
     vi.stubGlobal('sessionStorage', this.#ofTab);
@@ -112,7 +112,7 @@ export class FakeBrowser {
     for (const storage of [this.#local, this.#ofTab]) storage.state = state;
   }
 
-  /** From now on the page is one that was loaded once more. */
+  /** Makes the page count as reloaded. */
   reload(): void {
     vi.stubGlobal('performance', {
       now: () => performance.now(),
@@ -124,7 +124,7 @@ export class FakeBrowser {
     return this.tracks.filter(({ readyState }) => readyState === 'live');
   }
 
-  /** The question that is asked last. */
+  /** The latest prompt. */
   get question(): Question {
     const question = this.questions.at(-1);
     if (question === undefined) throw new Error('nothing was asked');
