@@ -5,6 +5,7 @@ import { safeParse } from 'zod';
 import type { core } from 'zod';
 import { EDGE_SETTINGS } from '../edge-signaling/src/config.ts';
 import { CLOCK_LEEWAY_SECONDS } from '@plenary/cluster';
+import { STOP_DEADLINE_MS as EDGE_STOP_DEADLINE_MS } from '../edge-signaling/src/lifecycle.ts';
 import { reasonsAgainst } from '../edge-signaling/src/http/readiness.ts';
 import { CONFIG_SCHEMA } from '../media-node/src/config.ts';
 import { STOP_DEADLINE_MS } from '../media-node/src/lifecycle.ts';
@@ -50,6 +51,9 @@ describe('the figures of HA_SETUP.md', () => {
     const stopSeconds = STOP_DEADLINE_MS / 1_000;
     expect(words).toContain(
       `(${drainMs / 1_000} s) at most, and then stops, which may take ${stopSeconds} s more`,
+    );
+    expect(words).toContain(
+      `${EDGE_STOP_DEADLINE_MS / 1_000} s at most for an edge, ${stopSeconds} s for a media node`,
     );
     const graces = [...words.matchAll(/(?:stop-timeout |stop_grace_period: |GracePeriodSeconds: )(\d+)/g)];
     expect(graces.length).toBeGreaterThan(2);

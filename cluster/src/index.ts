@@ -40,6 +40,7 @@ export * from './process/port-gate.ts';
 export * from './process/rare-lines.ts';
 export * from './process/show-trouble.ts';
 export * from './process/signals.ts';
+export * from './process/stop-sequence.ts';
 export { isTlsFault } from './process/tls-fault.ts';
 export * from './process/tls-files.ts';
 export * from './limits/store-limits.ts';

@@ -5,8 +5,8 @@ import { CALLS_PER_ADMISSION } from '@plenary/cluster';
 import * as protocol from '@plenary/cluster/protocol';
 import {
   BUDGETS,
-  CARRIED_LEAST_SHARE,
-  CARRIED_SHARE,
+  MIN_CARRIED_SHARE,
+  MAX_CARRIED_SHARE,
   SCOPES,
   SMALL_ROOM,
 } from '../../edge-signaling/src/limits/budget.ts';
@@ -24,17 +24,13 @@ import {
 } from '../../edge-signaling/src/limits/cost.ts';
 import type { Cost } from '../../edge-signaling/src/limits/cost.ts';
 import { FLOOD_SETTINGS } from '../../edge-signaling/src/limits/flood-settings.ts';
-import {
-  FRAME_BUDGETS,
-  FRAMES_OF_COMING_IN,
-  INFLOWS,
-} from '../../edge-signaling/src/limits/frame-budgets.ts';
+import { FRAME_BUDGETS, ENTRY_FRAMES, INFLOWS } from '../../edge-signaling/src/limits/frame-budgets.ts';
 import { MAX_REQUESTS_UNDER_WAY } from '../../edge-signaling/src/rpc/dispatch.ts';
 import {
   CROWDED_SHARE,
-  HELD_IN_ANY_CASE,
+  MIN_CONNECTIONS_PER_ADDRESS,
   SHARE_OF_FREE,
-  TO_BE_TOLD,
+  REFUSABLE_CONNECTIONS,
 } from '../../edge-signaling/src/limits/tcp-gate.ts';
 import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/server/backpressure.ts';
 import { MAX_LINK_BACKLOG_BYTES } from '../../media-node/src/control/control-server.ts';
@@ -163,8 +159,8 @@ ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
 A resumed session continues with what it had left. On another edge it also gets what it had left if the previous edge reports it, else
 the income since the previous resume,
-${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most. A new join of the same person (for guests: from the same address) gets what the person's
-sessions on that edge had left, ${CARRIED_LEAST_SHARE * 100}% at least. On another edge it gets a full budget: one person can spend as much at each edge, until the budget of the room
+${MIN_CARRIED_SHARE * 100}% of the whole at least and ${MAX_CARRIED_SHARE * 100}% at most. A new join of the same person (for guests: from the same address) gets what the person's
+sessions on that edge had left, ${MIN_CARRIED_SHARE * 100}% at least. On another edge it gets a full budget: one person can spend as much at each edge, until the budget of the room
 or the address there is spent. So a person who alternates between two edges that do not hear from each other can receive
 as much from each of them.
 
@@ -185,7 +181,7 @@ ${table(['request', ...RESOURCES], costRows)}
 
 The edge counts input before it reads it: *frames* of any kind, WebSocket pings included, and the bytes *received*. A connection that
 sends more is closed, with \`flooding\`, or with \`rate_limited\` if its person or its address has too little left. The connections of a person or an address
-share its budget fairly, as described above; a connection that sent nothing for ten seconds may send ${FRAMES_OF_COMING_IN.frames} frames and ${amount('received', FRAMES_OF_COMING_IN.received)} at once.
+share its budget fairly, as described above; a connection that sent nothing for ten seconds may send ${ENTRY_FRAMES.frames} frames and ${amount('received', ENTRY_FRAMES.received)} at once.
 \`plenary_edge_limited_total\` counts these too, and the log says \`connection closed: its budget of frames is spent\`.
 
 ${table(['whose', 'of what', 'at once', 'a second'], frameRows)}
@@ -206,9 +202,9 @@ ${table(
 )}
 
 Connections to an edge's port that are no sockets, such as silent ones and kept-alive HTTP, use places of
-\`PLENARY_MAX_SOCKETS\` (and ${TO_BE_TOLD} more). While they use more than ${CROWDED_SHARE * 100}% of them, an address that is no trusted proxy may open
+\`PLENARY_MAX_SOCKETS\` (and ${REFUSABLE_CONNECTIONS} more). While they use more than ${CROWDED_SHARE * 100}% of them, an address that is no trusted proxy may open
 \`PLENARY_CONNECTS_PER_ADDRESS\` a second at most, ten times as many at once, and hold at most 1 in ${1 / SHARE_OF_FREE} of the places
-that are then free, or ${HELD_IN_ANY_CASE}. The edge closes further ones without an answer, and closes connections after their answer.
+that are then free, or ${MIN_CONNECTIONS_PER_ADDRESS}. The edge closes further ones without an answer, and closes connections after their answer.
 \`plenary_edge_refused_connections_total\` counts them as \`connections_of_address\` and \`connections_full\`.
 
 ## Media nodes

@@ -20,12 +20,12 @@ async function oneByOne<Made>(count: number, make: (index: number) => Promise<Ma
   return made;
 }
 
-/** What came into a purse since then may be spent, too, however long a busy machine takes. */
+/** What came into a budget since then may be spent, too, however long a busy machine takes. */
 const cameInSince = (sinceMs: number, refillPerSecond: number): number =>
   (refillPerSecond * (performance.now() - sinceMs)) / 1_000;
 
 describe('what a session may spend', () => {
-  /** Asks at once for more than a purse and its patience hold. @returns how many requests were answered with `ok` */
+  /** Asks at once for more than a budget and its patience hold. @returns how many requests were answered with `ok` */
   const spendAll = async (client: TestClient): Promise<number> => {
     const answers = Array.from({ length: 400 }, async () =>
       client.refusal('edge.check', {}).catch(() => 'cut'),
@@ -44,10 +44,10 @@ describe('what a session may spend', () => {
       const before = await spendAll(ann);
       const spentAtMs = performance.now();
       await again.resume(ann, session, room.lastEventId);
-      const { capacity: fullPurse, refillPerSecond } = BUDGETS.session.work;
-      expect(before).toBeGreaterThan(fullPurse / 2);
+      const { capacity: fullBudget, refillPerSecond } = BUDGETS.session.work;
+      expect(before).toBeGreaterThan(fullBudget / 2);
       const after = await spendAll(again);
-      expect(after).toBeLessThan(fullPurse / 2 + cameInSince(spentAtMs, refillPerSecond));
+      expect(after).toBeLessThan(fullBudget / 2 + cameInSince(spentAtMs, refillPerSecond));
     },
   );
 });

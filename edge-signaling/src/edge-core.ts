@@ -38,10 +38,10 @@ import { handlerServices } from './rpc/handler-services.ts';
 import { createDispatchTable } from './rpc/table.ts';
 import type { AcceptSocket, EdgeMessage, IncomingMessage, RoomChannel } from './transport/client-socket.ts';
 
-/** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
+/** From this wait on the edge admits hardly any new clients until it has caught up, in milliseconds; clients give up much later. */
 const BEHIND_MS = 1_000;
 
-/** Budgets of rooms, tenants and addresses that are full again are forgotten this often. */
+/** Interval between removals of budgets that are full again, in milliseconds. */
 const FORGET_BUDGETS_MS = 60_000;
 
 export interface EdgeCoreOptions
@@ -59,9 +59,9 @@ export interface EdgeCoreOptions
   readonly incarnation: Incarnation;
   readonly edgeProofs: EdgeProofs;
   readonly channel: RoomChannel;
-  /** Whether nobody new is taken, since the edge is to go. */
+  /** Whether the edge drains and accepts no new clients. */
   readonly isDraining: () => boolean;
-  /** Whether this clock and that of Redis are too far apart. */
+  /** Whether the clocks of this host and of Redis differ too much. */
   readonly isOffStoreClock?: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -70,8 +70,8 @@ export interface EdgeCoreOptions
 }
 
 /**
- * Everything of an edge but its sockets, put together in one order: what it knows (local rooms, directory), what it has to do
- * with media nodes (`media/`), what keeps the store true (`recovery/`), how people come in (`entry/`), and the requests.
+ * An edge without its sockets, built in one order: its own state (local rooms, directory), its media nodes (`media/`),
+ * the repair of the store (`recovery/`), joins and resumes (`entry/`), and the requests.
  */
 export class EdgeCore {
   readonly directory: Directory;
@@ -79,7 +79,7 @@ export class EdgeCore {
   readonly announcer: Announcer;
   readonly localRooms = new LocalRooms();
   readonly standing: EdgeStanding;
-  /** Takes a client's connection in. */
+  /** Accepts a client's connection. */
   readonly accept: AcceptSocket;
   readonly #options: EdgeCoreOptions;
   readonly #media: MediaAssembly;
@@ -187,7 +187,7 @@ export class EdgeCore {
     };
   }
 
-  /** What operators may ask of its rooms and people. */
+  /** The operators' actions on rooms and people of this edge. */
   operations(more: Pick<OperationsSettings, 'isTenant' | 'rejoinWithinSeconds'>): AdminActions {
     return this.#entry.operations(more);
   }
@@ -197,7 +197,7 @@ export class EdgeCore {
     return new FrameGuard(this.#budgets.frames, address);
   }
 
-  /** What addresses pay for requests by HTTP (SPEC BU21). */
+  /** The budgets that pay for HTTP requests (SPEC BU21). */
   get httpBudgets(): Pick<EdgeBudgets, 'chargeHttp' | 'spendHttp'> {
     return this.#budgets;
   }
@@ -206,7 +206,7 @@ export class EdgeCore {
     return this.#isStopping;
   }
 
-  /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */
+  /** Whether joins or resumes wait so long for their turn that the edge accepts no more clients. */
   get isBehind(): boolean {
     const nodes = this.directory.mediaNodes.map(({ mediaNodeId }) => mediaNodeId);
     const { joinGate, resumeGate } = this.#entry;
@@ -216,7 +216,7 @@ export class EdgeCore {
 
   start(): void {
     this.directory.start();
-    // Its first clients are told of this edge as well, which the registry names from then on.
+    // Refreshes after the announcement, so that the first clients get this edge among the edges of the registry.
     inBackground(() => this.announcer.start().then(() => this.directory.refresh()));
     this.#entry.start();
     this.#recovery.start();
@@ -224,12 +224,12 @@ export class EdgeCore {
     this.#forgetting = every(FORGET_BUDGETS_MS, () => this.#budgets.forgetIdle());
   }
 
-  /** What happened in a room, as another edge publishes it. */
+  /** Handles an event of a room that another edge published. */
   onRoomEvent(roomId: RoomId, event: CarriedEvent['event']): void {
     this.localRooms.hear(roomId, event);
   }
 
-  /** What another edge said. */
+  /** Handles a message of another edge. */
   onEdgeMessage(message: EdgeMessage): void {
     const { edgeId } = this.#options.config;
     const { keeper } = this.#entry;
@@ -243,20 +243,20 @@ export class EdgeCore {
         for (const peerId of message.peerIds) inBackground(() => keeper.lookedUp(peerId));
         break;
       case 'purses.left':
-        for (const purse of message.purses) keeper.heardOfPurse(purse);
+        for (const budget of message.purses) keeper.heardOfBudget(budget);
         break;
       case 'room.lookup':
         if (message.edgeId === edgeId) this.#recovery.sweeper.note(message.roomId);
     }
   }
 
-  /** The store answers again. */
+  /** Called when the store answers again. */
   storeReturned(): void {
     this.registryReturned();
     this.#recovery.storeReturned();
   }
 
-  /** Other edges are told at once whether this one hears them. */
+  /** Announces at once whether this edge receives publications of other edges. */
   pubSubChanged(trouble: StoreTrouble | undefined): void {
     if (this.standing.pubSubChanged(trouble)) inBackground(() => this.announcer.announce());
   }
@@ -267,8 +267,8 @@ export class EdgeCore {
   }
 
   /**
-   * Before the sockets close: their sessions are for other edges to take up, not for this one to end. Settles when nobody
-   * is sent here any more.
+   * Called before the sockets close, so that this edge ends no session and other edges can resume them. Settles when the registry
+   * no longer names this edge.
    */
   async retire(): Promise<void> {
     this.#isStopping = true;
@@ -278,7 +278,7 @@ export class EdgeCore {
     await this.announcer.withdraw();
   }
 
-  /** After the clients were sent away: ends everything. */
+  /** Ends all background tasks; called after the clients are disconnected. */
   stop(): void {
     this.#entry.stop();
     clearInterval(this.#forgetting);
@@ -289,11 +289,11 @@ export class EdgeCore {
   }
 }
 
-/** The channel, with a note of each event that is passed on by it. */
+/** A channel that notes each event in the local rooms before it publishes it. */
 function notingEvents(channel: RoomChannel, localRooms: LocalRooms): RoomChannel {
   return {
-    publish: (...news) => channel.publish(...news),
-    publishLocally: (...news) => channel.publishLocally(...news),
+    publish: (roomId, name, payload) => channel.publish(roomId, name, payload),
+    publishLocally: (roomId, name, payload) => channel.publishLocally(roomId, name, payload),
     tellEdges: (message) => channel.tellEdges(message),
     publishEvents: (roomId, events) => {
       for (const event of events) localRooms.note(roomId, event);

@@ -46,18 +46,19 @@ import { ControlLink } from './media/control-link.ts';
 import { ControlLinks } from './media/control-links.ts';
 import { createFaultReporter } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
-import { createEdgeServer } from './server/edge-server.ts';
-import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
+import { createEdgeServer, openEdgeSockets } from './server/edge-server.ts';
+import type { ClientSocket } from './transport/client-socket.ts';
 import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
 import { PublicationSeal } from './transport/publication-seal.ts';
 
-/** What probes are answered, which is made once: nobody pays for it. */
+/** Answers to probes, which are created once, because probes are charged to no budget. */
 const HEALTHY = json(200, { healthy: true });
 const READY = json(200, {});
 const NOT_READY = json(503, {});
+/** Interval between removals of idle addresses, in milliseconds. */
 const FORGET_ADDRESSES_MS = 60_000;
-/** Time for the last words to reach the clients. */
+/** Time for the last notices to reach the clients, in milliseconds. */
 const GOODBYE_MS = 250;
 
 export interface EdgePorts {
@@ -68,13 +69,19 @@ export interface EdgePorts {
 }
 
 export interface Edge {
-  /** Sends everybody to other edges, in batches (SPEC DR5). @returns settles when nobody is left, or at the deadline */
+  /** Sends all clients to other edges, in batches (SPEC DR5). @returns a promise that settles when none is left, or at the deadline */
   drain(deadlineMs: number): Promise<DrainEnd>;
+  /**
+   * Stops in this order: ends the drain and the port for clients; withdraws the edge from the registry and keeps its
+   * sessions for other edges; sends each client a `bye` and waits {@link GOODBYE_MS} for it; stops its background tasks; closes the
+   * sockets, the operators' port and the store. It has no bound of its own: `guardProcess` cuts it short after
+   * `STOP_DEADLINE_MS` (SPEC LC14).
+   */
   stop(): Promise<void>;
 }
 
 /**
- * Puts an edge together and starts it.
+ * Builds an edge and starts it.
  * @throws Error when the port cannot be listened on or the web app cannot be read
  */
 export async function startEdge(
@@ -92,33 +99,34 @@ export async function startEdge(
   const joinKeys = openJoinKeys(config, { clock, logger, metrics });
   const isStoreAvailable = (): boolean => store.isAvailable();
 
-  // The server needs the handlers and the handlers the server's rooms: they meet through this.
-  const late: { channel?: RoomChannel; clients?: () => readonly ClientSocket[] } = {};
-  const channel: RoomChannel = {
-    publishEvents: (...news) => late.channel?.publishEvents(...news),
-    publish: (...news) => late.channel?.publish(...news),
-    publishLocally: (...news) => late.channel?.publishLocally(...news),
-    tellEdges: (message) => late.channel?.tellEdges(message),
-  };
+  const reportAdapterFault = (fault: unknown): void => reportFault('adapter', fault);
+  const pubSub = createPubSub({
+    publisher: store.duplicate('publisher', reportAdapterFault),
+    subscriber: store.duplicate('subscriber', reportAdapterFault),
+    channelPrefix: store.channelPrefix,
+    seal: new PublicationSeal(KeyRing.derive(clusterSecrets, 'publication')),
+    metrics,
+    reportFault,
+  });
+  const sockets = openEdgeSockets({ pubSub, metrics, reportFault });
+  const { channel, clients } = sockets;
   const drain: Drain<ClientSocket> = new Drain<ClientSocket>({
     clock,
-    members: () => late.clients?.() ?? [],
+    members: () => clients.all(),
     isIdle: () => true,
     hasElsewhere: (): boolean =>
       directory.edges.some((edge) => edge.edgeId !== edgeId && edge.state === 'serving'),
-    // Clients take their sessions up on another edge while this one goes on. One that cannot is cut off, and then resumes.
+    // Clients resume their sessions on another edge while this one continues. A client that cannot is disconnected, and then resumes.
     ask: (client, isRepeated) => {
       if (isRepeated) client.bye(shuttingDown());
       else client.notify('edge.leaving', {});
     },
-    cut: () => {
-      for (const client of late.clients?.() ?? []) client.bye(shuttingDown());
-    },
+    cut: () => clients.endAll(shuttingDown()),
     changed: (isDraining) => {
-      const sockets = late.clients?.().length;
-      if (isDraining) logger.info({ sockets }, 'draining: clients are sent to other edges');
-      else logger.info({ sockets }, 'drain cancelled: the edge takes clients again');
-      // Announced at once, so that clients are sent elsewhere, or here again.
+      const openSockets = clients.all().length;
+      if (isDraining) logger.info({ sockets: openSockets }, 'draining: clients are sent to other edges');
+      else logger.info({ sockets: openSockets }, 'drain cancelled: the edge takes clients again');
+      // Announces it at once, so that clients are sent to other edges, or here again.
       inBackground(() => announcer.announce());
       inBackground(() => directory.refresh());
     },
@@ -127,7 +135,7 @@ export async function startEdge(
   const identity = identityOfSecrets(clusterSecrets, caller);
   const { caFile: caPath } = config.operators;
   const caFile = caPath === undefined ? undefined : new AuthorityFile(caPath);
-  // What cannot be read is said now, and not at the first link.
+  // Reads the file now, so that the start fails if it cannot be read, and not the first link.
   caFile?.current();
   const tenants = [...new Set([...config.apiKeys.keys(), ...config.keySets.keys()])].map((key) =>
     TENANT_ID.parse(key),
@@ -246,10 +254,10 @@ export async function startEdge(
   const handleHttp = createRouter({
     routes: {
       'GET /health': () => HEALTHY,
-      // One bit for load balancers, without a word why.
+      // Load balancers get one bit, without the reasons.
       'GET /api/ready': () => (isOffered(question) ? READY : NOT_READY),
       'GET /api/edges': () => json(200, { edges: core.standing.edgeHints() }),
-      // How far this datacenter is: answered before anything is looked at.
+      // Clients measure their distance to this datacenter with it, so it is answered at once.
       'GET /api/ping': () => text(200, ''),
       'GET /api/capabilities': await serveCapabilities(),
       'GET /api/protocol.json': await serveProtocolSchema(),
@@ -274,8 +282,8 @@ export async function startEdge(
     onFault: (fault) => reportFault('http', fault),
   });
 
-  const reportAdapterFault = (fault: unknown): void => reportFault('adapter', fault);
-  const server = await createEdgeServer({
+  pubSub.deliverTo((roomId, event) => core.onRoomEvent(roomId, event));
+  const server = await createEdgeServer(sockets, {
     host: config.host,
     port: config.port,
     httpServer: config.httpServer,
@@ -292,15 +300,6 @@ export async function startEdge(
     }),
     addressLimits,
     guardFrames: (address) => core.guardFrames(address),
-    pubSub: createPubSub({
-      publisher: store.duplicate('publisher', reportAdapterFault),
-      subscriber: store.duplicate('subscriber', reportAdapterFault),
-      channelPrefix: store.channelPrefix,
-      onRoomEvent: (...news) => core.onRoomEvent(...news),
-      seal: new PublicationSeal(KeyRing.derive(clusterSecrets, 'publication')),
-      metrics,
-      reportFault,
-    }),
     accept: core.accept,
     isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,
@@ -311,8 +310,6 @@ export async function startEdge(
     metrics,
     reportFault,
   });
-  late.channel = server.channel;
-  late.clients = () => server.clients();
   await operators.listen(config.operators.port, config.operators.host);
   await server.listen();
 

@@ -1,7 +1,7 @@
-import { MemoryRegistry, silentLogger, systemClock } from '@plenary/cluster';
+import { MemoryRegistry, SAME_REQUEST_MS, silentLogger, systemClock } from '@plenary/cluster';
 import { edgeRecord } from '@plenary/cluster/testing/samples';
-import { describe, expect, it, vi } from 'vitest';
-import { Announcer, guardProcess } from './lifecycle.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Announcer, guardProcess, STOP_DEADLINE_MS } from './lifecycle.ts';
 import type { ProcessHooks } from './lifecycle.ts';
 
 class ScriptedProcess implements ProcessHooks {
@@ -28,7 +28,7 @@ class ScriptedProcess implements ProcessHooks {
 const noDrain = { drain: () => undefined };
 
 describe('guardProcess', () => {
-  it('[DR7] [DR26] drains before it stops, and a second signal ends that', async () => {
+  it('[DR7] [DR26] drains before it stops, and ends the drain at a second signal', async () => {
     const steps: string[] = [];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const stoppable = {
@@ -39,50 +39,71 @@ describe('guardProcess', () => {
       },
       stop: async () => Promise.resolve(void steps.push('stop')),
     };
-    const patient = new ScriptedProcess();
-    guardProcess(patient, stoppable, silentLogger());
-    const hurried = new ScriptedProcess();
-    guardProcess(hurried, { ...stoppable, drain: async () => new Promise(() => {}) }, silentLogger());
-    patient.emit('SIGTERM');
+    const signalledOnce = new ScriptedProcess();
+    guardProcess(signalledOnce, stoppable, silentLogger());
+    const signalledTwice = new ScriptedProcess();
+    const endlessDrain = async () => new Promise(() => {});
+    guardProcess(signalledTwice, { ...stoppable, drain: endlessDrain }, silentLogger());
+
+    signalledOnce.emit('SIGTERM');
     expect(steps).toEqual(['drain']);
     resolve(undefined);
-    await vi.waitFor(() => expect(patient.exits).toEqual([0]), 25_000);
+    await vi.waitFor(() => expect(signalledOnce.exits).toEqual([0]), 25_000);
     expect(steps).toEqual(['drain', 'drained', 'stop']);
-    hurried.emit('SIGTERM');
-    hurried.emit('SIGTERM');
-    await vi.waitFor(() => expect(hurried.exits).toEqual([0]), 25_000);
+
+    signalledTwice.emit('SIGTERM');
+    signalledTwice.emit('SIGTERM');
+    await vi.waitFor(() => expect(signalledTwice.exits).toEqual([0]), 25_000);
   });
 
-  it('[LC1] stops once at SIGTERM and exits with 0', async () => {
+  it('[LC1] stops at SIGTERM and exits with 0', async () => {
     const subject = new ScriptedProcess();
     const stop = vi.fn(async () => Promise.resolve());
     guardProcess(subject, { ...noDrain, stop }, silentLogger());
+
     subject.emit('SIGTERM');
-    subject.emit('SIGINT');
     await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
+
     expect(stop).toHaveBeenCalledOnce();
   });
 
-  it('[LC9] [LC21] drains and stops at SIGHUP, too, and leaves SIGUSR1 to no debugger', async () => {
+  it('[DR32] exits at once with 1 at a signal during the stop', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const subject = new ScriptedProcess();
+    const stop = vi.fn(async () => new Promise<void>(() => {}));
+    guardProcess(subject, { ...noDrain, stop }, silentLogger());
+
+    subject.emit('SIGTERM');
+    await vi.advanceTimersByTimeAsync(SAME_REQUEST_MS);
+    expect(subject.exits).toEqual([]);
+    subject.emit('SIGINT');
+
+    expect(subject.exits).toEqual([1]);
+    expect(stop).toHaveBeenCalledOnce();
+  });
+
+  it('[LC9] [LC21] stops at SIGHUP, too, and keeps SIGUSR1 from opening a debugger', async () => {
     const subject = new ScriptedProcess();
     guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
     expect(subject.listensTo('SIGUSR1')).toBe(true);
+
     subject.emit('SIGHUP');
+
     await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
   });
 
-  it('[LC14] exits with 1 when the stop fails or hangs', async () => {
+  it('[LC14] exits with 1 when the stop fails or takes longer than its deadline', async () => {
     vi.useFakeTimers();
     try {
-      const failing = new ScriptedProcess();
-      guardProcess(
-        failing,
-        { ...noDrain, stop: async () => Promise.reject(new Error('no')) },
-        silentLogger(),
-      )('test');
-      const hanging = new ScriptedProcess();
-      guardProcess(hanging, { ...noDrain, stop: async () => new Promise(() => {}) }, silentLogger())('test');
-      await vi.advanceTimersByTimeAsync(5_000);
+      const [failing, hanging] = [new ScriptedProcess(), new ScriptedProcess()];
+      const failingStop = async () => Promise.reject(new Error('no'));
+      const hangingStop = async () => new Promise<void>(() => {});
+
+      guardProcess(failing, { ...noDrain, stop: failingStop }, silentLogger()).stop('test');
+      guardProcess(hanging, { ...noDrain, stop: hangingStop }, silentLogger()).stop('test');
+      await vi.advanceTimersByTimeAsync(STOP_DEADLINE_MS);
+
       expect(failing.exits[0]).toBe(1);
       expect(hanging.exits).toEqual([1]);
     } finally {
@@ -90,18 +111,18 @@ describe('guardProcess', () => {
     }
   });
 
-  it('[LC2] what nobody caught ends the process with 1', () => {
-    for (const event of ['uncaughtException', 'unhandledRejection']) {
-      const subject = new ScriptedProcess();
-      guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
-      subject.emit(event, new Error('nobody caught this'));
-      expect(subject.exits).toEqual([1]);
-    }
+  it.each(['uncaughtException', 'unhandledRejection'])('[LC2] exits with 1 at an %s', (event) => {
+    const subject = new ScriptedProcess();
+    guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
+
+    subject.emit(event, new Error('nobody caught this'));
+
+    expect(subject.exits).toEqual([1]);
   });
 });
 
 describe('Announcer', () => {
-  it('[LC4] tells that another living process has the id, and takes only its own announcement back', async () => {
+  it('[LC4] knows that another living process has its id, and withdraws only its own announcement', async () => {
     const registry = new MemoryRegistry(systemClock);
     const settings = { registry, leaseMs: 60_000, logger: silentLogger(), reportFault: () => {} };
     const [first, second] = [edgeRecord('edge-1'), edgeRecord('edge-1')];

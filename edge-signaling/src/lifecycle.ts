@@ -1,17 +1,15 @@
 import {
-  drainThenStop,
   PlenaryError,
-  after,
   guardCallback,
   every,
-  inBackground,
   refuseDebugger,
-  STOP_SIGNALS,
+  StopSequence,
+  systemClock,
 } from '@plenary/cluster';
 import type { EdgeRecord, Logger, Registry, StopSignal } from '@plenary/cluster';
 import type { ReportFault } from './metrics.ts';
 
-/** A lease is renewed so often that two renewals may be lost. */
+/** Renewals in one lease: two of them may be lost before the lease lapses. */
 const RENEWALS_PER_LEASE = 3;
 
 export interface AnnouncerSettings {
@@ -22,7 +20,7 @@ export interface AnnouncerSettings {
   readonly reportFault: ReportFault;
 }
 
-/** Keeps this edge announced, from its start to its withdrawal, over every outage of the store. */
+/** Keeps this edge announced from its start to its withdrawal, through every outage of the store. */
 export class Announcer {
   readonly #settings: AnnouncerSettings;
   #timer: NodeJS.Timeout | undefined;
@@ -33,18 +31,18 @@ export class Announcer {
     this.#settings = settings;
   }
 
-  /** Another living process has this edge's id: no client is to be sent here. */
+  /** Whether another living process has this edge's id, so that no client may be sent here. */
   get isIdTaken(): boolean {
     return this.#isIdTaken;
   }
 
-  /** @returns settles when the first announcement was made, or failed; never rejects */
+  /** @returns a promise that settles when the first announcement was made or failed; it never rejects */
   start(): Promise<void> {
     this.#timer = every(this.#settings.leaseMs / RENEWALS_PER_LEASE, () => this.announce());
     return this.announce();
   }
 
-  /** Announces now. Never throws: the next time comes soon. */
+  /** Announces the edge now. Never throws, because the next renewal comes soon. */
   async announce(): Promise<void> {
     const { registry, record, leaseMs, logger, reportFault } = this.#settings;
     try {
@@ -55,13 +53,13 @@ export class Announcer {
       }
       this.#isIdTaken = refused !== null;
     } catch (fault) {
-      // Each renewal fails while the store is away: said when it begins.
+      // Each renewal fails while the store is down: only the first failure is reported.
       if (!this.#isFailing) reportFault('announce', fault);
       this.#isFailing = true;
     }
   }
 
-  /** Takes the announcement back. Never throws: what cannot be withdrawn lapses. */
+  /** Withdraws the announcement. Never throws, because an announcement that stays lapses. */
   async withdraw(): Promise<void> {
     clearInterval(this.#timer);
     const { registry, record, reportFault } = this.#settings;
@@ -74,16 +72,16 @@ export class Announcer {
   }
 }
 
-/** How a stop that hangs is ended. */
-const STOP_WITHIN_MS = 4_500;
+/** A stop that takes longer is cut short, in milliseconds. */
+export const STOP_DEADLINE_MS = 4_500;
 
 export interface Stoppable {
-  /** Sends everybody elsewhere; `undefined` where a stop is not to wait for that. */
+  /** Sends everybody elsewhere; `undefined` where a stop does not wait for that. */
   drain(): Promise<unknown> | undefined;
   stop(): Promise<void>;
 }
 
-/** The parts of a process that its end needs; a port, so that the wiring is the only place that knows `process`. */
+/** The parts of a process that its end needs; a port, so that only the entry file names `process`. */
 export interface ProcessHooks {
   on(event: StopSignal | 'SIGUSR1', listener: () => void): unknown;
   on(event: 'uncaughtException' | 'unhandledRejection', listener: (fault: unknown) => void): unknown;
@@ -91,53 +89,28 @@ export interface ProcessHooks {
 }
 
 /**
- * Ends the process well: at SIGTERM, SIGINT and SIGHUP it drains first, which a second signal ends; then, or when `stop` is
- * called, it stops within five seconds and exits with 0. What nobody caught is logged as fatal and ends it with 1: its state can no longer be trusted (SPEC LC1, LC2).
- * @returns stops the process
+ * Ends the process as {@link StopSequence} says, within {@link STOP_DEADLINE_MS}. An uncaught error is logged as fatal and ends
+ * the process with 1, because its state can no longer be trusted (SPEC LC1, LC2).
  */
-export function guardProcess(
-  process: ProcessHooks,
-  stoppable: Stoppable,
-  logger: Logger,
-): (why: string) => void {
-  let isStopping = false;
-  const stop = (why: string): void => {
-    if (isStopping) return;
-    isStopping = true;
-    logger.info({ why }, 'stopping');
-    after(STOP_WITHIN_MS, () => {
-      logger.error({ deadlineMs: STOP_WITHIN_MS }, 'stop took too long; exiting');
-      process.exit(1);
-    }).unref();
-    inBackground(() =>
-      stoppable.stop().then(
-        () => {
-          logger.info('stopped');
-          process.exit(0);
-        },
-        (fault: unknown) => {
-          logger.error({ err: fault }, 'stop failed; exiting');
-          process.exit(1);
-        },
-      ),
-    );
-  };
+export function guardProcess(process: ProcessHooks, stoppable: Stoppable, logger: Logger): StopSequence {
   const die = (fault: unknown): void => {
     logger.fatal({ err: fault }, 'uncaught error; exiting');
     process.exit(1);
   };
-  const signalled = drainThenStop(() => stoppable.drain(), stop);
-  for (const signal of STOP_SIGNALS) {
-    process.on(
-      signal,
-      guardCallback('signal', () => signalled(signal)),
-    );
-  }
+  const sequence = new StopSequence({
+    process,
+    drain: () => stoppable.drain(),
+    stop: async () => stoppable.stop(),
+    stopWithinMs: STOP_DEADLINE_MS,
+    clock: systemClock,
+    logger,
+  });
+  sequence.listen();
   refuseDebugger(process, logger);
   process.on('uncaughtException', guardCallback('signal', die));
   process.on('unhandledRejection', guardCallback('signal', die));
-  return stop;
+  return sequence;
 }
 
-/** Why clients are sent away at a stop. */
+/** The reason that clients get when the edge stops. */
 export const shuttingDown = (): PlenaryError => new PlenaryError('shutting_down');

@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
-/** Half of SHA-256's: nobody can try more than a handful a second unnoticed, and each event carries it. */
+/** Half of the bytes of SHA-256: attackers can try only a few a second unnoticed, and each event carries a MAC. */
 export const MAC_BYTES = 16;
 
-/** @param parts - of which only the last may hold a NUL, so that nothing of the one can be taken for the other */
+/** @param parts - only the last may contain a NUL, so that the boundaries between the parts are unambiguous */
 export function macOf(key: KeyObject, ...parts: readonly (string | Buffer)[]): Buffer {
   const hmac = createHmac('sha256', key);
   for (const [index, part] of parts.entries()) {
@@ -14,7 +14,7 @@ export function macOf(key: KeyObject, ...parts: readonly (string | Buffer)[]): B
   return hmac.digest().subarray(0, MAC_BYTES);
 }
 
-/** Whether that is the MAC of these parts, found out in constant time. */
+/** Whether `mac` is the MAC of these parts, compared in constant time. */
 export function isMacOf(mac: Buffer, key: KeyObject, ...parts: readonly (string | Buffer)[]): boolean {
   return mac.length === MAC_BYTES && timingSafeEqual(mac, macOf(key, ...parts));
 }

@@ -57,8 +57,8 @@ const stoppable = {
     entryLines.close();
   },
 };
-const stop = guardProcess(process, stoppable, logger);
-if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => stop('the parent is gone'));
+const ending = guardProcess(process, stoppable, logger);
+if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => ending.stop('the parent is gone'));
 
 try {
   await starting;

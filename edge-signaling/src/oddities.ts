@@ -2,29 +2,29 @@ import type { EdgeRecord, Logger, MediaNodeRecord } from '@plenary/cluster';
 
 import { isLoopback } from './http/origins.ts';
 
-/** So many of one kind are said; strangers choose some of the texts, and a log is not theirs to fill. */
+/** Limit of lines of one kind: strangers choose some of the texts, and must not fill the log. */
 const SAID_OF_A_KIND = 10;
-/** A peer that sends a header which is ignored so often is a proxy, and no stranger's experiment; */
+/** An address whose forwarding header was ignored this often is a proxy, and not a stranger's experiment. */
 const IGNORED_BEFORE_SAID = 20;
-/** or one that does so less often, and for several people. */
+/** Fewer ignored headers suffice where they name several people. */
 const IGNORED_OF_SEVERAL = 5;
 const SEVERAL = 3;
 const COUNTED_ADDRESSES = 1_000;
-/** What is odd for so many readings in a row, a second apart, is no process that has just started. */
+/** Number of successive readings, a second apart, after which an oddity is not just a process that starts. */
 const ODD_READINGS = 10;
-/** Datacenters that are remembered: far more than any cluster has. */
+/** Limit of remembered datacenters, far above the number in any cluster. */
 const MAX_SHARED = 256;
 const SHOWN_LENGTH = 200;
 
 /**
- * What works, and most likely not as it was meant: said once each, at `warn`, with what to do (SPEC AD4, AD17, AD18, AD19, AD20). Nobody is refused for
- * it here.
+ * Logs settings that work, but most likely not as intended, once each at `warn`, with the remedy (SPEC AD4, AD17, AD18, AD19, AD20).
+ * It refuses nobody.
  */
 export class Oddities {
   readonly #logger: Pick<Logger, 'warn'>;
   readonly #said = new Map<string, Set<string>>();
   readonly #ignored = new Map<string, { times: number; readonly claims: Set<string> }>();
-  /** Datacenters that had several processes once. */
+  /** Datacenters that had several processes at some time. */
   readonly #shared = new Set<string>();
   readonly #readings = new Map<string, number>();
 
@@ -43,8 +43,8 @@ export class Oddities {
   }
 
   /**
-   * @param address - of a peer that is no trusted proxy and says for whom it forwards
-   * @param claim - what it says
+   * @param address - of a peer that is no trusted proxy and sends a forwarding header
+   * @param claim - the header
    */
   forwardingIgnored(address: string, claim: string): void {
     const known = this.#ignored.get(address);
@@ -83,7 +83,7 @@ export class Oddities {
     });
   }
 
-  /** After each reading of the registry. @param unproven - of what says that it is an edge */
+  /** Called after each reading of the registry. @param unproven - edges without a valid proof of their URL */
   clusterRead(
     edges: readonly EdgeRecord[],
     nodes: readonly MediaNodeRecord[],
@@ -134,7 +134,7 @@ export class Oddities {
         this.#shared.add(first.datacenter);
   }
 
-  /** A process whose neighbours died is alone, and its datacenter is spelt as it was. */
+  /** Excludes a process whose neighbours died: its datacenter is spelt correctly. */
   #neverShared<Lone extends { readonly datacenter: string }>(lone: readonly Lone[]): readonly Lone[] {
     return lone.filter(({ datacenter }) => !this.#shared.has(datacenter));
   }
@@ -148,9 +148,9 @@ export class Oddities {
 }
 
 /**
- * Edges whose public URL most likely is not as it was meant. All of them have one scheme, else those with the rarer one are
- * odd. Beside that they share one origin, or each edge, or each datacenter, has an origin of its own, by names that
- * differ in their first part. Where neither is so, those outside the largest group are odd, or all if there is none.
+ * Edges whose public URL most likely is a mistake. With several schemes, edges with the rarer one are odd. With one scheme, either all
+ * edges share one origin, or each edge or each datacenter has its own origin, and the host names differ in their first part only.
+ * Otherwise the edges outside the largest group are odd, or all if no group is the largest.
  */
 export function oddPublicUrls(edges: readonly EdgeRecord[]): readonly EdgeRecord[] {
   const url = ({ publicUrl }: EdgeRecord): URL => new URL(publicUrl);
@@ -172,7 +172,7 @@ function isByDatacenter(edges: readonly EdgeRecord[], origins: readonly (readonl
   );
 }
 
-/** What hosts of one installation have in common: what follows the first part of the name; all addresses are alike. */
+/** The common part of the host names of one installation: the name without its first part; all addresses are alike. */
 function siteOf(hostname: string): string {
   if (/^[\d.]+$|^\[/.test(hostname)) return 'address';
   const [, ...rest] = hostname.split('.');

@@ -1,4 +1,4 @@
-/** What the simulation runs of an edge: all of it but its sockets. Nobody else may import it (see the import lint). */
+/** The parts of an edge that the simulation runs: all but its sockets. Only the simulation may import this file (see the import lint). */
 export { EdgeCore } from './edge-core.ts';
 export type { EdgeCoreOptions } from './edge-core.ts';
 export { EdgeProofs } from './directory/edge-proofs.ts';

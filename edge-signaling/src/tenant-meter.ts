@@ -4,14 +4,14 @@ import type { TenantId } from '@plenary/cluster/ids';
 import type { EdgeMetrics } from './metrics.ts';
 import type { LocalRooms } from './room/local-rooms.ts';
 
-/** Tenants that have series of their own, at most: there may be thousands, and each series costs every scrape. */
+/** Limit of tenants with separate series: there may be thousands, and each series costs every scrape. */
 export const MAX_NAMED_TENANTS = 20;
-/** What all others are counted as; no tenant can be called so, since it has a dot. */
+/** The label of all other tenants; no tenant can have this name, since it has a dot. */
 export const OTHER_TENANTS = 'all.other';
 
 /**
- * Counts by tenant (SPEC TN6): by name those that are configured first, and the others together. Which is which does not
- * change while the edge runs, so that no stranger makes a series and none jumps.
+ * Counts by tenant (SPEC TN6): the first configured tenants by name, and the others together. The named tenants do not
+ * change while the edge runs, so that strangers create no series and no series jumps.
  */
 export class TenantMeter {
   readonly #named: ReadonlySet<TenantId>;
@@ -27,12 +27,12 @@ export class TenantMeter {
     for (const tenant of this.#named) metrics.tenantJoins.inc({ tenant, result: 'ok' }, 0);
   }
 
-  /** The outcome of a join whose token was believed. */
+  /** Counts the outcome of a join with a valid token. */
   joined(tenantId: TenantId, result: 'ok' | ErrorCode): void {
     this.#metrics.tenantJoins.inc({ tenant: this.#labelOf(tenantId), result });
   }
 
-  /** Before a scrape. */
+  /** Updates the gauges; called before a scrape. */
   count(localRooms: Pick<LocalRooms, 'roomIds' | 'sessionsIn'>): void {
     const { tenantRooms, tenantSessions } = this.#metrics;
     const sums = new Map<string, { rooms: number; sessions: number }>(

@@ -1,12 +1,5 @@
-import {
-  drainThenStop,
-  STOP_SIGNALS,
-  watchParentPipe,
-  after,
-  guardCallback,
-  inBackground,
-} from '@plenary/cluster';
-import type { Logger } from '@plenary/cluster';
+import { StopSequence, guardCallback, systemClock } from '@plenary/cluster';
+import type { Logger, StopHooks } from '@plenary/cluster';
 
 /** How long a stop waits for the nodes behind this gateway to move their tracks, in milliseconds. */
 export const HANDOVER_MS = 5_000;
@@ -33,65 +26,25 @@ export function exitOnFault(logger: Logger): void {
 }
 
 /**
- * Returns a function that stops everything and exits, with `code` on success. A second call, by a second signal,
- * exits at once with 1.
- */
-export function stopOnce(
-  stoppables: readonly Stoppable[],
-  logger: Logger,
-  exit: (code: number) => void = (code) => process.exit(code),
-): (why: string, code: number) => void {
-  let stopping = false;
-  return (why, code) => {
-    if (stopping) {
-      exit(1);
-      return;
-    }
-    stopping = true;
-    logger.info({ why }, 'stopping');
-    after(STOP_DEADLINE_MS, () => {
-      logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'stop took too long; exiting');
-      exit(1);
-    }).unref();
-    inBackground(() =>
-      stopAll(stoppables).then(
-        () => {
-          logger.info('stopped');
-          exit(code);
-        },
-        (fault: unknown) => {
-          logger.fatal({ err: fault }, 'stop failed; exiting');
-          exit(1);
-        },
-      ),
-    );
-  };
-}
-
-/**
- * Drains and stops on SIGTERM, SIGINT and SIGHUP; stops at once on a second signal, and when the parent process ends.
+ * Ends the process as {@link StopSequence} says: stops all parts in their order, within {@link STOP_DEADLINE_MS}.
+ * @param stoppables - read when the stop begins, so that parts may be added until then
  */
 export function stopOnSignals(
-  stop: (why: string, code: number) => void,
+  process: StopHooks,
+  stoppables: readonly Stoppable[],
   drain: () => Promise<unknown> | undefined,
-  parentPipe: boolean,
-): void {
-  const signalled = drainThenStop(drain, (why) => {
-    stop(why, 0);
+  logger: Logger,
+): StopSequence {
+  const sequence = new StopSequence({
+    process,
+    drain,
+    stop: async () => stopAll(stoppables),
+    stopWithinMs: STOP_DEADLINE_MS,
+    clock: systemClock,
+    logger,
   });
-  for (const signal of STOP_SIGNALS) {
-    process.on(
-      signal,
-      guardCallback('signal', () => {
-        signalled(signal);
-      }),
-    );
-  }
-  if (parentPipe) {
-    watchParentPipe(() => {
-      stop('the parent is gone', 0);
-    });
-  }
+  sequence.listen();
+  return sequence;
 }
 
 async function stopAll(stoppables: readonly Stoppable[]): Promise<void> {

@@ -13,10 +13,11 @@ import {
   refuseDebugger,
   systemClock,
   watchEntries,
+  watchParentPipe,
 } from '@plenary/cluster';
 import { loadConfig } from './config.ts';
 import type { MediaNodeConfig } from './config.ts';
-import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
+import { exitOnFault, stopOnSignals } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { MediaNode } from './media-node.ts';
 import { createEntrySink, createMetrics } from './metrics.ts';
@@ -79,10 +80,14 @@ const stoppables: Stoppable[] = [
   { stop: () => store.close() },
   { stop: closeLines },
 ];
-const stop = stopOnce(stoppables, logger);
 let started: MediaNode | undefined;
 const drain = (): Promise<unknown> | undefined => (drainMs === 0 ? undefined : started?.drain(drainMs));
-stopOnSignals(stop, drain, parentPipe);
+const ending = stopOnSignals(process, stoppables, drain, logger);
+if (parentPipe) {
+  watchParentPipe(() => {
+    ending.stop('the parent is gone');
+  });
+}
 try {
   const node = await MediaNode.start({
     config,
@@ -91,7 +96,7 @@ try {
     metrics,
     onRefused: (error) => {
       process.stderr.write(`media node ${mediaNodeId} cannot run: ${error.message}\n`);
-      stop('the registry refuses this media node', 1);
+      ending.stop('the registry refuses this media node', 1);
     },
   });
   stoppables.unshift(node);

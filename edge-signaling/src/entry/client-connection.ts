@@ -72,13 +72,13 @@ export class ClientConnection {
    */
   payFrom(session: Session, owed: Cost): void {
     session.remembered = rememberedAs(session.grants, this.socket.address);
-    if (session.purse === undefined) {
-      session.purse = this.#meter.purse;
-      this.#budgets.left.lower(session.remembered, session.purse);
-    } else if (session.purse !== this.#meter.purse) {
-      this.#meter.payFrom(session.purse, owed);
+    if (session.budget === undefined) {
+      session.budget = this.#meter.sessionBudget;
+      this.#budgets.remaining.lower(session.remembered, session.budget);
+    } else if (session.budget !== this.#meter.sessionBudget) {
+      this.#meter.payFrom(session.budget, owed);
     }
-    this.socket.payFramesFrom(session.purse.frames, personOf(session.grants));
+    this.socket.payFramesFrom(session.budget.frames, personOf(session.grants));
   }
 
   /** How many people are in its room, as far as this edge knows: the audience of what it does. */

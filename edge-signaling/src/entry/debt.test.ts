@@ -18,7 +18,7 @@ async function held() {
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
   const parts = new EdgeParts();
   const session = parts.hold(await parts.place(peer('ann'), 'm1'));
-  session.purse = budgets.newPurse();
+  session.budget = budgets.newSessionBudget();
   /** As a connection does that took the session up. */
   const comeBack = (): void => {
     const socket = new RecordingSocket();
@@ -41,7 +41,7 @@ describe('a session that is taken up again and again', () => {
       comeBack();
       times += 1;
     }
-    // A full purse of 150 pays for seven and a half.
+    // A full budget of 150 pays for seven and a half.
     expect(times).toBe(8);
     clock.advance(100);
     expect(owesForComingBack(session, KEY)).toBe(true);
@@ -53,7 +53,7 @@ describe('a session that is taken up again and again', () => {
     const { clock, session, comeBack } = await held();
     comeBack();
     const { capacity, refillPerSecond } = BUDGETS.session.bytes;
-    session.purse?.budget.spendAll({ bytes: capacity + refillPerSecond });
+    session.budget?.resources.spendAll({ bytes: capacity + refillPerSecond });
     expect(owesForComingBack(session, KEY)).toBe(true);
     clock.advance(2_000);
     expect(owesForComingBack(session, KEY)).toBe(false);

@@ -6,9 +6,9 @@ import type { Session } from './session.ts';
  * another key than the session that is held here is told nothing of it.
  */
 export function owesForComingBack(
-  held: Pick<Session, 'key' | 'purse'> | undefined,
+  held: Pick<Session, 'key' | 'budget'> | undefined,
   key: Pick<SessionKeyJwk, 'x'>,
 ): boolean {
-  if (held?.purse === undefined || held.key.x !== key.x) return false;
-  return held.purse.budget.lacking({ work: 1, bytes: 1 }) !== undefined;
+  if (held?.budget === undefined || held.key.x !== key.x) return false;
+  return held.budget.resources.lacking({ work: 1, bytes: 1 }) !== undefined;
 }

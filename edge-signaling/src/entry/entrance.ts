@@ -25,7 +25,7 @@ import type { Departures } from '../recovery/departures.ts';
 import { digestOfPerson } from './person.ts';
 import { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
-import { carryPurse } from './carried-purse.ts';
+import { carryBudget } from './carried-budget.ts';
 import { notFoundAs } from './entered.ts';
 import type { Entered, Entering } from './entered.ts';
 import { Resumption } from './resumption.ts';
@@ -210,7 +210,7 @@ export class Entrance {
         incarnation: hosted.incarnation,
         holdEpoch,
       });
-      if (joined.events.length === 0) carryPurse(session, hosted.placement.holdEpoch, this.#settings);
+      if (joined.events.length === 0) carryBudget(session, hosted.placement.holdEpoch, this.#settings);
       const [note, rejoinToken] = await Promise.all([
         sessionNote(session, this.#settings),
         // A guest asks for another guest token: guests may have been shut out by then.

@@ -19,7 +19,7 @@ function keeping() {
     departures,
     tenantClaims: parts.tenantClaims,
     channel,
-    leftPurses: { note: () => undefined },
+    remainingBudgets: { note: () => undefined },
     clock,
     metrics,
     reportFault,

@@ -12,8 +12,8 @@ import type { StoreWait } from '../recovery/store-wait.ts';
 import type { RoomReader } from '../room/room-reader.ts';
 import { checkVersion } from '../rpc/versioned.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
-import { carryPurse } from './carried-purse.ts';
-import type { CarriedPurseSettings } from './carried-purse.ts';
+import { carryBudget } from './carried-budget.ts';
+import type { CarriedBudgetSettings } from './carried-budget.ts';
 import { owesForComingBack } from './debt.ts';
 import { notFoundAs } from './entered.ts';
 import type { Entered, Entering } from './entered.ts';
@@ -29,7 +29,7 @@ const ATTACH_TIMEOUT_MS = 2_000;
 /** How often a resume reads a room that is being rebuilt, in milliseconds. */
 const READ_AGAIN_MS = 250;
 
-export interface ResumptionSettings extends SessionNoteSettings, CarriedPurseSettings {
+export interface ResumptionSettings extends SessionNoteSettings, CarriedBudgetSettings {
   readonly authenticator: Pick<Authenticator, 'resume'>;
   readonly tenants: Pick<TenantStore, 'isEnded'>;
   readonly placements: Pick<PlacementStore, 'attachPeer' | 'placementOf'>;
@@ -112,7 +112,7 @@ export class Resumption {
       const clientEpoch = request.epoch ?? epoch;
       const mediaAlive =
         clientEpoch === epoch ? isAlive : clientEpoch === previous?.epoch && isPreviousAlive === true;
-      carryPurse(session, placement.holdEpoch, this.#settings);
+      carryBudget(session, placement.holdEpoch, this.#settings);
       const note = await sessionNote(session, this.#settings);
       keeper.take(session, socket, peerCount);
       if (placement.edgeId !== edgeId) keeper.announce({ peerId, holdEpoch });

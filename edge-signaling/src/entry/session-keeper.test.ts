@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Budget, BUDGETS } from '../limits/budget.ts';
 import { FRAME_BUDGETS } from '../limits/frame-budgets.ts';
 import type { Cost } from '../limits/cost.ts';
-import type { Purse } from '../limits/meter.ts';
+import type { SessionBudget } from '../limits/meter.ts';
 import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -62,7 +62,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     departures: parts.departures(),
     tenantClaims,
     channel,
-    leftPurses: { note: () => undefined },
+    remainingBudgets: { note: () => undefined },
     clock,
     metrics,
     reportFault,
@@ -89,18 +89,22 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     clock.advance(byMs);
     await vi.advanceTimersByTimeAsync(byMs);
   };
-  /** A purse from which so much was taken. */
-  const purseOf = (spent: Cost): Purse => {
+  /** A budget from which so much was taken. */
+  const budgetWithout = (spent: Cost): SessionBudget => {
     const budget = new Budget(BUDGETS.session, clock);
     budget.spendAll(spent);
     const frames = new Budget(FRAME_BUDGETS.session, clock);
-    return { budget, frames, patience: new TokenBucket({ capacity: 1, refillPerSecond: 1 }, clock) };
+    return {
+      resources: budget,
+      frames,
+      patience: new TokenBucket({ capacity: 1, refillPerSecond: 1 }, clock),
+    };
   };
   return {
     keeper,
     session,
     sessionOf,
-    purseOf,
+    budgetWithout,
     socket,
     pass,
     faults,
@@ -177,12 +181,12 @@ describe('SessionKeeper', () => {
   });
 
   it('[BU16] tells the other edges what a session had left that one of them took up, where that is little', async () => {
-    const { keeper, session, sessionOf, toldEdges, purseOf, pass } = await keeperWithAnn(async () =>
+    const { keeper, session, sessionOf, toldEdges, budgetWithout, pass } = await keeperWithAnn(async () =>
       Promise.resolve('token'),
     );
-    session.purse = purseOf({ work: 120 });
+    session.budget = budgetWithout({ work: 120 });
     const bob = sessionOf('bob');
-    bob.purse = purseOf({ work: 20 });
+    bob.budget = budgetWithout({ work: 20 });
     keeper.take(bob, new ToldSocket(), 1);
     for (const peerId of [session.peerId, bob.peerId]) keeper.attachedElsewhere(peerId);
     await pass(20);
@@ -216,22 +220,22 @@ describe('SessionKeeper', () => {
   });
 
   it('[NS12] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
-    const { keeper, sessionOf, purseOf } = await keeperWithAnn(async () => Promise.resolve('token'));
+    const { keeper, sessionOf, budgetWithout } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob', 5);
-    bob.purse = purseOf({ work: 20 });
+    bob.budget = budgetWithout({ work: 20 });
     keeper.take(bob, new ToldSocket(), 1);
-    const full = bob.purse.budget.levels;
+    const full = bob.budget.resources.levels;
     const hear = (heldUnder: number, work: number): number => {
-      keeper.heardOfPurse({
+      keeper.heardOfBudget({
         peerId: bob.peerId,
         heldUnder: EPOCH.parse(heldUnder),
         left: { ...full, work },
       });
-      return bob.purse?.budget.levels.work ?? 0;
+      return bob.budget?.resources.levels.work ?? 0;
     };
     // Nothing is owed to who joined here.
     expect(hear(3, 1)).toBe(full.work);
-    bob.purseOwedSince = EPOCH.parse(3);
+    bob.budgetReportDueSince = EPOCH.parse(3);
     expect(hear(2, 1)).toBe(full.work);
     expect(hear(5, 1)).toBe(full.work);
     expect(hear(4, 30)).toBe(30);

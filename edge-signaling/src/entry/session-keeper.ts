@@ -4,9 +4,9 @@ import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import { isBelowCarried } from '../limits/budget.ts';
-import type { LeftPurses } from '../limits/left-purses.ts';
-import { MAX_PURSES_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
-import type { ClientSocket, PurseLeft, RoomChannel, SessionHold } from '../transport/client-socket.ts';
+import type { RemainingBudgets } from '../limits/remaining-budgets.ts';
+import { MAX_BUDGETS_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
+import type { ClientSocket, RemainingBudget, RoomChannel, SessionHold } from '../transport/client-socket.ts';
 import type { Departures } from '../recovery/departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -27,7 +27,7 @@ export interface KeeperSettings {
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
-  readonly leftPurses: Pick<LeftPurses, 'note'>;
+  readonly remainingBudgets: Pick<RemainingBudgets, 'note'>;
   /** Whether its access was just ended, while it was on the way here. */
   readonly isEnded: (session: Session) => boolean;
   readonly clock: Clock;
@@ -44,8 +44,8 @@ export class SessionKeeper {
   #renewals: NodeJS.Timeout | undefined;
   #toAnnounce: SessionHold[] = [];
   #announcing: NodeJS.Timeout | undefined;
-  #purses: PurseLeft[] = [];
-  #tellingPurses: NodeJS.Timeout | undefined;
+  #remainingBudgets: RemainingBudget[] = [];
+  #announcingBudgets: NodeJS.Timeout | undefined;
 
   constructor(settings: KeeperSettings) {
     this.#settings = settings;
@@ -59,7 +59,7 @@ export class SessionKeeper {
   stop(): void {
     clearInterval(this.#renewals);
     this.#tellAnnounced();
-    this.#tellPurses();
+    this.#announceBudgets();
     for (const timer of this.#lapses.values()) clearTimeout(timer);
     this.#lapses.clear();
   }
@@ -101,7 +101,7 @@ export class SessionKeeper {
   onSocketClosed(session: Session, socket: ClientSocket): void {
     if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
     session.socket = undefined;
-    this.#notePurse(session);
+    this.#noteBudget(session);
     this.#waiting.add(session);
     const timer = after(this.#settings.resumeWithinMs, () => this.#lapse(session));
     this.#lapses.set(session, timer);
@@ -154,23 +154,23 @@ export class SessionKeeper {
   }
 
   /** Another edge says what a session had left there. It counts once, where the session was taken up from that edge (SPEC NS12). */
-  heardOfPurse({ peerId, heldUnder, left }: PurseLeft): void {
+  heardOfBudget({ peerId, heldUnder, left }: RemainingBudget): void {
     const session = this.#settings.localRooms.find(peerId);
-    if (session?.purseOwedSince === undefined) return;
-    if (heldUnder < session.purseOwedSince || heldUnder >= session.takenUpUnder) return;
-    session.purseOwedSince = undefined;
-    session.purse?.budget.lowerTo(left);
+    if (session?.budgetReportDueSince === undefined) return;
+    if (heldUnder < session.budgetReportDueSince || heldUnder >= session.takenUpUnder) return;
+    session.budgetReportDueSince = undefined;
+    session.budget?.resources.lowerTo(left);
   }
 
   /** Another edge took a session up: its socket here is told so, and nothing else changes. */
   attachedElsewhere(peerId: PeerId): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session === undefined) return;
-    const left = session.purse?.budget.levels;
+    const left = session.budget?.resources.levels;
     // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
     if (left !== undefined && isBelowCarried(left))
-      this.#tellPurse({ peerId, heldUnder: session.knownHoldEpoch, left });
-    this.#notePurse(session);
+      this.#announceBudget({ peerId, heldUnder: session.knownHoldEpoch, left });
+    this.#noteBudget(session);
     this.#letGo(session, undefined);
   }
 
@@ -196,18 +196,18 @@ export class SessionKeeper {
     else this.#announcing ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellAnnounced());
   }
 
-  #tellPurse(purse: PurseLeft): void {
-    this.#purses.push(purse);
-    if (this.#purses.length >= MAX_PURSES_NAMED) this.#tellPurses();
-    else this.#tellingPurses ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellPurses());
+  #announceBudget(budget: RemainingBudget): void {
+    this.#remainingBudgets.push(budget);
+    if (this.#remainingBudgets.length >= MAX_BUDGETS_NAMED) this.#announceBudgets();
+    else this.#announcingBudgets ??= after(ANNOUNCE_WITHIN_MS, () => this.#announceBudgets());
   }
 
-  #tellPurses(): void {
-    clearTimeout(this.#tellingPurses);
-    this.#tellingPurses = undefined;
-    const purses = this.#purses;
-    this.#purses = [];
-    if (purses.length > 0) this.#settings.channel.tellEdges({ type: 'purses.left', purses });
+  #announceBudgets(): void {
+    clearTimeout(this.#announcingBudgets);
+    this.#announcingBudgets = undefined;
+    const budgets = this.#remainingBudgets;
+    this.#remainingBudgets = [];
+    if (budgets.length > 0) this.#settings.channel.tellEdges({ type: 'purses.left', purses: budgets });
   }
 
   #tellAnnounced(): void {
@@ -227,12 +227,12 @@ export class SessionKeeper {
 
   /** The session is over here: what it spent, its person spent (SPEC BU66). */
   #end(session: Session): void {
-    this.#notePurse(session);
+    this.#noteBudget(session);
     this.#forget(session);
   }
 
-  #notePurse({ remembered, purse }: Session): void {
-    if (purse !== undefined) this.#settings.leftPurses.note(remembered, purse);
+  #noteBudget({ remembered, budget }: Session): void {
+    if (budget !== undefined) this.#settings.remainingBudgets.note(remembered, budget);
   }
 
   #forget(session: Session): void {

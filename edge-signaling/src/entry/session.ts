@@ -2,7 +2,7 @@ import { Turns } from '@plenary/cluster';
 import type { Epoch, HeldPeer, PlacedPeer, SessionGrants } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
-import type { Purse } from '../limits/meter.ts';
+import type { SessionBudget } from '../limits/meter.ts';
 import { OpenConsumers } from '../media/open-consumers.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
@@ -58,7 +58,7 @@ export class Session {
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
   /** What it may spend; set when its first connection has it. */
-  purse: Purse | undefined;
+  budget: SessionBudget | undefined;
   /** As whom its person is remembered when it ends. */
   remembered = '';
   /** By the monotonic clock: when the session token is due to be renewed. */
@@ -67,7 +67,7 @@ export class Session {
   /** The hold by which this edge took the session up from its client. What was said of earlier ones is over. */
   readonly takenUpUnder: Epoch;
   /** The hold that another edge had: what was left there, it has yet to tell. */
-  purseOwedSince: Epoch | undefined;
+  budgetReportDueSince: Epoch | undefined;
   readonly #record: SessionRecord;
   #media: LiveMedia;
   #previous: MediaSession | undefined;

@@ -1,18 +1,18 @@
 import { isIP } from 'node:net';
 
-/** One that an address counts for, and how many times the limits of a single address it may have. */
+/** An owner of limits that an address counts for, and the factor by which its limits exceed those of a single address. */
 export interface AddressKey {
   readonly key: string;
   readonly share: number;
 }
 
-/** A site with a /48 has 65,536 networks; as many people as sixteen offices may come from it. */
+/** A site with a /48 has 65,536 networks; it may have as many people as sixteen offices. */
 const SITE_SHARE = 16;
 
 /**
- * Whose limits an address counts for (SPEC EN8, EN32). One IPv4 address is one household or office; one of IPv6 is nobody, since
- * whoever has one has 2^64, and often 65,536 times as many: their network (/64) counts as an address does, and so does
- * their site (/48), with a larger share.
+ * The owners of limits that an address counts for (SPEC EN8, EN32). One IPv4 address is one household or office. One IPv6 address
+ * identifies nobody, since its owner has 2^64 of them, and often 65,536 times as many: the network (/64) counts like an IPv4 address,
+ * and so does the site (/48), with a larger share.
  */
 export function addressKeysOf(address: string): readonly AddressKey[] {
   if (isIP(address) !== 6) return [{ key: address, share: 1 }];
@@ -24,8 +24,8 @@ export function addressKeysOf(address: string): readonly AddressKey[] {
 }
 
 /**
- * Which site an address belongs to: what is shared equally, or in turn, is shared by sites, as one site would otherwise have
- * 65,536 parts of it, one for each /64 (SPEC BU23, BU55).
+ * The site of an address. Budgets and turns are shared among sites, because one site would otherwise have 65,536 parts, one for
+ * each /64 (SPEC BU23, BU55).
  */
 export const siteOf = (address: string): string => addressKeysOf(address).at(-1)?.key ?? address;
 

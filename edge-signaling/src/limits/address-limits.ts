@@ -3,15 +3,15 @@ import type { Clock } from '@plenary/cluster';
 import { addressKeysOf } from './address-keys.ts';
 
 export interface AddressSettings {
-  /** Sockets at a time. */
+  /** Limit of open sockets. */
   readonly sockets: number;
-  /** New sockets in a second; ten times as many may come at once. */
+  /** Limit of new sockets in a second, with a burst of ten times as many. */
   readonly connectsPerSecond: number;
 }
 
 export type AddressVerdict = 'allowed' | 'too_many_sockets' | 'too_many_idle' | 'too_fast';
 
-/** One socket as its address' limits count it. What does not fit its state changes nothing. */
+/** One socket as the limits of its address count it. A call that does not fit its state changes nothing. */
 export interface CountedSocket {
   joined(): void;
   left(): void;
@@ -27,9 +27,8 @@ interface AddressState {
 }
 
 /**
- * Limits what one client address may do: sockets at a time, sockets that have not joined, new sockets in a second, and
- * guest tokens (SPEC RL3). An address of IPv6 counts for its network and its site (SPEC EN32). What holds nothing and did
- * nothing lately is forgotten.
+ * Limits one client address: open sockets, sockets that have not joined, new sockets in a second, and guest tokens
+ * (SPEC RL3). An IPv6 address counts for its network and its site (SPEC EN32). Idle addresses are forgotten.
  */
 export class AddressLimits {
   readonly #settings: AddressSettings;
@@ -51,7 +50,7 @@ export class AddressLimits {
     return takeOfAll(states.map(({ connects }) => connects)) ? 'allowed' : 'too_fast';
   }
 
-  /** Sockets that have not joined may be half of all. */
+  /** Half of an address's sockets may be sockets that have not joined. */
   get idleLimit(): number {
     return Math.max(1, Math.ceil(this.#settings.sockets / 2));
   }
@@ -61,7 +60,7 @@ export class AddressLimits {
     return takeOfAll(this.#statesOf(address).map(({ tokens }) => tokens));
   }
 
-  /** Counts a socket; the answer is to be told when it joined, left, and closed. */
+  /** Counts a socket. The caller reports its join, leave and close to the returned object. */
   opened(address: string): CountedSocket {
     const states = this.#statesOf(address);
     const add = (sockets: number, idle: number): void => {
@@ -91,7 +90,7 @@ export class AddressLimits {
     };
   }
 
-  /** Forgets addresses that hold nothing; called now and then. */
+  /** Forgets addresses that hold nothing; called periodically. */
   forgetIdle(): void {
     for (const [address, state] of this.#states) {
       if (state.sockets === 0 && state.connects.isFull() && state.tokens.isFull())
@@ -124,7 +123,7 @@ export class AddressLimits {
   }
 }
 
-/** Takes one of each. What the first ones gave before a later one refused is lost, which a limit may bear. */
+/** Takes one token of each bucket. Tokens of the first ones are lost if a later one refuses, which makes the limit only stricter. */
 function takeOfAll(buckets: readonly TokenBucket[]): boolean {
   return buckets.every((bucket) => bucket.take(1));
 }

@@ -1,4 +1,4 @@
-/** What may be spent: the numbers, and the purse of one owner. */
+/** Budgets: the figures of each scope, and the buckets of one owner. */
 import { TokenBucket } from '@plenary/cluster';
 import type { BucketSettings, Clock } from '@plenary/cluster';
 import { RESOURCES } from './cost.ts';
@@ -13,7 +13,7 @@ export type Amounts<Name extends string = Resource> = Readonly<Partial<Record<Na
 const KIB = 1_024;
 const MIB = 1_048_576;
 
-/** Of one session, wherever the connection is. */
+/** One session, on whichever edge its connection is. */
 const SESSION: BudgetSettings = {
   work: { capacity: 150, refillPerSecond: 50 },
   mediasoup: { capacity: 1_500, refillPerSecond: 100 },
@@ -21,7 +21,7 @@ const SESSION: BudgetSettings = {
   bytes: { capacity: 32 * MIB, refillPerSecond: 2 * MIB },
   deliveries: { capacity: 30_000, refillPerSecond: 3_000 },
 };
-/** Of all sessions of one person on one edge, in whatever rooms: as much as one session, of which three may come in at once. */
+/** All sessions of one person on one edge, in all rooms: the income of one session, and the capacity for three joins at once. */
 const PERSON: BudgetSettings = {
   work: { capacity: 450, refillPerSecond: 50 },
   mediasoup: { capacity: 4_500, refillPerSecond: 100 },
@@ -29,7 +29,7 @@ const PERSON: BudgetSettings = {
   bytes: { capacity: 96 * MIB, refillPerSecond: 2 * MIB },
   deliveries: { capacity: 90_000, refillPerSecond: 3_000 },
 };
-/** Of a room on one edge, for each of its people: so a large room has more, and a join storm fits. */
+/** A room on one edge, for each of its people: a large room has more, so that a join storm fits. */
 const ROOM: BudgetSettings = {
   work: { capacity: 150, refillPerSecond: 15 },
   mediasoup: { capacity: 1_500, refillPerSecond: 50 },
@@ -37,7 +37,7 @@ const ROOM: BudgetSettings = {
   bytes: { capacity: 4 * MIB, refillPerSecond: 256 * KIB },
   deliveries: { capacity: 5_000, refillPerSecond: 300 },
 };
-/** Of a tenant on one edge, whatever its rooms: about what one edge can do. */
+/** A tenant on one edge, with all of its rooms: about as much as one edge can do. */
 const TENANT: BudgetSettings = {
   work: { capacity: 600_000, refillPerSecond: 20_000 },
   mediasoup: { capacity: 3_000_000, refillPerSecond: 100_000 },
@@ -45,7 +45,7 @@ const TENANT: BudgetSettings = {
   bytes: { capacity: 16_384 * MIB, refillPerSecond: 512 * MIB },
   deliveries: { capacity: 15_000_000, refillPerSecond: 300_000 },
 };
-/** Of an address on one edge, for each socket that it may have (`PLENARY_SOCKETS_PER_ADDRESS`). */
+/** An address on one edge, for each socket that it may have (`PLENARY_SOCKETS_PER_ADDRESS`). */
 const ADDRESS: BudgetSettings = {
   work: { capacity: 120, refillPerSecond: 5 },
   mediasoup: { capacity: 600, refillPerSecond: 10 },
@@ -62,21 +62,21 @@ export const BUDGETS: Readonly<Record<Scope, BudgetSettings>> = {
   address: ADDRESS,
 };
 
-/** A room of fewer people has the budget of so many. */
+/** A room with fewer people than this has the budget of this many. */
 export const SMALL_ROOM = 20;
 /**
- * What a session that comes from another edge finds in its purse at most, of what it holds: more than coming back takes, and
- * less than would make going from edge to edge worth it.
+ * The largest share of its capacity that the budget of a session from another edge begins with: more than a resume costs, and too
+ * little to make changing edges worthwhile.
  */
-export const CARRIED_SHARE = 0.4;
-/** And at least, however short ago it was taken up before: what coming back and opening media anew takes. */
-export const CARRIED_LEAST_SHARE = 0.3;
+export const MAX_CARRIED_SHARE = 0.4;
+/** The smallest such share, however recent the previous resume was: the cost of a resume and of a new media session. */
+export const MIN_CARRIED_SHARE = 0.3;
 
 export type Levels = Readonly<Record<Resource, number>>;
 
-/** Whether a session that is held elsewhere from now on would find more there than these levels. */
+/** Whether another edge would give the session more than these levels. */
 export const isBelowCarried = (levels: Levels): boolean =>
-  RESOURCES.some((resource) => levels[resource] < SESSION[resource].capacity * CARRIED_SHARE);
+  RESOURCES.some((resource) => levels[resource] < SESSION[resource].capacity * MAX_CARRIED_SHARE);
 
 /** One value for each of some names. */
 export function ofEach<Name extends string, Value>(
@@ -89,7 +89,7 @@ export function ofEach<Name extends string, Value>(
 export const namesOf = <Name extends string>(record: Readonly<Record<Name, unknown>>): readonly Name[] =>
   Object.keys(record) as Name[];
 
-/** So much for each of a number. */
+/** The settings for a number of owners together. */
 export const times = <Name extends string>(
   settings: BudgetSettings<Name>,
   factor: number,
@@ -99,13 +99,13 @@ export const times = <Name extends string>(
     refillPerSecond: settings[name].refillPerSecond * factor,
   }));
 
-/** What one owner may spend of each resource (SPEC BU5). */
+/** The amount that one owner may spend of each resource (SPEC BU5). */
 export class Budget<Name extends string = Resource> {
   readonly #settings: BudgetSettings<Name>;
   readonly #names: readonly Name[];
   readonly #buckets: Readonly<Record<Name, TokenBucket>>;
 
-  /** @param tokensOf - what is in it at first; absent, it is full */
+  /** @param tokensOf - the level at first; full by default */
   constructor(
     settings: BudgetSettings<Name>,
     clock: Clock,
@@ -119,7 +119,7 @@ export class Budget<Name extends string = Resource> {
     );
   }
 
-  /** What there is too little of for the cost; nothing where it can be paid. */
+  /** The first resource whose level is too low for the cost; `undefined` where the budget can pay it. */
   lacking(cost: Amounts<Name>): Name | undefined {
     return this.#names.find((name) => !this.affords(name, cost[name] ?? 0));
   }
@@ -128,12 +128,12 @@ export class Budget<Name extends string = Resource> {
     return amount <= 0 || this.#buckets[resource].affords(amount);
   }
 
-  /** Takes the amount in any case: what is not there is owed. A negative one is given back. */
+  /** Takes the amount even where it makes the level negative. A negative amount is given back. */
   spend(resource: Name, amount: number): void {
     this.#buckets[resource].spend(amount);
   }
 
-  /** The same with all of a cost. */
+  /** Like {@link spend}, for each resource of a cost. */
   spendAll(cost: Amounts<Name>): void {
     for (const resource of this.#names) {
       const amount = cost[resource] ?? 0;
@@ -141,17 +141,17 @@ export class Budget<Name extends string = Resource> {
     }
   }
 
-  /** What is in it of each resource; negative where it is owed. */
+  /** The level of each resource, rounded down; negative where the owner is in debt. */
   get levels(): Readonly<Record<Name, number>> {
     return ofEach(this.#names, (name) => Math.floor(this.#buckets[name].level));
   }
 
-  /** What is in it of one resource, to the fraction; negative where it is owed. */
+  /** The exact level of one resource; negative where the owner is in debt. */
   levelOf(resource: Name): number {
     return this.#buckets[resource].level;
   }
 
-  /** Takes what is in it beyond these levels. */
+  /** Lowers each level that is above the given one. */
   lowerTo(levels: Readonly<Record<Name, number>>): void {
     for (const resource of this.#names) {
       const beyond = this.#buckets[resource].level - levels[resource];
@@ -159,7 +159,7 @@ export class Budget<Name extends string = Resource> {
     }
   }
 
-  /** Takes what is in it beyond what is in another one; so much of the whole is left in any case. */
+  /** Lowers each level to that of another budget, but not below this share of the capacity. */
   lowerToThatOf(other: Budget<Name>, leastShare: number): void {
     this.lowerTo(
       ofEach(this.#names, (name) =>
@@ -174,13 +174,13 @@ export class Budget<Name extends string = Resource> {
 }
 
 /**
- * The purse of a session that was held elsewhere until now, where it may have been emptied when it was taken up there: what has
- * come in since then is in it, within {@link CARRIED_LEAST_SHARE} and {@link CARRIED_SHARE} of the whole.
+ * The budget of a session that another edge held until now, which may have emptied it. It begins with the income since that edge
+ * resumed it, within {@link MIN_CARRIED_SHARE} and {@link MAX_CARRIED_SHARE} of its capacity.
  */
 export const carriedBudget = (clock: Clock, heldForMs: number): Budget =>
   carriedOf(SESSION, clock, heldForMs);
 
-/** The same with another table. */
+/** Like {@link carriedBudget}, with other settings. */
 export function carriedOf<Name extends string>(
   settings: BudgetSettings<Name>,
   clock: Clock,
@@ -188,6 +188,6 @@ export function carriedOf<Name extends string>(
 ): Budget<Name> {
   const seconds = Math.max(0, heldForMs) / 1_000;
   return new Budget(settings, clock, ({ capacity, refillPerSecond }) =>
-    Math.min(capacity * CARRIED_SHARE, Math.max(capacity * CARRIED_LEAST_SHARE, refillPerSecond * seconds)),
+    Math.min(capacity * MAX_CARRIED_SHARE, Math.max(capacity * MIN_CARRIED_SHARE, refillPerSecond * seconds)),
   );
 }

@@ -141,11 +141,11 @@ describe('budgets', () => {
     const before = meter('192.0.2.1');
     allowed(before, { work: 1 }, 140);
     const again = meter('192.0.2.1');
-    again.payFrom(before.purse, { work: 5 });
+    again.payFrom(before.sessionBudget, { work: 5 });
     expect(allowed(again, { work: 1 }, 10)).toBe(5);
   });
 
-  it('[BU36] one that comes from another edge finds what came in since it was held there, and not a full purse', () => {
+  it('[BU36] one that comes from another edge finds what came in since it was held there, and not a full budget', () => {
     const clock = new ManualClock();
     const { work } = BUDGETS.session;
     const spendable = (heldForMs: number): number => {
@@ -346,22 +346,22 @@ describe('coming back', () => {
   });
 });
 
-describe('a purse that goes to another edge', () => {
+describe('a budget that goes to another edge', () => {
   it('[BU41] has no more in it than the edge that had it says was left', () => {
     const { budgets } = edgeOf();
-    const before = budgets.newPurse();
-    before.budget.spendAll({ work: 145, deliveries: 30_500 });
-    expect(isBelowCarried(before.budget.levels)).toBe(true);
+    const before = budgets.newSessionBudget();
+    before.resources.spendAll({ work: 145, deliveries: 30_500 });
+    expect(isBelowCarried(before.resources.levels)).toBe(true);
     const { clock } = edgeOf();
     const after = carriedBudget(clock, 1_000);
-    after.lowerTo(before.budget.levels);
+    after.lowerTo(before.resources.levels);
     expect(after.levels).toMatchObject({ work: 5, deliveries: -500 });
     expect(after.lacking({ store: 30 })).toBeUndefined();
   });
 
   it('[BU16] is not told of where it holds as much as anybody finds on another edge', () => {
     const { budgets } = edgeOf();
-    const { budget } = budgets.newPurse();
+    const { resources: budget } = budgets.newSessionBudget();
     budget.spendAll({ work: 80, store: 60 });
     expect(isBelowCarried(budget.levels)).toBe(false);
   });

@@ -1,26 +1,26 @@
 import type { Clock } from '@plenary/cluster';
 
 export interface ConnectGateSettings {
-  /** Connections that are opened in one turn of the event loop while turns are late. */
+  /** Connections that may open in one turn of the event loop while turns are late. */
   readonly atOnce: number;
-  /** The same while the edge is behind: fewer than it serves, so that it catches up. */
+  /** Connections that may open in one turn while the edge lags: fewer than it serves, so that it catches up. */
   readonly atOnceBehind: number;
-  /** Whether those that are in wait so long that more of them would give up. */
+  /** Whether connected clients wait so long that more of them would give up. */
   readonly isBehind: () => boolean;
-  /** A turn that takes longer is late. */
+  /** A longer turn is late, in milliseconds. */
   readonly lateMs: number;
   readonly clock: Clock;
   /** Calls back when this turn of the event loop is over. */
   readonly afterTurn: (callback: () => void) => void;
 }
 
-/** For how long one late turn counts. */
+/** How long one late turn counts, in milliseconds. */
 const LATE_FOR_MS = 1_000;
 
 /**
- * Refuses connections that an edge could open but not serve (SPEC HE7, HE13). To open thousands at once takes so long that all of
- * them give up, come back, and are opened for nothing again; refused in a moment, they go to another edge or wait, and
- * those that were let in are served. While turns of the event loop are short, everybody is let in.
+ * Refuses connections that an edge could open but not serve (SPEC HE7, HE13). Opening thousands at once takes so long that all of
+ * them give up, reconnect, and are opened in vain again. Clients that are refused at once go to another edge or wait, and the
+ * edge serves those that it admitted. While turns of the event loop are short, every connection is admitted.
  */
 export class ConnectGate {
   readonly #settings: ConnectGateSettings;

@@ -1,4 +1,4 @@
-/** What requests cost, as pure functions of what they hold and of how many people the room has (SPEC BU4). */
+/** The costs of requests, as pure functions of their payload and of the number of people in the room (SPEC BU4). */
 import { CALLS_PER_ADMISSION } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName, EntryChange } from '@plenary/cluster/protocol';
 import { entryBytes, ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
@@ -9,7 +9,7 @@ import type { Cost } from './resources.ts';
 export type { Cost, Resource } from './resources.ts';
 export { BYTES_PER_EVENT, costOfNoEvent, RESOURCES, scaled } from './resources.ts';
 
-/** What each request takes of the edge's own work, whatever it holds (SPEC RL1); a refused one costs as much. */
+/** Each request's fixed work of the edge, whatever its payload (SPEC RL1); a refused request costs as much. */
 export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   join: 20,
   resume: 20,
@@ -33,31 +33,31 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   sync: 5,
   ...FEATURE_WORK,
 };
-/** Tracks of one placement whose publication costs no more: microphone, camera, and a screen with its sound. */
+/** Tracks of one placement without an additional cost: microphone, camera, and a screen with its sound. */
 export const FIRST_TRACKS = 4;
 /**
- * What each further one costs beside, known afterwards: together as much as a join, since everybody in the room subscribes to it and pays
- * for that as well (SPEC BU22). Not the first ones: whose edge and media node died together has little left (`CARRIED_LEAST_SHARE`).
+ * The additional cost of each further track, charged afterwards: its publication then costs as much as a join, because everybody in the room
+ * subscribes to it and pays for that (SPEC BU22). The first tracks cost less, because a client whose edge and media node died together
+ * has little left (`MIN_CARRIED_SHARE`).
  */
 export const COST_OF_FURTHER_TRACK: Cost = { work: REQUEST_COSTS.join - REQUEST_COSTS['track.publish'] };
-/** Of a message that is no request. */
+/** Work of a message that is no request. */
 export const UNKNOWN_COST = 5;
-/** Of a request by HTTP: a page, which is some dozens of them, is as much as a few joins. */
+/** Work of an HTTP request: a page, which needs some dozens of them, costs as much as a few joins. */
 export const HTTP_COST = 4;
 
-/** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
+/** Work of each item in a list, in addition to that of the request: eight items cost as much as a small request. */
 export const WORK_PER_ITEM = 1 / 8;
 /** Bytes of one person on a page, and of one consumer in an answer. */
 export const BYTES_PER_PERSON = 160;
 export const BYTES_PER_CONSUMER = 1_500;
-/** Bytes of one entry beside its value. */
+/** Bytes of one entry without its value. */
 const BYTES_PER_ENTRY = 80;
 
 type ConsumerUpdate = ClientRequest<'consumers.update'>['consumers'][number];
 
 /**
- * The changes of one request, one for each consumer: of what is said several times of a consumer the last counts, and is
- * done once.
+ * The changes of one request, one for each consumer: the last value of each property counts.
  */
 export function mergeUpdates(updates: readonly ConsumerUpdate[]): ConsumerUpdate[] {
   const merged = new Map<string, ConsumerUpdate>();
@@ -79,19 +79,19 @@ function definedOf(update: ConsumerUpdate): ConsumerUpdate {
 const callsOf = ({ paused, preferredLayers, priority }: ConsumerUpdate): number =>
   [paused, preferredLayers, priority].filter((change) => change !== undefined).length;
 
-/** Calls of mediasoup that changes make, if each of them changes something. */
+/** The mediasoup calls for these changes, if each of them changes something. */
 export const callsOfUpdates = (updates: readonly ConsumerUpdate[]): number =>
   mergeUpdates(updates).reduce((sum, update) => sum + callsOf(update), 0);
 
 const countOf = (ids: readonly string[]): number => new Set(ids).size;
 const pageBytes = (people: number): number => Math.min(people, ROSTER_PAGE_SIZE) * BYTES_PER_PERSON;
-/** What coming in carries at least, also where nobody is known to be there: what is owed for earlier answers has to be paid. */
+/** The least bytes of an entry, also into a room that this edge believes empty: debts of earlier answers must be paid first. */
 const comingInBytes = (people: number): number => BYTES_PER_EVENT + pageBytes(people);
 type CostTable = {
   readonly [Name in ClientRequestName]: (request: ClientRequest<Name>, people: number) => Cost;
 };
 
-/** Beside {@link REQUEST_COSTS}: `work` is that of items here. */
+/** Costs in addition to {@link REQUEST_COSTS}: `work` here is that of items. */
 const COSTS: CostTable = {
   join: (_request, people) => ({
     mediasoup: CALLS_PER_ADMISSION,
@@ -126,14 +126,14 @@ const COSTS: CostTable = {
   }),
   'chat.post': ({ text }, people) => eventTo(people, Buffer.byteLength(text)),
   'roster.page': (_request, people) => ({ store: 2, bytes: pageBytes(people) }),
-  // What it carries is known afterwards; what is owed for earlier ones has to be paid.
+  // The bytes of the answer are charged afterwards; debts of earlier answers must be paid first.
   sync: () => ({ store: 2, bytes: BYTES_PER_EVENT }),
   ...FEATURE_COSTS,
 };
 
 /**
- * What a request costs beside its fixed work.
- * @param people - in its room, as far as the edge knows
+ * The cost of a request in addition to its fixed work.
+ * @param people - the number of people in its room, as far as the edge knows
  */
 export function costOf<Name extends ClientRequestName>(
   name: Name,
@@ -145,8 +145,8 @@ export function costOf<Name extends ClientRequestName>(
 }
 
 /**
- * What coming in takes: a join, tracks, what is on the screen, and a few presses of a button. So much is due at once to
- * everybody who has drawn nothing lately (SPEC BU48).
+ * The cost of an entry: a join, the tracks, the subscriptions of one screen, and a few button presses. This much is due at once to
+ * every drawer that has drawn nothing lately (SPEC BU48).
  */
 export const costOfComingIn = (people: number): Cost => ({
   work: 100,
@@ -157,29 +157,29 @@ export const costOfComingIn = (people: number): Cost => ({
 });
 const EVENTS_OF_COMING_IN = 8;
 
-/** What is given back for a change to what was so already: it took neither a call nor the store. */
+/** The refund for a change that changed nothing: it took neither a mediasoup call nor the store. */
 export const costOfNothing = (cost: Cost): Cost => scaled(cost, -1);
 
 /**
- * What is given back of calls of mediasoup that a request was charged and did not take.
- * @param taken - as the media node says; an older one does not
+ * The refund for mediasoup calls that a request was charged for and did not take.
+ * @param taken - the calls that the media node reports; an older node reports none
  */
 export const costOfNoCalls = ({ mediasoup = 0 }: Cost, taken: number | undefined): Cost => ({
   mediasoup: taken === undefined ? 0 : Math.min(0, taken - mediasoup),
 });
 
-/** What an answer to `sync`, or to a resume, carried, which only the answer tells. */
+/** The cost of an answer to `sync` or to a resume, known only from the answer. */
 export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {
   if (reply.type === 'snapshot') return { bytes: snapshotBytes(reply.room) };
   return { bytes: reply.events.reduce((sum, { event }) => sum + BYTES_PER_EVENT + textBytes(event), 0) };
 }
 
-/** The same of an answer to a join: whoever joins again and again is told of all that was said again and again. */
+/** The cost of an answer to a join: each join carries the whole chat history again. */
 export const costOfJoining = ({ room, media }: ClientReply<'join'>): Cost => ({
   bytes: snapshotBytes(room) + offerBytes(media),
 });
 
-/** The same of an offer of media. */
+/** The cost of an answer with a media session. */
 export const costOfOffer = (media: ClientReply<'media.open'>): Cost => ({ bytes: offerBytes(media) });
 
 const offerBytes = ({ consumers }: ClientReply<'media.open'>): number =>

@@ -1,9 +1,9 @@
 import type { BucketSettings } from '@plenary/cluster';
 
 export interface FloodSettings {
-  /** Refusals for being too fast that are borne before the socket is dropped. */
+  /** Refusals for excessive speed before the edge closes the socket. */
   readonly patience: BucketSettings;
-  /** Frames of a session on the wire, whatever is in them. */
+  /** Frames of a session on the wire, whatever they contain. */
   readonly frames: BucketSettings;
   /** Bytes on the wire. */
   readonly bytes: BucketSettings;

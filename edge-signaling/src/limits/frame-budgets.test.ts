@@ -1,7 +1,7 @@
 import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { FLOOD_SETTINGS } from './flood-settings.ts';
-import { FRAME_BUDGETS, FrameBudgets, FrameGuard, FRAMES_OF_COMING_IN } from './frame-budgets.ts';
+import { FRAME_BUDGETS, FrameBudgets, FrameGuard, ENTRY_FRAMES } from './frame-budgets.ts';
 import type { FrameScope, Inflow } from './frame-budgets.ts';
 
 const SOCKETS_PER_ADDRESS = 2_000;
@@ -48,14 +48,14 @@ describe('the frames of a connection', () => {
 
   it('[BU17] [BU61] are paid by the session, on its next connection too, and with those from before it was known', () => {
     const { budgets, connect } = edgeOf();
-    const purse = budgets.newPurse();
+    const budget = budgets.newSessionBudget();
     const before = connect();
     send(before, 100);
-    before.payFrom(purse, 'acme ann');
+    before.payFrom(budget, 'acme ann');
     send(before, 500);
     const again = connect();
     send(again, 10);
-    again.payFrom(purse, 'acme ann');
+    again.payFrom(budget, 'acme ann');
     expect(send(again, 1_000)).toBe(FRAMES.capacity - 100 - 500 - 10);
     expect(again.onFrame(1)).toBe('flooding');
   });
@@ -63,7 +63,7 @@ describe('the frames of a connection', () => {
   it('[BU62] of a session that comes from another edge are a part of the whole', () => {
     const { budgets, connect } = edgeOf();
     const guard = connect();
-    guard.payFrom(budgets.carriedPurse(0), 'acme ann');
+    guard.payFrom(budgets.carriedSessionBudget(0), 'acme ann');
     expect(send(guard, 1_000)).toBe(FRAMES.capacity * 0.3);
   });
 });
@@ -72,7 +72,7 @@ describe('one person with ten joins', () => {
   const joins = (edge: ReturnType<typeof edgeOf>, count: number): FrameGuard[] =>
     Array.from({ length: count }, (_, index) => {
       const guard = edge.connect(`192.0.2.${index}`);
-      guard.payFrom(edge.budgets.newPurse(), 'acme mallory');
+      guard.payFrom(edge.budgets.newSessionBudget(), 'acme mallory');
       return guard;
     });
 
@@ -104,7 +104,7 @@ describe('one person with ten joins', () => {
     const edge = edgeOf();
     const [quiet, ...others] = joins(edge, 10);
     const ann = edge.connect();
-    ann.payFrom(edge.budgets.newPurse(), 'acme ann');
+    ann.payFrom(edge.budgets.newSessionBudget(), 'acme ann');
     for (let second = 0; second < 30; second += 1) {
       for (const guard of others) send(guard, 190);
       expect([ann.onFrame(50), quiet?.onFrame(50)]).toEqual(['allowed', 'allowed']);
@@ -133,7 +133,7 @@ describe('an address', () => {
       clock.advance(100);
     }
     const income = SOCKETS_PER_ADDRESS * (OF_SOCKET.capacity + 60 * OF_SOCKET.refillPerSecond);
-    expect(read).toBeLessThan(1.05 * income + reconnects * FRAMES_OF_COMING_IN.frames);
+    expect(read).toBeLessThan(1.05 * income + reconnects * ENTRY_FRAMES.frames);
     expect(new Set(cut)).toEqual(new Set(['address frames']));
   });
 
@@ -173,7 +173,7 @@ describe('an address', () => {
   it('[BU34] is forgotten when nobody has sent anything lately, as are persons', () => {
     const { clock, budgets, connect } = edgeOf();
     const guard = connect();
-    guard.payFrom(budgets.newPurse(), 'acme ann');
+    guard.payFrom(budgets.newSessionBudget(), 'acme ann');
     send(guard, 10);
     clock.advance(60_000);
     budgets.forgetIdle();

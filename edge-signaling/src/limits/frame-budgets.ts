@@ -1,4 +1,4 @@
-/** What may come in before anything of it is read: frames and their bytes, by session, person and address (SPEC BU17, BU63, BU64). */
+/** Budgets of frames and their bytes before they are parsed, by session, person and address (SPEC BU17, BU63, BU64). */
 import type { Clock } from '@plenary/cluster';
 import { addressKeysOf } from './address-keys.ts';
 import type { AddressKey } from './address-keys.ts';
@@ -13,29 +13,29 @@ export const INFLOWS = ['frames', 'received'] as const;
 export type Inflow = (typeof INFLOWS)[number];
 export type FrameScope = 'session' | 'person' | 'address';
 type FrameSettings = BudgetSettings<Inflow>;
-/** What a session may send: it goes along to its next connection. */
-export type FramePurse = Budget<Inflow>;
+/** The frames that a session may send; its next connection continues with the same budget. */
+export type FrameBudget = Budget<Inflow>;
 
 const KIB = 1_024;
 
 const SESSION: FrameSettings = { frames: FLOOD_SETTINGS.frames, received: FLOOD_SETTINGS.bytes };
 export const FRAME_BUDGETS: Readonly<Record<FrameScope, FrameSettings>> = {
   session: SESSION,
-  /** All sessions of a person on one edge, in whatever rooms, together send what one may. */
+  /** All sessions of a person on one edge, in all rooms: together they may send as much as one. */
   person: SESSION,
-  /** Of an address on one edge, for each socket that it may have: some ten times what people in meetings send. */
+  /** An address on one edge, for each socket that it may have: about ten times what people in meetings send. */
   address: {
     frames: { capacity: 60, refillPerSecond: 3 },
     received: { capacity: 64 * KIB, refillPerSecond: 2 * KIB },
   },
 };
-/** What coming in takes: so much is due at once to each connection that sent nothing lately (SPEC BU48). */
-export const FRAMES_OF_COMING_IN: Readonly<Record<Inflow, number>> = { frames: 30, received: 32 * KIB };
+/** The frames of an entry: each connection that sent nothing lately may send this much at once (SPEC BU48). */
+export const ENTRY_FRAMES: Readonly<Record<Inflow, number>> = { frames: 30, received: 32 * KIB };
 
-/** `rate_limited` where others use up what is shared: the client comes back by itself. */
+/** `rate_limited` where others use up a shared budget: the client reconnects automatically. */
 export type FrameBudgetVerdict = 'allowed' | 'rate_limited' | 'flooding';
 
-/** Told of each connection that is closed for what came in on it. */
+/** Called for each connection that is closed because of its frames. */
 export interface CutOffLog {
   cutOff(scope: FrameScope, inflow: Inflow, who: { readonly address: string }): void;
 }
@@ -61,28 +61,28 @@ export class FrameBudgets {
     this.addresses = new BudgetBook(() => new SharedBudget(ofAddress, clock));
   }
 
-  newPurse(): FramePurse {
+  newSessionBudget(): FrameBudget {
     return new Budget(SESSION, this.#clock);
   }
 
-  /** The purse of a session that was held elsewhere until now. */
-  carriedPurse(heldForMs: number): FramePurse {
+  /** The budget of a session that another edge held until now. */
+  carriedSessionBudget(heldForMs: number): FrameBudget {
     return carriedOf(SESSION, this.#clock, heldForMs);
   }
 
-  /** Forgets who sent nothing lately; called now and then. */
+  /** Forgets persons and addresses that sent nothing lately; called periodically. */
   forgetIdle(): void {
     this.persons.forgetIdle();
     this.addresses.forgetIdle();
   }
 }
 
-/** Limits the frames of one connection before anything of them is read, also of one that never becomes a socket. */
+/** Limits the frames of one connection before they are parsed, also of one that never becomes a socket. */
 export class FrameGuard {
   readonly #budgets: FrameBudgets;
   readonly #address: string;
   readonly #keys: readonly AddressKey[];
-  #purse: FramePurse;
+  #sessionBudget: FrameBudget;
   #person: string | undefined;
   #refusal: FrameBudgetVerdict | undefined;
 
@@ -90,35 +90,35 @@ export class FrameGuard {
     this.#budgets = budgets;
     this.#address = address;
     this.#keys = addressKeysOf(address);
-    this.#purse = budgets.newPurse();
+    this.#sessionBudget = budgets.newSessionBudget();
   }
 
-  /** From now on a session and its person pay; for what the connection sent before, too. */
-  payFrom(purse: FramePurse, person: string): void {
-    if (purse !== this.#purse) {
-      const { frames, received } = this.#purse.levels;
-      purse.spendAll({
+  /** Charges a session and its person from now on, and also for the frames that the connection sent before. */
+  payFrom(budget: FrameBudget, person: string): void {
+    if (budget !== this.#sessionBudget) {
+      const { frames, received } = this.#sessionBudget.levels;
+      budget.spendAll({
         frames: Math.max(0, SESSION.frames.capacity - frames),
         received: Math.max(0, SESSION.received.capacity - received),
       });
     }
-    this.#purse = purse;
+    this.#sessionBudget = budget;
     this.#person = person;
   }
 
-  /** As {@link onFrame}, of a frame as it came: text has been decoded by then, and had more bytes than it has characters. */
+  /** Like {@link onFrame}, for a decoded frame: decoded text had more bytes than it has characters. */
   onPacket(data: string | Uint8Array): FrameBudgetVerdict {
     return this.onFrame(Buffer.byteLength(data));
   }
 
-  /** Says whether the frame may be read; after one that may not, none may. */
+  /** Decides whether the frame may be parsed; after a refused frame all are refused. */
   onFrame(byteLength: number): FrameBudgetVerdict {
     if (this.#refusal !== undefined) return this.#refusal;
     const cost = { frames: 1, received: byteLength };
-    const own = this.#purse.lacking(cost);
+    const own = this.#sessionBudget.lacking(cost);
     if (own !== undefined) return this.#cutOff('session', own);
     const { persons, addresses } = this.#budgets;
-    const draft = { drawer: this.#purse, cost, start: FRAMES_OF_COMING_IN, part: 1 };
+    const draft = { drawer: this.#sessionBudget, cost, start: ENTRY_FRAMES, part: 1 };
     const person = this.#person === undefined ? undefined : persons.of(this.#person);
     const ofPerson = person?.lacking(draft);
     if (ofPerson !== undefined) return this.#cutOff('person', ofPerson);
@@ -126,7 +126,7 @@ export class FrameGuard {
       const ofAddress = addresses.of(key).lacking(partOf(draft, share));
       if (ofAddress !== undefined) return this.#cutOff('address', ofAddress);
     }
-    this.#purse.spendAll(cost);
+    this.#sessionBudget.spendAll(cost);
     person?.spend(draft);
     for (const { key, share } of this.#keys) addresses.of(key).spend(partOf(draft, share));
     return 'allowed';
@@ -134,12 +134,12 @@ export class FrameGuard {
 
   #cutOff(scope: FrameScope, inflow: Inflow): FrameBudgetVerdict {
     this.#budgets.log.cutOff(scope, inflow, { address: this.#address });
-    // Whoever exceeds their part of what is shared may be honest, and is to come back; by their own doing nobody is.
+    // A client that exceeds its part of a shared budget may be honest and should reconnect; one that exceeds its own should not.
     this.#refusal = scope === 'session' ? 'flooding' : 'rate_limited';
     return this.#refusal;
   }
 }
 
-/** One IPv6 address is nobody: its network and its site pay, which may have more (SPEC EN32). */
+/** An IPv6 address identifies nobody: its network and its site pay, whose budgets are larger (SPEC EN32). */
 const partOf = (draft: Draft<Inflow>, share: number): Draft<Inflow> =>
   share === 1 ? draft : { ...draft, part: 1 / share };

@@ -5,14 +5,14 @@ import type { Scope } from './budget.ts';
 import type { Resource } from './cost.ts';
 import type { FrameScope, Inflow } from './frame-budgets.ts';
 
-/** Whom a limit holds up. */
+/** The client that a limit refuses. */
 export interface LimitedWho {
   readonly address: string;
   readonly roomId?: string;
   readonly tenantId?: string | undefined;
 }
 
-/** Counts who was limited by what, and says it now and then (SPEC BU40). */
+/** Counts refusals by budget and resource, and logs them at a limited rate (SPEC BU40). */
 export class LimitedLog {
   readonly #settings: {
     readonly metrics: Pick<EdgeMetrics, 'limited'>;
@@ -34,12 +34,12 @@ export class LimitedLog {
     this.#count(scope, resource, who, 'request refused: its budget is spent');
   }
 
-  /** A connection is closed for what came in on it. */
+  /** A connection is closed because of its frames. */
   cutOff(scope: FrameScope, inflow: Inflow, who: LimitedWho): void {
     this.#count(scope, inflow, who, 'connection closed: its budget of frames is spent');
   }
 
-  /** Says what was left out so far. */
+  /** Logs the counts that were held back so far. */
   close(): void {
     this.#lines.close();
   }

@@ -8,36 +8,36 @@ import { costOfComingIn, HTTP_COST } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { FrameBudgets } from './frame-budgets.ts';
-import type { FramePurse } from './frame-budgets.ts';
-import { LeftPurses } from './left-purses.ts';
+import type { FrameBudget } from './frame-budgets.ts';
+import { RemainingBudgets } from './remaining-budgets.ts';
 import type { LimitedLog, LimitedWho } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
 import type { Draft, Drawer } from './shared-budget.ts';
 
-/** What one person may spend, and how often more is borne: it goes along with the session. */
-export interface Purse {
-  readonly budget: Budget;
-  /** Refusals for being too fast that are borne before the connection is dropped (SPEC RL2). */
+/** The budget of one session, which moves with the session from edge to edge. */
+export interface SessionBudget {
+  readonly resources: Budget;
+  /** Refusals for excessive speed before the edge closes the connection (SPEC RL2). */
   readonly patience: TokenBucket;
-  readonly frames: FramePurse;
+  readonly frames: FrameBudget;
 }
 
-/** Who pays along with a session: its room, its tenant, and its person. */
+/** The owners that pay beside a session: its room, its tenant, and its person. */
 export interface Payers {
   readonly roomId: RoomId;
   readonly tenantId: TenantId | undefined;
-  /** Absent while nobody has shown who they are. */
+  /** Absent before a valid token. */
   readonly person?: string;
 }
 
-/** What is to be paid, and by whom. */
+/** A cost, and its payers. */
 export interface Charge {
-  readonly purse: Purse;
+  readonly sessionBudget: SessionBudget;
   readonly address: string;
   /** Absent before there is a session. */
   readonly payers: Payers | undefined;
   readonly cost: Cost;
-  /** In the room, as far as this edge knows. */
+  /** The number of people in the room, as far as this edge knows. */
   readonly people: number;
 }
 
@@ -47,25 +47,25 @@ export interface EdgeBudgetsSettings {
   readonly log: Pick<LimitedLog, 'limited' | 'cutOff'>;
 }
 
-/** A shared budget that pays for a request, and what part of the cost it bears. */
+/** A shared budget that pays for a request, and the part of the cost that it pays. */
 interface Account {
   readonly scope: Scope;
   readonly budget: SharedBudget;
   readonly part: number;
 }
 
-/** What one charge draws from a shared budget. */
+/** One draw of a charge from a shared budget. */
 interface AccountDraft extends Pick<Account, 'scope' | 'budget'> {
   readonly draft: Draft;
 }
 
-/** Whose budget refuses a charge, and what there is too little of. */
+/** The budget that refuses a charge, and the resource that is too low. */
 interface Limit {
   readonly scope: Scope;
   readonly resource: Resource;
 }
 
-/** What rooms and tenants pay from. */
+/** The budgets of rooms and tenants. */
 interface Books {
   readonly rooms: BudgetBook<RoomId>;
   readonly tenants: BudgetBook<TenantId>;
@@ -74,12 +74,12 @@ interface Books {
 /** The budgets of persons, rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
   readonly frames: FrameBudgets;
-  /** What people had left when a session of theirs ended. */
-  readonly left: LeftPurses;
+  /** The remaining budgets of persons whose sessions ended. */
+  readonly remaining: RemainingBudgets;
   readonly #settings: EdgeBudgetsSettings;
   readonly #persons: BudgetBook<string>;
   readonly #requests: Books;
-  /** For coming in, apart from that: sessions share the one and sites the other, and whose sessions are many gets no more of both. */
+  /** Separate budgets for joins and resumes: sites share these, and sessions share those for requests. */
   readonly #entries: Books;
   readonly #addresses: BudgetBook<string>;
 
@@ -87,7 +87,7 @@ export class EdgeBudgets {
     const { clock, socketsPerAddress } = settings;
     this.#settings = settings;
     this.frames = new FrameBudgets(settings);
-    this.left = new LeftPurses(clock, () => this.newPurse());
+    this.remaining = new RemainingBudgets(clock, () => this.newSessionBudget());
     this.#persons = new BudgetBook(() => new SharedBudget(BUDGETS.person, clock));
     const books = (): Books => ({
       rooms: new BudgetBook(() => new SharedBudget(BUDGETS.room, clock)),
@@ -99,45 +99,52 @@ export class EdgeBudgets {
     this.#addresses = new BudgetBook(() => new SharedBudget(ofAddress, clock));
   }
 
-  newPurse(
+  newSessionBudget(
     budget = new Budget(BUDGETS.session, this.#settings.clock),
-    frames = this.frames.newPurse(),
-  ): Purse {
-    return { budget, frames, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
+    frames = this.frames.newSessionBudget(),
+  ): SessionBudget {
+    return {
+      resources: budget,
+      frames,
+      patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock),
+    };
   }
 
-  /** What a session may spend that was held elsewhere until now. */
-  carriedPurse(heldForMs: number): Purse {
+  /** The budget of a session that another edge held until now. */
+  carriedSessionBudget(heldForMs: number): SessionBudget {
     const { clock } = this.#settings;
-    return this.newPurse(carriedBudget(clock, heldForMs), this.frames.carriedPurse(heldForMs));
+    return this.newSessionBudget(
+      carriedBudget(clock, heldForMs),
+      this.frames.carriedSessionBudget(heldForMs),
+    );
   }
 
-  /** Charges all of a cost or nothing. @returns who limits it, and what there is too little of */
+  /** Charges all of a cost or nothing. @returns the budget and resource that refuse it */
   charge(charge: Charge): Limit | undefined {
-    const { purse, cost } = charge;
-    const own = purse.budget.lacking(cost);
+    const { sessionBudget, cost } = charge;
+    const own = sessionBudget.resources.lacking(cost);
     if (own !== undefined) return { scope: 'session', resource: own };
     const limit = chargeAll(this.#drafts(charge));
-    if (limit === undefined) purse.budget.spendAll(cost);
+    if (limit === undefined) sessionBudget.resources.spendAll(cost);
     return limit;
   }
 
-  /** Takes the cost in any case; a negative one is given back. */
+  /** Takes the cost even where it makes levels negative; a negative cost is given back. */
   spend(charge: Charge): void {
-    charge.purse.budget.spendAll(charge.cost);
+    charge.sessionBudget.resources.spendAll(charge.cost);
     for (const { budget, draft } of this.#drafts(charge)) budget.spend(draft);
   }
 
   /**
-   * Charges the room and the tenant for somebody who comes in or comes back, of whom no more is known yet than an address: so sites
-   * share what there is (SPEC BU15, BU55). All of it is charged or nothing.
+   * Charges the room and the tenant for a join or a resume. The edge knows only an address by then, so sites share these
+   * budgets (SPEC BU15, BU55). Charges all of the cost or nothing.
    */
   chargeEntry({
     address,
     payers,
     cost,
     people,
-  }: Omit<Charge, 'purse'> & { readonly payers: Payers }): Verdict {
+  }: Omit<Charge, 'sessionBudget'> & { readonly payers: Payers }): Verdict {
     const accounts = accountsInside(this.#entries, payers, people);
     const limit = chargeAll(draftsOn(accounts, siteOf(address), cost, people));
     if (limit === undefined) return 'allowed';
@@ -145,8 +152,13 @@ export class EdgeBudgets {
     return 'rate_limited';
   }
 
-  /** The same for what the answer carried: the next who come in from there wait until it is paid (SPEC BU31). */
-  spendEntry({ address, payers, cost, people }: Omit<Charge, 'purse'> & { readonly payers: Payers }): void {
+  /** Charges the room and the tenant for the bytes of the answer: the next entries from that site wait until it is paid (SPEC BU31). */
+  spendEntry({
+    address,
+    payers,
+    cost,
+    people,
+  }: Omit<Charge, 'sessionBudget'> & { readonly payers: Payers }): void {
     const accounts = accountsInside(this.#entries, payers, people);
     for (const { budget, draft } of draftsOn(accounts, siteOf(address), cost, people)) budget.spend(draft);
   }
@@ -159,7 +171,7 @@ export class EdgeBudgets {
     return 'rate_limited';
   }
 
-  /** The same for the bytes of the answer, which is there by then. */
+  /** Charges an address for the bytes of an HTTP answer. */
   spendHttp(address: string, bytes: number): void {
     for (const { budget, draft } of this.#httpDrafts(address, { bytes })) budget.spend(draft);
   }
@@ -168,7 +180,7 @@ export class EdgeBudgets {
     this.#settings.log.limited(scope, resource, who);
   }
 
-  /** Forgets who spent nothing lately; called now and then. */
+  /** Forgets owners that spent nothing lately; called periodically. */
   forgetIdle(): void {
     for (const { rooms, tenants } of [this.#requests, this.#entries]) {
       rooms.forgetIdle();
@@ -179,17 +191,17 @@ export class EdgeBudgets {
     this.frames.forgetIdle();
   }
 
-  #drafts({ purse, cost, people, ...who }: Charge): AccountDraft[] {
-    return draftsOn(this.#accounts({ people, ...who }), purse, cost, people);
+  #drafts({ sessionBudget, cost, people, ...who }: Charge): AccountDraft[] {
+    return draftsOn(this.#accounts({ people, ...who }), sessionBudget, cost, people);
   }
 
-  /** Of what an address has, all its requests by HTTP together draw one part. */
+  /** All HTTP requests of a site together are one drawer of an address's budget. */
   #httpDrafts(address: string, cost: Cost): AccountDraft[] {
     return draftsOn(this.#accounts({ address, payers: undefined, people: 0 }), siteOf(address), cost, 0);
   }
 
   #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {
-    // One IPv6 address is nobody: its network and its site pay (SPEC EN32).
+    // An IPv6 address identifies nobody: its network and its site pay (SPEC EN32).
     const accounts = addressKeysOf(address).map(({ key, share }): Account => {
       const budget = this.#addresses.of(key);
       return { scope: 'address', budget, part: 1 / share };
@@ -214,7 +226,7 @@ function draftsOn(accounts: readonly Account[], drawer: Drawer, cost: Cost, peop
   return accounts.map(({ scope, budget, part }) => ({ scope, budget, draft: { drawer, cost, start, part } }));
 }
 
-/** Whom a limit holds up, for the log: not by name. */
+/** The refused client for the log, without the person's name. */
 const whoOf = (address: string, payers: Payers | undefined): LimitedWho =>
   payers === undefined ? { address } : { address, roomId: payers.roomId, tenantId: payers.tenantId };
 
@@ -230,51 +242,51 @@ function chargeAll(drafts: readonly AccountDraft[]): Limit | undefined {
 
 export type Verdict = 'allowed' | 'rate_limited' | 'flooding';
 
-/** What the requests of one connection cost, charged to everybody who pays for it (SPEC BU4, BU5). */
+/** Charges the requests of one connection to all of its payers (SPEC BU4, BU5). */
 export class Meter {
   readonly #budgets: EdgeBudgets;
   readonly #address: string;
-  #purse: Purse;
+  #sessionBudget: SessionBudget;
 
   constructor(budgets: EdgeBudgets, address: string) {
     this.#budgets = budgets;
     this.#address = address;
-    this.#purse = budgets.newPurse();
+    this.#sessionBudget = budgets.newSessionBudget();
   }
 
-  get purse(): Purse {
-    return this.#purse;
+  get sessionBudget(): SessionBudget {
+    return this.#sessionBudget;
   }
 
   /** From now on a session pays that was begun elsewhere. @param owed - what the connection has spent already */
-  payFrom(purse: Purse, owed: Cost): void {
-    this.#purse = purse;
-    purse.budget.spendAll(owed);
+  payFrom(budget: SessionBudget, owed: Cost): void {
+    this.#sessionBudget = budget;
+    budget.resources.spendAll(owed);
   }
 
   /** Charges a cost, or none of it where one of the payers has too little left. */
   charge(cost: Cost, payers: Payers | undefined, people: number): Verdict {
-    const charge = { purse: this.#purse, address: this.#address, payers, cost, people };
+    const charge = { sessionBudget: this.#sessionBudget, address: this.#address, payers, cost, people };
     const limit = this.#budgets.charge(charge);
     if (limit === undefined) return 'allowed';
     this.#budgets.limited(limit, whoOf(this.#address, payers));
-    // Who is held up by what others do is not to be dropped for it, such as by another tab of one's own (SPEC BU39).
-    return limit.scope !== 'session' || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
+    // A client that is refused because of others, such as another tab of the same person, is not disconnected for it (SPEC BU39).
+    return limit.scope !== 'session' || this.#sessionBudget.patience.take(1) ? 'rate_limited' : 'flooding';
   }
 
-  /** Charges the room and the tenant for coming in. */
+  /** Charges the room and the tenant for a join or a resume. */
   chargeEntry(cost: Cost, payers: Payers, people: number): Verdict {
     return this.#budgets.chargeEntry({ address: this.#address, payers, cost, people });
   }
 
-  /** The same for what coming in carried, which the answer told. */
+  /** Charges the room and the tenant for the bytes of its answer. */
   adjustEntry(cost: Cost, payers: Payers, people: number): void {
     this.#budgets.spendEntry({ address: this.#address, payers, cost, people });
   }
 
-  /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
+  /** Charges costs that are known only afterwards; a negative cost is a refund. */
   adjust(cost: Cost, payers: Payers | undefined, people: number): void {
-    this.#budgets.spend({ purse: this.#purse, address: this.#address, payers, cost, people });
+    this.#budgets.spend({ sessionBudget: this.#sessionBudget, address: this.#address, payers, cost, people });
   }
 }
 

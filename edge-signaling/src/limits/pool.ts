@@ -3,11 +3,11 @@ import { Budget, namesOf, ofEach } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
 import type { Resource } from './cost.ts';
 
-/** A budget that owes no more than it holds: after an attack it is in use again as soon as a full one is filled (SPEC BU50). */
+/** A budget whose debt never exceeds its capacity, so that after an attack it recovers in the time that filling it takes (SPEC BU50). */
 export class Pool<Name extends string = Resource> {
   readonly #settings: BudgetSettings<Name>;
   readonly #budget: Budget<Name>;
-  /** Debts that were written off: what is given back of them is not there to be drawn again. */
+  /** Debts that were written off: amounts given back of them do not raise the level. */
   readonly #writtenOff: Record<Name, number>;
 
   constructor(settings: BudgetSettings<Name>, clock: Clock) {
@@ -20,7 +20,7 @@ export class Pool<Name extends string = Resource> {
     return this.#budget.affords(resource, amount);
   }
 
-  /** Takes the amount in any case. A negative one is given back. */
+  /** Takes the amount even where it makes the level negative. A negative amount is given back. */
   spend(resource: Name, amount: number): void {
     if (this.#budget.levelOf(resource) >= 0) this.#writtenOff[resource] = 0;
     const ofWrittenOff = Math.min(this.#writtenOff[resource], Math.max(0, -amount));

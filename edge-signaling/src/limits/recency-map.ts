@@ -6,9 +6,9 @@ interface Entry<Key, Value> {
 }
 
 /**
- * A map that knows which of its entries was set longest ago. Each operation is a few steps, however many entries there are. A
- * plain Map whose entries are deleted and set again is not enough: to find its first one it walks over all that were deleted
- * before it. By hand: `lru-cache` sets its places aside beforehand, and there is one of these for each budget, most with a few entries.
+ * A map that knows which of its entries was set longest ago. Each operation takes a few steps, whatever the number of entries. A
+ * plain Map whose entries are deleted and set again is not enough: to find its first entry, it walks over all deleted ones
+ * before it. `lru-cache` does not fit: it allocates its places in advance, and each budget has one such map, most with a few entries.
  */
 export class RecencyMap<Key, Value> {
   readonly #entries = new Map<Key, Entry<Key, Value>>();
@@ -28,7 +28,7 @@ export class RecencyMap<Key, Value> {
     return this.#oldest;
   }
 
-  /** Sets an entry, which is the newest then, also where it was there before. */
+  /** Sets an entry and makes it the newest, even if it existed before. */
   set(key: Key, value: Value): void {
     const known = this.#entries.get(key);
     if (known !== undefined) this.#unlink(known);
@@ -41,7 +41,7 @@ export class RecencyMap<Key, Value> {
     this.#newest = entry;
   }
 
-  /** Forgets the entry that was set longest ago, where there is one more than `max`. */
+  /** Forgets the entry that was set longest ago if there are more than `max`. */
   forgetOldest(max: number): void {
     if (this.#oldest !== undefined && this.size > max) this.delete(this.#oldest.key);
   }

@@ -1,21 +1,21 @@
-/** What things cost, and of what: the words in which costs are said (SPEC BU4). */
+/** The resources that requests are charged for (SPEC BU4). */
 export const RESOURCES = ['work', 'mediasoup', 'store', 'bytes', 'deliveries'] as const;
 export type Resource = (typeof RESOURCES)[number];
 
-/** What something costs of each resource; what is absent costs nothing. */
+/** The amount of each resource that something costs; an absent resource costs nothing. */
 export type Cost = Readonly<Partial<Record<Resource, number>>>;
 
-/** Bytes of one event of a room beside what people wrote. */
+/** Bytes of one event of a room without the text that people wrote. */
 export const BYTES_PER_EVENT = 250;
 
-/** An event that everybody in the room is told of. */
+/** The cost of an event that everybody in the room receives. */
 export const eventTo = (people: number, bytes = 0): Cost => ({
   store: 1,
   deliveries: people,
   bytes: people * (BYTES_PER_EVENT + bytes),
 });
 
-/** What is given back for a change that made no event: nobody was told of anything. */
+/** The refund for a change that made no event, so that nothing was delivered. */
 export const costOfNoEvent = (people: number): Cost => scaled({ ...eventTo(people), store: 0 }, -1);
 
 /** @returns the cost times a factor */

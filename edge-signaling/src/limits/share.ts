@@ -1,34 +1,34 @@
-/** What is due to one of those who draw from a shared budget. */
+/** The part of a shared budget that is due to one drawer. */
 import { ofEach } from './budget.ts';
 import type { Amounts } from './budget.ts';
 import type { Resource } from './cost.ts';
 
-/** What is due at once to somebody who comes in, and what part of it the budget bears. */
+/** The amount that is due at once to a newcomer, and the part of it that this budget pays. */
 export interface Start<Name extends string = Resource> {
   readonly start: Amounts<Name>;
   readonly part: number;
 }
 
 export interface Due {
-  /** What came in and was not drawn; negative where more was drawn than came in. */
+  /** Income that was not drawn; negative where the drawer drew more than its income. */
   earned: number;
-  /** What is due beside that to a newcomer, and is paid from what newcomers have in all. */
+  /** The amount that is due to a newcomer in addition, paid from the budget that all newcomers share. */
   advance: number;
 }
 
 export interface Share<Name extends string = Resource> {
   readonly due: Readonly<Record<Name, Due>>;
-  /** Up to where the income is in `due`. */
+  /** The `incomeSeconds` up to which `due` contains the income. */
   countedTo: number;
   drewAtMs: number;
-  /** As it was when the drawer drew last. */
+  /** The start at the last draw. */
   begin: Start<Name>;
 }
 
 export const startOf = <Name extends string>({ start, part }: Start<Name>, resource: Name): number =>
   (start[resource] ?? 0) * part;
 
-/** The share of somebody who has drawn nothing yet. */
+/** The share of a drawer that has drawn nothing yet. */
 export function newShare<Name extends string>(
   names: readonly Name[],
   begin: Start<Name>,
@@ -40,8 +40,8 @@ export function newShare<Name extends string>(
 }
 
 /**
- * The share of somebody who comes back after having drawn nothing for a while: what was earned until then is there, of debts
- * those that a start covers, and what came in since then counts as an advance up to a start.
+ * The share of a drawer that returns after a rest. It keeps its earnings, and its debts up to one start; the income since then
+ * counts as an advance of up to one start.
  */
 export function shareAfterRest<Name extends string>(
   names: readonly Name[],
@@ -56,7 +56,7 @@ export function shareAfterRest<Name extends string>(
     const start = startOf(begin, resource);
     const kept = Math.max(-start, earned);
     const all = kept + advance + gain(resource);
-    // What came in pays a debt first.
+    // Income pays a debt first.
     return kept < 0 && all < 0
       ? { earned: all, advance: 0 }
       : { earned: Math.max(0, kept), advance: Math.max(0, Math.min(start, all) - Math.max(0, kept)) };
@@ -64,21 +64,21 @@ export function shareAfterRest<Name extends string>(
   return { due, begin, countedTo, drewAtMs };
 }
 
-/** Adds income; what came in takes the place of an advance where both are more than a share may hold. */
+/** Adds income; it replaces an advance where both together exceed what a share may hold. */
 export function earn(due: Due, gain: number, most: number): void {
   due.earned = Math.min(most, due.earned + gain);
   due.advance = Math.max(0, Math.min(due.advance, most - due.earned));
 }
 
-/** How much of an amount an advance has to pay. */
+/** The part of an amount that the advance has to pay. */
 export const ofAdvance = ({ earned, advance }: Due, amount: number): number =>
   Math.max(0, Math.min(advance, amount - Math.max(0, earned)));
 
-/** Takes an amount; a negative one is given back. */
+/** Takes an amount; a negative amount is given back. */
 export function draw(due: Due, amount: number, most: number): void {
   const advanced = ofAdvance(due, amount);
   due.advance -= advanced;
-  // What is given back was drawn from the pool where it was more than due, and never becomes due by that.
+  // An amount beyond the due was drawn from the pool; giving it back does not make it due.
   const highest = amount < 0 && due.earned < 0 ? 0 : most - due.advance;
   const lowest = -Math.max(most, amount);
   due.earned = Math.max(lowest, Math.min(highest, due.earned - (amount - advanced)));

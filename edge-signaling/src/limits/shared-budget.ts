@@ -8,39 +8,39 @@ import { RecencyMap } from './recency-map.ts';
 import { draw, earn, newShare, ofAdvance, shareAfterRest, startOf } from './share.ts';
 import type { Due, Share, Start } from './share.ts';
 
-/** Drawers that have drawn nothing for so long rest: they do not count among those who share the income. */
+/** A drawer that draws nothing for this long rests, and no longer shares the income, in milliseconds. */
 const IDLE_AFTER_MS = 10_000;
-/** So many resting drawers are remembered with their debts; the one that has rested longest is forgotten first. */
+/** Resting drawers that are remembered with their debts; the one that has rested longest is forgotten first. */
 const MAX_RESTING = 256;
 
-/** Whoever draws from a budget: an object stands for itself. */
+/** The identity of a drawer of a budget: a name, or the object itself. */
 export type Drawer = object | string;
 
-/** What is drawn, by whom. The start is due at once to somebody who has drawn nothing lately. */
+/** One draw: the drawer and the cost. The start is due at once to a drawer that has drawn nothing lately. */
 export interface Draft<Name extends string = Resource> extends Start<Name> {
   readonly drawer: Drawer;
   readonly cost: Amounts<Name>;
 }
 
 /**
- * Everybody draws from the same pool while there is something in it. Beside that, an equal part of all that comes in is due
- * to each who draws: whoever has drawn less than their due is served from an empty pool as well, which then owes it. So
- * heavy drawers are refused and light ones are not, and what nobody uses is for everybody. Newcomers begin with an advance,
- * which a bucket of its own bounds for all of them together: pauses and new names bring no more than that. A charge costs the
- * same however many share.
+ * All drawers draw from one pool while its level is positive. In addition, an equal part of the income is due to each drawer: one
+ * that has drawn less than its due is served even from an empty pool, which then goes into debt. So heavy drawers are refused,
+ * light ones are not, and unused income is available to all. Newcomers begin with an advance, which a separate bucket
+ * bounds for all of them together, so that pauses and new names gain no more than that. The time of a charge does not depend on the
+ * number of drawers.
  */
 export class SharedBudget<Name extends string = Resource> {
   readonly #settings: BudgetSettings<Name>;
   readonly #names: readonly Name[];
   readonly #clock: Clock;
   readonly #pool: Pool<Name>;
-  /** What advances are paid from: as much as the pool has. */
+  /** The bucket that pays advances; as large as the pool. */
   readonly #newcomers: Budget<Name>;
-  /** By when they drew last. */
+  /** Active drawers, ordered by their last draw. */
   readonly #shares = new RecencyMap<Drawer, Share<Name>>();
-  /** By when they began to rest. */
+  /** Resting drawers, ordered by the beginning of their rest. */
   readonly #resting = new RecencyMap<Drawer, Share<Name>>();
-  /** For how many seconds one drawer's part of the income has come in: the same for all, so that nobody is visited for it. */
+  /** Seconds of undivided income that one drawer has received: one figure for all, so that no drawer needs to be visited. */
   #incomeSeconds = 0;
   #countedAtMs: number;
 
@@ -53,7 +53,7 @@ export class SharedBudget<Name extends string = Resource> {
     this.#countedAtMs = clock.monotonicMs();
   }
 
-  /** What there is too little of for the cost; nothing where it can be paid. */
+  /** The first resource that is too low for the cost; `undefined` where the draft can be paid. */
   lacking(draft: Draft<Name>): Name | undefined {
     this.#count();
     const share = this.#shareOf(draft);
@@ -61,13 +61,13 @@ export class SharedBudget<Name extends string = Resource> {
       const amount = (draft.cost[resource] ?? 0) * draft.part;
       if (this.#pool.affords(resource, amount)) return false;
       const due = share.due[resource];
-      // What costs more than a share ever holds is paid from a full one.
+      // A cost above the maximum of a share is paid from a full share.
       if (due.earned + due.advance < Math.min(amount, this.#most(resource, draft))) return true;
       return !this.#affordsAdvance(resource, due, draft, amount);
     });
   }
 
-  /** Those that have drawn less of their advance are served first: the others need a fuller bucket. */
+  /** Serves drawers first that have drawn less of their advance: the others need a fuller bucket. */
   #affordsAdvance(resource: Name, due: Due, begin: Start<Name>, amount: number): boolean {
     const advanced = ofAdvance(due, amount);
     if (advanced === 0) return true;
@@ -76,7 +76,7 @@ export class SharedBudget<Name extends string = Resource> {
     return this.#newcomers.affords(resource, Math.max(advanced, reserve));
   }
 
-  /** Takes the cost in any case: what is not there is owed. A negative one gives back. */
+  /** Takes the cost even where it makes levels negative. A negative cost is given back. */
   spend(draft: Draft<Name>): void {
     this.#count();
     const { drawer, cost, part } = draft;
@@ -94,23 +94,23 @@ export class SharedBudget<Name extends string = Resource> {
     this.#shares.set(drawer, share);
   }
 
-  /** How many share the income at present. */
+  /** The number of drawers that share the income now. */
   get drawers(): number {
     return this.#shares.size;
   }
 
-  /** How many rest and are remembered. */
+  /** The number of remembered resting drawers. */
   get resting(): number {
     return this.#resting.size;
   }
 
-  /** Whether nothing is lost if it is forgotten. */
+  /** Whether the budget can be forgotten without loss. */
   get isIdle(): boolean {
     this.#count();
     return this.#shares.size === 0 && this.#pool.isFull && this.#newcomers.isFull;
   }
 
-  /** The share of a drawer as it is now; only {@link spend} keeps that of a newcomer or of one that rested. */
+  /** The current share of a drawer; only {@link spend} stores that of a newcomer or of a drawer that rested. */
   #shareOf(draft: Draft<Name>): Share<Name> {
     const { start, part } = draft;
     const begin = { start, part };
@@ -127,7 +127,7 @@ export class SharedBudget<Name extends string = Resource> {
     return shareAfterRest(this.#names, rested, begin, gain, this.#incomeSeconds, nowMs);
   }
 
-  /** Brings the income up to now, and lets those rest who draw no more: each visit is of one that had drawn before. */
+  /** Adds the income up to now, and moves idle drawers to rest: it visits only drawers that become idle. */
   #count(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#incomeSeconds += (nowMs - this.#countedAtMs) / 1_000 / Math.max(1, this.#shares.size);
@@ -156,14 +156,14 @@ export class SharedBudget<Name extends string = Resource> {
     return (this.#incomeSeconds - countedTo) * this.#settings[resource].refillPerSecond;
   }
 
-  /** What may be due to one drawer: a part of what the pool holds, and what coming in takes. */
+  /** The maximum that may be due to one drawer: its part of the capacity, and at least the cost of an entry. */
   #most(resource: Name, begin: Start<Name>): number {
     const { capacity } = this.#settings[resource];
     return Math.max(capacity / Math.max(1, this.#shares.size), startOf(begin, resource));
   }
 }
 
-/** The shared budgets of many owners; one that nobody draws from any more is forgotten. */
+/** The shared budgets of many owners; unused ones are forgotten. */
 export class BudgetBook<Owner, Name extends string = Resource> {
   readonly #open: () => SharedBudget<Name>;
   readonly #budgets = new Map<Owner, SharedBudget<Name>>();

@@ -3,68 +3,68 @@ import type { Clock } from '@plenary/cluster';
 import { addressKeysOf } from './address-keys.ts';
 
 export interface TcpGateSettings {
-  /** Sockets of clients that may be open; connections that are none yet may take the places that are left. */
+  /** Limit of open client sockets; connections without a socket may use the places that are left. */
   readonly maxSockets: number;
-  /** New connections of one address in a second, ten times as many at once, while it is crowded here. */
+  /** Limit of new connections of one address in a second, with a burst of ten times as many, while the edge is crowded. */
   readonly connectsPerSecond: number;
   readonly clock: Clock;
 }
 
 export type TcpVerdict = 'allowed' | 'connections_full' | 'connections_of_address';
 
-/** Beyond the sockets, so that one more is told by HTTP that there are no more. */
-export const TO_BE_TOLD = 64;
-/** From this share of all on, those who wait crowd out others. */
+/** Connections beyond `maxSockets`, so that the edge can refuse further clients with an HTTP answer. */
+export const REFUSABLE_CONNECTIONS = 64;
+/** The share of `maxSockets` from which on waiting connections crowd out others. */
 export const CROWDED_SHARE = 0.25;
 /**
- * What one address may hold of the places that are free while it is crowded, and what it may hold in any case: so the more of them are
- * taken, the less each newcomer may have, and it takes hundreds of addresses to take all of them.
+ * The share of the free places that one address may hold while the edge is crowded, and the number that it may always hold. The more
+ * places are taken, the fewer each new address gets, so that it takes hundreds of addresses to take all of them.
  */
 export const SHARE_OF_FREE = 1 / 64;
-export const HELD_IN_ANY_CASE = 4;
-/** An IPv6 site (/48) may hold so many times as much as an address. */
+export const MIN_CONNECTIONS_PER_ADDRESS = 4;
+/** The factor by which an IPv6 site (/48) may hold more than an address. */
 const SHARE_OF_SITE = 4;
-/** A connection that says nothing, or half of something, is closed within so many seconds. */
-const HELD_AT_MOST_S = 15;
-/** An address that opened nothing for as long as its limit takes to be whole again is forgotten by the next look. */
-const LOOK_EVERY_MS = 5_000;
+/** Time within which the server closes a silent connection, or one with half a request, in seconds. */
+const MAX_HELD_S = 15;
+/** Interval between removals of addresses that hold nothing and whose limit is full again, in milliseconds. */
+const FORGET_EVERY_MS = 5_000;
 
 interface AddressHold {
   readonly share: number;
   readonly rate: TokenBucket;
-  /** Its connections that wait, by the second in which they were opened. */
+  /** Number of its waiting connections, by the second in which they were opened. */
   readonly openedIn: Map<number, number>;
 }
 
 /**
- * Bounds connections that are no sockets of clients (yet): silent ones, halves of requests, HTTP kept open. The server closes
+ * Bounds connections without a client socket: silent ones, those with half a request, and HTTP kept open. The server closes
  * them after a while, but until then each holds a file, and without files an edge reaches neither store nor media nodes
- * (SPEC EN12). While there are few nobody is limited: pages, proxies and health checks open what they like.
+ * (SPEC EN12). While there are few of them, no address is limited, so that pages, proxies and health checks work.
  */
 export class TcpGate {
   readonly #settings: TcpGateSettings;
   readonly #addresses = new Map<string, AddressHold>();
   readonly #served = new WeakSet<object>();
   #waiting = 0;
-  #lookedAtMs: number;
+  #forgotAtMs: number;
 
   constructor(settings: TcpGateSettings) {
     this.#settings = settings;
-    this.#lookedAtMs = settings.clock.monotonicMs();
+    this.#forgotAtMs = settings.clock.monotonicMs();
   }
 
   /**
    * Judges a connection that was just accepted; one that is allowed is counted until `ended`.
-   * @param address - the other end; `undefined` where it speaks for others, as a trusted proxy does
-   * @param sockets - that are open now
+   * @param address - the other end; `undefined` for a trusted proxy, which connects for many clients
+   * @param sockets - the number of open sockets
    */
   judge(address: string | undefined, sockets: number): TcpVerdict {
-    const free = this.#settings.maxSockets + TO_BE_TOLD - this.#waiting - sockets;
+    const free = this.#settings.maxSockets + REFUSABLE_CONNECTIONS - this.#waiting - sockets;
     if (free <= 0) return 'connections_full';
     if (address !== undefined) {
       this.#forgetIdle();
       const holds = addressKeysOf(address).map(({ key, share }) => this.#holdOf(key, share));
-      // What an address opens before it is crowded counts as well.
+      // Connections that an address opened before the edge was crowded count as well.
       const isWithinRate = holds.map(({ rate }) => rate.take(1)).every(Boolean);
       const isWithinShare = holds.every((hold) => this.#held(hold) < mayHold(hold, free));
       if (this.isCrowded() && !(isWithinRate && isWithinShare)) return 'connections_of_address';
@@ -75,7 +75,7 @@ export class TcpGate {
     return 'allowed';
   }
 
-  /** Whether those who wait crowd out others: then a connection that was answered is closed. */
+  /** Whether waiting connections crowd out others: then the server closes a connection after its answer. */
   isCrowded(): boolean {
     return this.#waiting >= this.#settings.maxSockets * CROWDED_SHARE;
   }
@@ -86,12 +86,12 @@ export class TcpGate {
   }
 
   /**
-   * A connection of this address became a socket, or was answered: it does not wait for itself. Of those that just close the
-   * library does not say whose they were; they count for as long as one can last.
+   * A connection of this address became a socket or was answered, so it no longer counts as waiting. The library does not say whose
+   * connection closed without either; such a connection counts for {@link MAX_HELD_S}.
    *
-   * Where connections are not told apart, one that is kept open takes a hold of its address back with each answer. That is
-   * bounded, since in a crowd an answer closes its connection: an address never has more than it had before it became crowded
-   * here and its share of what is left then.
+   * Where the library gives connections no identity, one that is kept open frees one place of its address with each answer. That is
+   * bounded, because in a crowd the server closes a connection after its answer: an address never holds more than it held before the
+   * crowd and its share of the places left then.
    * @param connection - its identity, where the library has one
    */
   served(address: string, connection?: object): void {
@@ -110,7 +110,7 @@ export class TcpGate {
   }
 
   #held({ openedIn }: AddressHold): number {
-    const since = this.#second() - HELD_AT_MOST_S;
+    const since = this.#second() - MAX_HELD_S;
     let held = 0;
     for (const [second, count] of openedIn) {
       if (second < since) openedIn.delete(second);
@@ -137,13 +137,13 @@ export class TcpGate {
 
   #forgetIdle(): void {
     const nowMs = this.#settings.clock.monotonicMs();
-    if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
-    this.#lookedAtMs = nowMs;
+    if (nowMs - this.#forgotAtMs < FORGET_EVERY_MS) return;
+    this.#forgotAtMs = nowMs;
     for (const [key, hold] of this.#addresses)
       if (this.#held(hold) === 0 && hold.rate.isFull()) this.#addresses.delete(key);
   }
 }
 
 function mayHold({ share }: AddressHold, free: number): number {
-  return Math.min(share, SHARE_OF_SITE) * Math.max(HELD_IN_ANY_CASE, free * SHARE_OF_FREE);
+  return Math.min(share, SHARE_OF_SITE) * Math.max(MIN_CONNECTIONS_PER_ADDRESS, free * SHARE_OF_FREE);
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { EdgeParts, ROOM } from '../testing/edge-parts.ts';
 
 describe('LocalRooms', () => {
-  it('[SE41] a track that ended is known no more, the others are', async () => {
+  it('[SE41] forgets a track that ended, and keeps the others', async () => {
     const parts = new EdgeParts();
     const placement = await parts.place('ann', 'node');
     parts.hold(placement);

@@ -6,7 +6,7 @@ import { EntryProjection } from '../entries/entry-projection.ts';
 import type { Session, MediaSession } from '../entry/session.ts';
 import { TrackCache } from './track-cache.ts';
 
-/** One media of a session. */
+/** One media session of a session. */
 export interface HostedMedia {
   readonly session: Session;
   readonly media: MediaSession;
@@ -17,7 +17,7 @@ interface LocalRoom {
   readonly tracks: TrackCache;
   readonly entries: EntryProjection;
   newestEventId: EventId;
-  /** In the whole room, as last heard. */
+  /** The number of people in the whole room, as last reported by the store. */
   people: number;
 }
 
@@ -58,7 +58,7 @@ export class LocalRooms {
     return session?.roomId === roomId && session.media.epoch === epoch;
   }
 
-  /** Whether this very session is still served: a session may end while a request of it is under way. */
+  /** Whether this session object is still served: a session may end while one of its requests is under way. */
   holds(session: Session): boolean {
     return this.#byPeer.get(session.peerId) === session;
   }
@@ -71,7 +71,7 @@ export class LocalRooms {
     return [...this.#byPeer.values()];
   }
 
-  /** What lives on a media node of sessions here: of one that moves, both of its media count. */
+  /** The media sessions on a media node; a session that moves has two, which both count. */
   mediaOn(mediaNodeId: MediaNodeId): HostedMedia[] {
     return this.sessions().flatMap((session) =>
       session.allMedia
@@ -93,37 +93,37 @@ export class LocalRooms {
     return this.#rooms.get(roomId)?.newestEventId ?? START;
   }
 
-  /** Notes an event as it is passed on: what it ends is not asked for any more. */
+  /** Notes an event that this edge publishes: an ended track is not requested any more. */
   note(roomId: RoomId, { id, event }: CarriedEvent): void {
     this.noteEvent(roomId, id);
     this.hear(roomId, event);
     if (event.type === 'track.ended') this.#rooms.get(roomId)?.tracks.forget([event.trackId]);
   }
 
-  /** Notes what happened, as another edge tells it. */
+  /** Notes an event that another edge published. */
   hear(roomId: RoomId, event: CarriedEvent['event']): void {
     this.#rooms.get(roomId)?.entries.note(event);
   }
 
-  /** Notes the id of an event that the store was heard to have. */
+  /** Notes the id of an event that is in the store. */
   noteEvent(roomId: RoomId, eventId: EventId): void {
     const room = this.#rooms.get(roomId);
     if (room !== undefined && compareEventIds(eventId, room.newestEventId) > 0) room.newestEventId = eventId;
   }
 
-  /** How many people a room has, on all edges, as far as this one knows. */
+  /** The number of people in a room, on all edges, as far as this edge knows. */
   peopleIn(roomId: RoomId): number {
     const room = this.#rooms.get(roomId);
     return Math.max(room?.people ?? 0, room?.sessions.size ?? 0);
   }
 
-  /** Notes how many people the store was heard to have in a room. */
+  /** Notes the number of people in a room, as the store reported it. */
   notePeople(roomId: RoomId, people: number): void {
     const room = this.#rooms.get(roomId);
     if (room !== undefined) room.people = people;
   }
 
-  /** The entries of a room as they are known here; those of a room without sessions are forgotten at once. */
+  /** The entries of a room as this edge knows them; those of a room without sessions are forgotten at once. */
   entriesOf(roomId: RoomId): EntryProjection {
     return this.#rooms.get(roomId)?.entries ?? new EntryProjection();
   }

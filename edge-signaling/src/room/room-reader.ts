@@ -6,7 +6,7 @@ import { SharedReads } from './shared-reads.ts';
 
 type ReadStores = Pick<RoomStores, 'placements' | 'roomLog' | 'recovery'>;
 
-/** Reads of rooms that clients ask for, shared by all who ask for the same (SPEC BU3). */
+/** Reads of rooms, shared by all clients that request the same data (SPEC BU3). */
 export class RoomReader {
   readonly #stores: ReadStores;
   readonly #events = new SharedReads<CarriedEvent[] | undefined>();
@@ -19,7 +19,7 @@ export class RoomReader {
     this.#stores = stores;
   }
 
-  /** @throws PlenaryError `store_unavailable`, as all of these do */
+  /** @throws PlenaryError `store_unavailable`, like all methods of this class */
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
     const { roomLog } = this.#stores;
     return catchUp(

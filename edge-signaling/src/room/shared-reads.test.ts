@@ -20,7 +20,7 @@ function counted() {
 }
 
 describe('SharedReads', () => {
-  it('[BU3] a crowd that asks for the same shares one reading', async () => {
+  it('[BU3] a crowd that requests the same data shares one read', async () => {
     const { begun, read, end } = counted();
     const all = Array.from({ length: 500 }, async () => read());
     await end(0, 7);
@@ -28,7 +28,7 @@ describe('SharedReads', () => {
     expect(begun).toHaveLength(1);
   });
 
-  it('[BU27] who asks while one is under way gets the next one, which begins when that has ended', async () => {
+  it('[BU27] requests during a read share the next one, which begins when the first has ended', async () => {
     const { begun, read, end } = counted();
     const first = read();
     await expect.poll(() => begun.length).toBe(1);
@@ -40,7 +40,7 @@ describe('SharedReads', () => {
     expect(begun).toHaveLength(2);
   });
 
-  it('[BU28] a reading that fails fails those who share it, and no other', async () => {
+  it('[BU28] a failed read fails the requests that share it, and no others', async () => {
     const { read, end } = counted();
     const failing = [read(), read()];
     const other = read('other');

@@ -1,28 +1,28 @@
-/** For how long a reading waits for others who want the same, in milliseconds. */
+/** How long a read waits for further requests of the same data, in milliseconds. */
 export const SHARE_WITHIN_MS = 5;
 
 interface Reads<Value> {
-  /** Has begun: who asks now may be after something that it does not contain. */
+  /** A read that has begun: it may lack data that a new request needs. */
   underWay: Promise<unknown> | undefined;
-  /** Has not begun. */
+  /** A read that has not begun. */
   next: Promise<Value> | undefined;
 }
 
 /**
- * Readings that all who want the same share (SPEC BU3, BU27). Each begins after the last of those who share it has asked, so that
- * nobody is given what is older than their question; of one key there is one at a time. So a crowd that asks for the same
- * costs two readings, however large it is.
+ * Reads that all requests of the same data share (SPEC BU3, BU27). A read begins after the last of these requests, so that no
+ * request gets data older than itself; one key has one read at a time. So a crowd that requests the same data costs two reads,
+ * whatever its size.
  */
 export class SharedReads<Value> {
   readonly #withinMs: number;
   readonly #reads = new Map<string, Reads<Value>>();
 
-  /** @param withinMs - for how long a reading waits for others; 0 for what somebody is about to see */
+  /** @param withinMs - how long a read waits for further requests; 0 for reads that somebody waits for */
   constructor(withinMs: number = SHARE_WITHIN_MS) {
     this.#withinMs = withinMs;
   }
 
-  /** @param reader - begins the reading; of those who share it, that of the first one is used */
+  /** @param reader - begins the read; of the requests that share it, the first one's reader is used */
   async read(key: string, reader: () => Promise<Value>): Promise<Value> {
     const reads = this.#reads.get(key) ?? { underWay: undefined, next: undefined };
     this.#reads.set(key, reads);

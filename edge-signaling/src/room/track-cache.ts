@@ -2,12 +2,12 @@ import { forgetOldest, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { RoomLog, StoredTrack, TrackHome } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 
-/** Tracks of a room that are kept at most; the oldest go first. */
+/** Limit of cached tracks of a room; the oldest are forgotten first. */
 const MAX_TRACKS = 4_000;
 
 /**
- * Where tracks live, as this edge has read it before. A track never moves – a peer that does publishes anew – so that
- * what is known stays true, and subscriptions to known tracks work while the store is away (SPEC SE41).
+ * The homes of tracks that this edge has read before. A track never moves (a peer that moves publishes new tracks), so a cached home
+ * stays correct, and subscriptions to cached tracks work while the store is down (SPEC SE41).
  */
 export class TrackCache {
   readonly #tracks = new Map<TrackId, TrackHome>();
@@ -24,22 +24,22 @@ export class TrackCache {
     for (const trackId of trackIds) this.#tracks.delete(trackId);
   }
 
-  /** Forgets a track that its own peer ended; one of somebody else stays, whoever names it (SPEC MS8). */
+  /** Forgets a track that its own peer ended; a track of another peer stays (SPEC MS8). */
   forgetOwn(peerId: PeerId, trackId: TrackId): void {
     if (this.#tracks.get(trackId)?.peerId === peerId) this.#tracks.delete(trackId);
   }
 
-  /** Where a track lives, if that is known. */
+  /** The home of a track, if it is known. */
   homeNodeOf(trackId: TrackId): MediaNodeId | undefined {
     return this.#tracks.get(trackId)?.homeNodeId;
   }
 
-  /** Whether a track may be of a peer: all but those that are known to be somebody else's. */
+  /** Whether a track may belong to a peer: false only for tracks that are known to belong to another peer. */
   mayBeOf(peerId: PeerId, trackId: TrackId): boolean {
     return (this.#tracks.get(trackId)?.peerId ?? peerId) === peerId;
   }
 
-  /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */
+  /** Finds tracks, and reads only unknown ones from the store. Never throws: see {@link FoundTracks}. */
   async find(
     roomLog: Pick<RoomLog, 'tracks'>,
     roomId: RoomId,
@@ -51,7 +51,7 @@ export class TrackCache {
       try {
         this.learn(await roomLog.tracks(roomId, unknown));
       } catch (fault) {
-        // Those that are known are not held up by the others, which fail with this reason.
+        // Known tracks are returned all the same; unknown ones fail with this reason.
         whyMissing = toPlenaryError(fault);
       }
     }
@@ -66,13 +66,13 @@ export class TrackCache {
 
 export interface FoundTracks {
   readonly found: ReadonlyMap<TrackId, TrackHome>;
-  /** Why those that were not found were not: `track_not_found`, or `store_unavailable`. */
+  /** The reason for missing tracks: `track_not_found` or `store_unavailable`. */
   readonly whyMissing: PlenaryError;
-  /** Whether that took the store. */
+  /** Whether the store was read. */
   readonly hasAsked: boolean;
 }
 
-/** Only what a media node needs to know of a track. */
+/** The fields of a track that a media node needs. */
 export function homeOf(track: TrackHome | StoredTrack): TrackHome {
   const { trackId, peerId, kind, source, homeNodeId } = track;
   return { trackId, peerId, kind, source, homeNodeId };

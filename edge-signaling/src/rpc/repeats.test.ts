@@ -39,12 +39,12 @@ const ANSWERED_ANEW: Partial<Record<ClientRequestName, string>> = {
 };
 
 class CountingPlacements extends MemoryPlacementStore {
-  settled = 0;
+  completed = 0;
 
   override async completeMove(
     ...parameters: Parameters<MemoryPlacementStore['completeMove']>
   ): Promise<void> {
-    this.settled += 1;
+    this.completed += 1;
     await super.completeMove(...parameters);
   }
 }
@@ -199,18 +199,18 @@ describe('what is so already', () => {
   it.each(ROWS)('[BU33] costs neither calls nor the store nor telling anybody: $name', async ({ repeat }) => {
     const ann = await somebody();
     const again = repeat(ann);
-    // What is settled by the first is so from then on.
+    // What is completed by the first is so from then on.
     await again();
-    const before = ann.session.purse?.budget.levels;
-    const settled = ann.placements.settled;
+    const before = ann.session.budget?.resources.levels;
+    const completed = ann.placements.completed;
     for (let count = 0; count < REPEATS; count += 1) await again();
-    const after = ann.session.purse?.budget.levels;
+    const after = ann.session.budget?.resources.levels;
     expect(before).toBeDefined();
     expect(after).toMatchObject({
       mediasoup: before?.mediasoup,
       store: before?.store,
       deliveries: before?.deliveries,
     });
-    expect(ann.placements.settled).toBe(settled);
+    expect(ann.placements.completed).toBe(completed);
   });
 });

@@ -12,10 +12,10 @@ import type { HttpHandler } from '../http/port.ts';
 import type { AddressLimits, CountedSocket } from '../limits/address-limits.ts';
 import type { FrameGuard } from '../limits/frame-budgets.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
+import type { AcceptSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
 import type { ConnectionRefusal } from '../transport/connection-refusals.ts';
 import type { PubSub } from '../transport/pubsub.ts';
-import { createRoomChannel } from '../transport/room-channel.ts';
+import { createRoomChannel, receiveEdgeMessages } from '../transport/room-channel.ts';
 import { SocketIoClient } from '../transport/socket-io-client.ts';
 import { AcceptGate } from './accept-gate.ts';
 import { SlowClients } from './backpressure.ts';
@@ -32,17 +32,34 @@ const PING_TIMEOUT_MS = 8_000;
 /** A connection that opens no namespace within this time is closed. */
 const NAMESPACE_TIMEOUT_MS = 5_000;
 
+/** The Socket.IO server, the rooms on it, and the clients that are connected to it. */
+export interface EdgeSockets {
+  readonly io: SocketServer;
+  readonly channel: RoomChannel;
+  readonly clients: OpenClients;
+}
+
+/** Opens the sockets of an edge without listening: {@link createEdgeServer} lets clients in. */
+export function openEdgeSockets(settings: {
+  readonly pubSub: PubSub;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}): EdgeSockets {
+  const io = new SocketServer(socketOptions(settings));
+  return { io, channel: createRoomChannel(io), clients: new OpenClients(settings) };
+}
+
 export interface ServerSettings {
   readonly host: string;
   readonly port: number;
   readonly httpServer: Carrier['kind'];
-  /** Of all clients together. */
+  /** Limit of all clients together. */
   readonly maxSockets: number;
-  /** Told of each that is refused for it, with how many there are. */
+  /** Called for each connection that is refused because of the limit, with the number of open sockets. */
   readonly onFull: (held: number) => void;
-  /** New connections of one address in a second. */
+  /** Limit of new connections of one address in a second. */
   readonly connectsPerAddress: number;
-  /** Whether an address speaks for many others. */
+  /** Whether an address is a proxy, which connects for many clients. */
   readonly isProxy: (address: string) => boolean;
   readonly handleHttp: HttpHandler;
   readonly isOriginAllowed: OriginCheck;
@@ -50,13 +67,12 @@ export interface ServerSettings {
   readonly addressLimits: AddressLimits;
   /** Limits the frames of a new connection. */
   readonly guardFrames: (address: string) => FrameGuard;
-  readonly pubSub: PubSub;
   readonly accept: AcceptSocket;
-  /** Whether nobody new is taken. */
+  /** Whether the edge accepts no new clients. */
   readonly isDraining: () => boolean;
-  /** Whether clients wait so long for their turn that no more are to be let in. */
+  /** Whether clients wait so long for their turn that the edge accepts no more of them. */
   readonly isBehind: () => boolean;
-  /** Why nobody can be served here who can be on another edge. */
+  /** Why clients should use another edge; `undefined` where this one can serve them. */
   readonly whyElsewhere: () => ConnectionRefusal | undefined;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
   readonly clock: Clock;
@@ -66,14 +82,11 @@ export interface ServerSettings {
 }
 
 export interface EdgeServer {
-  readonly channel: RoomChannel;
   /** @throws Error when the port cannot be listened on */
   listen(): Promise<void>;
-  /** Takes no more connections; those that are open stay. */
+  /** Accepts no more connections; open ones stay. */
   stopListening(): void;
-  /** Everybody who is connected. */
-  clients(): readonly ClientSocket[];
-  /** Tells all clients the same reason and closes their connections. */
+  /** Sends all clients the same reason and closes their connections. */
   byeToAll(error: PlenaryError): void;
   close(): void;
 }
@@ -81,20 +94,21 @@ export interface EdgeServer {
 type Decide = (refusal: string | null | undefined, isAllowed: boolean) => void;
 
 /**
- * Puts the server of clients together, on uWebSockets.js where it can be loaded, else on Node's own. A connection passes
+ * Creates the server of clients, on uWebSockets.js where it can be loaded, else on Node's own. A connection passes
  * {@link AcceptGate} when it is accepted and {@link HandshakeGate} at its handshake; its frames pass {@link FrameGuards};
- * a client that does not read is ended as `backpressure.ts` says; {@link OpenClients} holds those who are in.
+ * `backpressure.ts` ends a client that does not read; {@link OpenClients} holds the connected clients.
  */
-export async function createEdgeServer(settings: ServerSettings): Promise<EdgeServer> {
+export async function createEdgeServer(
+  { io, clients }: EdgeSockets,
+  settings: ServerSettings,
+): Promise<EdgeServer> {
   const { readAddress, addressLimits, logger, metrics, reportFault } = settings;
-  const io = new SocketServer(socketOptions(settings));
   const openSockets = (): number => io.engine.clientsCount;
   const addresses = new RequestAddresses(readAddress);
   const acceptGate = new AcceptGate({ ...settings, openSockets });
   const handshakeGate = new HandshakeGate({ ...settings, openSockets, addresses });
   const frameGuards = new FrameGuards(settings.guardFrames);
   const slowClients = new SlowClients(() => metrics.slowSockets.inc());
-  const clients = new OpenClients(settings);
   const carrier = await openCarrier(settings.httpServer, {
     ...settings,
     io,
@@ -142,21 +156,20 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
         frames: frameGuards.of(socket.conn.transport),
         metrics,
       });
-      clients.add(client, socket.conn);
+      clients.add(client, socket.conn, settings.accept);
     }),
   );
 
+  receiveEdgeMessages(io, settings.onEdgeMessage, reportFault);
   return {
-    channel: createRoomChannel(io, settings.onEdgeMessage, reportFault),
     listen: async () => carrier.listen(),
     stopListening: () => {
       handshakeGate.stop();
       carrier.stopListening();
     },
-    clients: () => clients.all(),
     byeToAll: (error) => clients.endAll(error),
     close: () => {
-      // Without `local` the adapter would carry this to every edge, and end every meeting's connections.
+      // Without `local` the adapter would send this to every edge, and disconnect the clients of all of them.
       io.local.disconnectSockets(true);
       carrier.close();
     },
@@ -168,7 +181,7 @@ async function openCarrier(kind: Carrier['kind'], settings: CarrierSettings): Pr
   return uws ?? attachNode(settings);
 }
 
-function socketOptions({ pubSub, metrics }: ServerSettings): Partial<ServerOptions> {
+function socketOptions({ pubSub, metrics }: Parameters<typeof openEdgeSockets>[0]): Partial<ServerOptions> {
   return {
     transports: ['websocket'],
     allowUpgrades: false,

@@ -4,12 +4,11 @@ import type { AcceptSocket, ClientSocket } from '../transport/client-socket.ts';
 import type { SocketIoClient } from '../transport/socket-io-client.ts';
 
 export interface OpenClientsSettings {
-  readonly accept: AcceptSocket;
   readonly metrics: Pick<EdgeMetrics, 'sockets'>;
   readonly reportFault: ReportFault;
 }
 
-/** Owns the clients that are connected, from the opening of their namespace to its end, and how they are sent away. */
+/** Owns the connected clients, from the opening of their namespace to its end, and disconnects them. */
 export class OpenClients {
   readonly #settings: OpenClientsSettings;
   readonly #open = new Set<SocketIoClient>();
@@ -19,14 +18,17 @@ export class OpenClients {
     this.#settings = settings;
   }
 
-  /** Everybody who is connected. */
+  /** All connected clients. */
   all(): readonly ClientSocket[] {
     return [...this.#open];
   }
 
-  /** Serves a client until it closes. @param connection - what carries it */
-  add(client: SocketIoClient, connection: object): void {
-    const { accept, metrics, reportFault } = this.#settings;
+  /**
+   * Serves a client until it closes.
+   * @param connection - its Engine.IO connection
+   */
+  add(client: SocketIoClient, connection: object, accept: AcceptSocket): void {
+    const { metrics, reportFault } = this.#settings;
     this.#byConnection.set(connection, client);
     this.#open.add(client);
     metrics.sockets.set(this.#open.size);
@@ -39,14 +41,14 @@ export class OpenClients {
     });
   }
 
-  /** Ends a connection: its client is told why; one that is no client yet is closed without a word. */
+  /** Ends a connection with a `bye` that gives the reason; one without a client yet is closed without it. */
   end(connection: { close(): unknown }, why: PlenaryError): void {
     const client = this.#byConnection.get(connection);
     if (client === undefined) connection.close();
     else client.bye(why);
   }
 
-  /** Tells all clients the same reason and closes their connections. */
+  /** Sends all clients the same reason and closes their connections. */
   endAll(why: PlenaryError): void {
     for (const client of [...this.#open]) client.bye(why);
   }

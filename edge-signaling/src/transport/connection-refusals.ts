@@ -1,4 +1,4 @@
-/** Why an edge refuses to open a connection, as the body of the 403 says; the protocol page has each of them. */
+/** The reasons why an edge refuses a connection, sent in the body of the 403; the protocol page explains each of them. */
 export const CONNECTION_REFUSALS = [
   'origin',
   'too_many_sockets',

@@ -3,14 +3,14 @@ import type { KeyRing } from '@plenary/cluster';
 import { isMacOf, MAC_BYTES, macOf } from '../mac.ts';
 
 const VERSION = 1;
-/** Of the name of a secret. */
+/** Length of a secret's id. */
 const KEY_ID_BYTES = 6;
 const HEAD_BYTES = 1 + KEY_ID_BYTES;
 
 /**
- * Proves that a publication was made by an edge of this cluster, for this channel (SPEC NS5): whoever else can write to Redis
- * knows no key. It comes before the publication: version, which secret, and the proof. What an edge published can be
- * published again by others, on the same channel, and nothing else.
+ * Proves that an edge of this cluster made a publication, for this channel (SPEC NS5): others who can write to Redis
+ * know no key. The seal precedes the publication: a version, the id of the secret, and the MAC. Others can only repeat a publication
+ * of an edge, on the same channel.
  */
 export class PublicationSeal {
   readonly #keys: KeyRing;
@@ -28,7 +28,7 @@ export class PublicationSeal {
   }
 
   /**
-   * @returns what was sealed
+   * @returns the sealed payload
    * @throws PlenaryError `unauthorised`
    */
   open(channel: Buffer, message: Buffer): Buffer {

@@ -12,7 +12,7 @@ const read = (channel: string, publication: unknown): unknown =>
 
 const newsOf = (publication: unknown) =>
   readPublication(PREFIX, Buffer.from(roomChannelOf(PREFIX, ROOM)), Buffer.from(JSON.stringify(publication)))
-    .news;
+    .roomEvent;
 const logged = (event: unknown) => ({ id: '2-0', previousId: '1-0', event });
 
 const speakers = { mediaNodeId: 'n', speakers: [{ peerId: 'p', volumeDbov: -20 }] };

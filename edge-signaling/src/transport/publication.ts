@@ -10,30 +10,31 @@ import { ROOM_NOTICE } from './room-notice.ts';
 /** The adapter's name of a message between edges. */
 export const EDGE_MESSAGE_NAME = 'edge.message';
 const SOCKET_ROOM_PREFIX = 'plenary-meeting-room:';
-/** Far above the longest that an edge publishes, which is a message of 1,000 sessions. */
+/** Limit of one publication, far above the longest that an edge makes: a message of 1,000 sessions. */
 const MAX_PUBLICATION_BYTES = 131_072;
 
 /**
- * Socket.IO's name of a room. The prefix makes it longer than 20 characters: the sharded adapter takes a name of 20 for
- * a socket's own, and would send its events to every edge.
+ * Socket.IO's name of a room. The prefix makes it longer than 20 characters: the sharded adapter takes a name of 20 characters for
+ * the id of a socket, and would send its events to every edge.
  */
 export function socketRoomOf(roomId: RoomId): string {
   return `${SOCKET_ROOM_PREFIX}${roomId}`;
 }
 
-/** The channel of the adapter that all edges hear. */
+/** The adapter's channel to which all edges subscribe. */
 export const edgesChannelOf = (channelPrefix: string): string => `${channelPrefix}#/#`;
-/** The channel that the edges hear which have people in the room. */
+/** The channel to which edges with people in the room subscribe. */
 export const roomChannelOf = (channelPrefix: string, socketRoom: string): string =>
   `${edgesChannelOf(channelPrefix)}${socketRoom}#`;
 
-/** The types of the adapter's messages that edges send each other; it knows ten more. */
+/** The types of adapter messages that edges send each other; the adapter has ten more. */
 const BROADCAST = 3;
 const SERVER_SIDE_EMIT = 9;
 /** Socket.IO's type of a packet that carries an event. */
 const EVENT_PACKET = 2;
 
-const OF_ADAPTER = {
+/** Fields of every adapter message. */
+const ADAPTER_FIELDS = {
   uid: patternText(/^[0-9a-f]{16}$/, 16, 'must be the id of an adapter'),
   nsp: z.literal('/'),
 };
@@ -45,7 +46,7 @@ const SOCKET_ROOM = OPAQUE_TEXT.refine(
 
 const PUBLICATION = z.discriminatedUnion('type', [
   z.strictObject({
-    ...OF_ADAPTER,
+    ...ADAPTER_FIELDS,
     type: z.literal(BROADCAST),
     data: z.strictObject({
       packet: z.strictObject({
@@ -61,38 +62,39 @@ const PUBLICATION = z.discriminatedUnion('type', [
     }),
   }),
   z.strictObject({
-    ...OF_ADAPTER,
+    ...ADAPTER_FIELDS,
     type: z.literal(SERVER_SIDE_EMIT),
     data: z.strictObject({ packet: z.tuple([z.literal(EDGE_MESSAGE_NAME), EDGE_MESSAGE]) }),
   }),
 ]);
 
-/** A publication that may be handed on. */
+/** A publication that may be passed to the adapter. */
 export interface ReadPublication {
   readonly body: Buffer;
-  /** What happened in a room, where it tells of that. */
-  readonly news: { readonly roomId: RoomId; readonly event: CarriedEvent['event'] } | undefined;
+  /** The event of a room, if the publication carries one. */
+  readonly roomEvent: { readonly roomId: RoomId; readonly event: CarriedEvent['event'] } | undefined;
 }
 
 /**
- * Reads what came on a channel. The adapter would hand on whatever is published there, to any client, and close connections,
- * or put them into rooms, as it is told: whoever can write to Redis could. So it gets only what an edge publishes (SPEC NS4).
- * @returns the publication without anything that its schema does not know
- * @throws when it is none
+ * Reads a message of a channel. The adapter would pass any published message to any client, and close connections or put them
+ * into rooms on request, so that everybody who can write to Redis could do so. Therefore it gets only publications that an edge
+ * makes (SPEC NS4).
+ * @returns the publication without the fields that its schema does not know
+ * @throws when the message is no such publication
  */
 export function readPublication(channelPrefix: string, channel: Buffer, message: Buffer): ReadPublication {
   if (message.byteLength > MAX_PUBLICATION_BYTES) throw new PlenaryError('message_too_large');
   const publication = PUBLICATION.parse(JSON.parse(message.toString()));
-  const fitting =
+  const expectedChannel =
     publication.type === BROADCAST
       ? roomChannelOf(channelPrefix, publication.data.opts.rooms[0])
       : edgesChannelOf(channelPrefix);
-  if (channel.toString() !== fitting)
+  if (channel.toString() !== expectedChannel)
     throw new PlenaryError('malformed_message', 'It came on another channel.');
-  return { body: Buffer.from(JSON.stringify(publication)), news: newsOf(publication) };
+  return { body: Buffer.from(JSON.stringify(publication)), roomEvent: roomEventOf(publication) };
 }
 
-function newsOf(publication: z.infer<typeof PUBLICATION>): ReadPublication['news'] {
+function roomEventOf(publication: z.infer<typeof PUBLICATION>): ReadPublication['roomEvent'] {
   if (publication.type !== BROADCAST) return undefined;
   const { packet, opts } = publication.data;
   const [name, notice] = packet.data;

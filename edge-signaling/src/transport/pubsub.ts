@@ -6,6 +6,8 @@ import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import { readPublication } from './publication.ts';
 import type { PublicationSeal } from './publication-seal.ts';
 
+/** Called for each event of a room that another edge published. */
+type RoomEventListener = (roomId: RoomId, event: CarriedEvent['event']) => void;
 type MessageListener = (channel: Buffer, message: Buffer) => void;
 
 const FOREIGN =
@@ -14,25 +16,28 @@ const FOREIGN =
 export interface PubSubSettings {
   readonly publisher: PubSubConnection;
   readonly subscriber: PubSubConnection;
-  /** What the channels begin with. */
+  /** Prefix of all channel names. */
   readonly channelPrefix: string;
   readonly seal: PublicationSeal;
-  /** Told of what happens in rooms that this edge hears of. */
-  readonly onRoomEvent: (roomId: RoomId, event: CarriedEvent['event']) => void;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
 
 /**
- * The two clients that the sharded adapter works with. The adapter lets the promises of its subscriptions go, and awaits
- * a publication before it delivers to local sockets; so here a subscription never rejects and is made again after each
- * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that no
- * edge would make is counted, and the first told.
+ * The two Redis clients of the sharded adapter. The adapter ignores the promises of its subscriptions, and awaits a publication
+ * before it delivers to local sockets. So a subscription never rejects here and is repeated after each outage. A publication
+ * fails at once while the store is down, so that clients of one edge still receive each other's events. Publications that no
+ * edge would make are counted, and the first of each kind is reported.
  */
 export function createPubSub(settings: PubSubSettings) {
-  const { publisher, subscriber, channelPrefix, seal, onRoomEvent, metrics, reportFault } = settings;
-  const told = new Set<string>();
+  const { publisher, subscriber, channelPrefix, seal, metrics, reportFault } = settings;
+  const reported = new Set<string>();
+  let onRoomEvent: RoomEventListener = () => undefined;
   return {
+    /** Passes the events of rooms to this listener from now on. */
+    deliverTo(listener: RoomEventListener): void {
+      onRoomEvent = listener;
+    },
     channelPrefix,
     publisher: {
       async spublish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -50,16 +55,20 @@ export function createPubSub(settings: PubSubSettings) {
       on(_event: 'smessageBuffer', listener: MessageListener): void {
         subscriber.onMessage((channel, message) => {
           try {
-            const { body, news } = readPublication(channelPrefix, channel, seal.open(channel, message));
+            const { body, roomEvent: news } = readPublication(
+              channelPrefix,
+              channel,
+              seal.open(channel, message),
+            );
             if (news !== undefined) onRoomEvent(news.roomId, news.event);
             listener(channel, body);
           } catch (fault) {
-            // What is no publication of an edge is to end nobody's meeting (SPEC ST3, NS4, NS5).
+            // A publication that no edge made must not end a meeting (SPEC ST3, NS4, NS5).
             const isForeign = toPlenaryError(fault).code === 'unauthorised';
             const kind = isForeign ? 'foreign_publication' : 'publication';
             metrics.malformedRecords.inc({ kind });
-            if (told.has(kind)) return;
-            told.add(kind);
+            if (reported.has(kind)) return;
+            reported.add(kind);
             const doing = isForeign ? FOREIGN : 'reading a publication';
             reportFault('adapter', fault, { doing, channel: oneLine(channel.toString().slice(0, 200)) });
           }

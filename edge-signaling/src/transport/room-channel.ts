@@ -8,7 +8,7 @@ interface Emitter {
   emit(name: string, payload: unknown): boolean;
 }
 
-/** What is used of a Socket.IO server. */
+/** The part of a Socket.IO server that the channel uses. */
 export interface RoomServer {
   to(room: string): Emitter;
   readonly local: { to(room: string): Emitter };
@@ -17,12 +17,12 @@ export interface RoomServer {
   on(name: string, listener: (message: unknown) => void): unknown;
 }
 
-/** Rooms over the Socket.IO server and its adapter. */
-export function createRoomChannel(
-  io: RoomServer,
+/** Passes the messages of other edges to a listener; reports malformed ones. */
+export function receiveEdgeMessages(
+  io: Pick<RoomServer, 'on'>,
   onEdgeMessage: (message: EdgeMessage) => void,
   reportFault: ReportFault,
-): RoomChannel {
+): void {
   io.on(
     EDGE_MESSAGE_NAME,
     guardCallback('pubsub', (message) => {
@@ -31,12 +31,16 @@ export function createRoomChannel(
       else reportFault('adapter', parsed.error);
     }),
   );
+}
+
+/** Rooms over the Socket.IO server and its adapter. */
+export function createRoomChannel(io: Omit<RoomServer, 'on'>): RoomChannel {
   return {
     publishEvents: (roomId, events) => {
       for (const event of events) io.to(socketRoomOf(roomId)).emit('event', event);
     },
     publish: (roomId, name, payload) => {
-      // Who is heard is told again within a moment: not worth waiting for a slow client.
+      // The next notice of speakers follows within a moment, so this one does not wait for a slow client.
       const server = name === 'speakers' ? io.volatile : io;
       server.to(socketRoomOf(roomId)).emit(name, payload);
     },

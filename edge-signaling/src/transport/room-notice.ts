@@ -2,8 +2,8 @@ import { CARRIED_EVENT, EDGE_NOTICES } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 
 /**
- * The notices that a room is told over all edges; any other goes from an edge to its own clients. Events of a later release, in
- * the midst of an upgrade, go on as they came (SPEC PR18).
+ * The notices that reach a room on all edges; other notices go from an edge to its own clients. Events of a later release, during
+ * an upgrade, are passed on unchanged (SPEC PR18).
  */
 export const ROOM_NOTICE = z.union([
   z.tuple([z.literal('event'), CARRIED_EVENT]),

@@ -2,15 +2,15 @@ import { FrameFault, PlenaryError, after, guardCallback, inBackground } from '@p
 import type { RoomId } from '@plenary/cluster/ids';
 import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import type { CountedSocket } from '../limits/address-limits.ts';
-import type { FrameGuard, FramePurse } from '../limits/frame-budgets.ts';
+import type { FrameGuard, FrameBudget } from '../limits/frame-budgets.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { ClientSocket, SocketListener } from './client-socket.ts';
 import { socketRoomOf } from './publication.ts';
 
-/** Outside a room a socket may stay this long: a person may take their time on the pre-join page. */
+/** How long a socket may stay outside a room, in milliseconds: people may spend time on the pre-join page. */
 const IDLE_LIMIT_MS = 600_000;
 
-/** What is used of a Socket.IO server socket. */
+/** The part of a Socket.IO server socket that the edge uses. */
 export interface ServerSocket {
   readonly id: string;
   readonly connected: boolean;
@@ -48,7 +48,7 @@ export class SocketIoClient implements ClientSocket {
     this.#startIdle();
   }
 
-  /** Passes everything that comes to the listener, from now on. */
+  /** Passes all messages to the listener from now on. */
   serve(
     listener: SocketListener,
     hooks: { readonly onClosed: () => void; readonly reportFault: ReportFault },
@@ -56,7 +56,7 @@ export class SocketIoClient implements ClientSocket {
     const { reportFault } = hooks;
     this.#socket.onAny(
       guardCallback('socket', (name, ...args) => {
-        // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
+        // Ignores messages after the `bye`, so that those of a flood that are still buffered cost nothing more.
         if (this.#saidBye) return;
         const last = args.at(-1);
         if (!isAnswer(last)) {
@@ -83,7 +83,7 @@ export class SocketIoClient implements ClientSocket {
         clearTimeout(this.#idleTimer);
         listener.onClosed(reason);
         hooks.onClosed();
-        // A client may leave the namespace and keep the connection, where nothing would ever end it.
+        // A client may leave the namespace and keep the connection, which nothing else would end.
         this.#socket.conn.close();
       }),
     );
@@ -98,7 +98,7 @@ export class SocketIoClient implements ClientSocket {
   }
 
   enterRoom(roomId: RoomId): void {
-    // The adapter would keep a room of a socket that is gone for ever.
+    // The adapter would keep the room of a closed socket for ever.
     if (this.#socket.connected) inBackground(() => this.#socket.join(socketRoomOf(roomId)));
   }
 
@@ -124,8 +124,8 @@ export class SocketIoClient implements ClientSocket {
     this.#startIdle();
   }
 
-  payFramesFrom(purse: FramePurse, person: string): void {
-    this.#settings.frames?.payFrom(purse, person);
+  payFramesFrom(budget: FrameBudget, person: string): void {
+    this.#settings.frames?.payFrom(budget, person);
   }
 
   #startIdle(): void {

@@ -89,8 +89,8 @@ describe('resume', () => {
     const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
     const socket = new RecordingSocket();
     const session = parts.hold(await parts.place(peer('ann'), 'm1'), socket);
-    session.purse = budgets.newPurse();
-    const before = session.purse.budget.levelOf('bytes');
+    session.budget = budgets.newSessionBudget();
+    const before = session.budget.resources.levelOf('bytes');
     const catchUp = chatted(100);
     const resume = handleResume({
       isDraining: () => false,
@@ -104,7 +104,7 @@ describe('resume', () => {
     });
     const connection = new ClientConnection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
     await resume(RESUME, connection);
-    expect(before - session.purse.budget.levelOf('bytes')).toBe(costOfCatchUp(catchUp).bytes);
+    expect(before - session.budget.resources.levelOf('bytes')).toBe(costOfCatchUp(catchUp).bytes);
   });
 });
 

@@ -2,7 +2,7 @@ import { peer, request, track } from '@plenary/cluster/testing/samples';
 import { EPOCH } from '@plenary/cluster/ids';
 import { CLIENT_REQUESTS, LOGGED_EVENT } from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
-import { BUDGETS, CARRIED_LEAST_SHARE, CARRIED_SHARE } from '../../limits/budget.ts';
+import { BUDGETS, MIN_CARRIED_SHARE, MAX_CARRIED_SHARE } from '../../limits/budget.ts';
 import { FIRST_TRACKS, REQUEST_COSTS } from '../../limits/cost.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
@@ -112,7 +112,7 @@ describe('what a publication costs', () => {
   it('[BU22] is little for the first tracks of a placement, and as much as a join for further ones', async () => {
     const { link, connection, services, session } = await publisher();
     link.answer = () => ({ trackId: 'mine', events: [publication('mine', 'ann')], calls: 3 });
-    const work = (): number => session.purse?.budget.levelOf('work') ?? Number.NaN;
+    const work = (): number => session.budget?.resources.levelOf('work') ?? Number.NaN;
     const before = work();
     for (let count = 0; count < FIRST_TRACKS; count += 1)
       await handleTrackPublish(services)(PUBLISH, connection);
@@ -125,10 +125,10 @@ describe('what a publication costs', () => {
   });
 
   it('[BU59] can be paid by somebody whose edge and media node died together, with what is carried at least', () => {
-    const least = BUDGETS.session.work.capacity * CARRIED_LEAST_SHARE;
+    const least = BUDGETS.session.work.capacity * MIN_CARRIED_SHARE;
     const { resume, 'media.open': open, 'track.publish': publish } = REQUEST_COSTS;
     expect(least).toBeGreaterThanOrEqual(resume + open + publish);
-    expect(BUDGETS.session.work.capacity * CARRIED_SHARE).toBeGreaterThanOrEqual(
+    expect(BUDGETS.session.work.capacity * MAX_CARRIED_SHARE).toBeGreaterThanOrEqual(
       resume + open + FIRST_TRACKS * publish,
     );
   });

@@ -2,10 +2,10 @@ import { ManualClock } from '@plenary/cluster';
 import { room, tenant } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { personOf, rememberedAs } from '../entry/person.ts';
-import { BUDGETS, CARRIED_LEAST_SHARE } from './budget.ts';
+import { BUDGETS, MIN_CARRIED_SHARE } from './budget.ts';
 import { FRAME_BUDGETS } from './frame-budgets.ts';
 import { EdgeBudgets, Meter } from './meter.ts';
-import type { Purse } from './meter.ts';
+import type { SessionBudget } from './meter.ts';
 
 const { work: WORK } = BUDGETS.session;
 
@@ -13,62 +13,62 @@ function edgeOf() {
   const clock = new ManualClock();
   const log = { limited: () => undefined, cutOff: () => undefined };
   const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
-  /** Begins a session. @returns its purse */
-  const begin = (person: string): Purse => {
-    const purse = budgets.newPurse();
-    budgets.left.lower(person, purse);
-    return purse;
+  /** Begins a session. @returns its budget */
+  const begin = (person: string): SessionBudget => {
+    const budget = budgets.newSessionBudget();
+    budgets.remaining.lower(person, budget);
+    return budget;
   };
   return { clock, budgets, begin };
 }
 
-describe('what people left in their purses', () => {
+describe('what people left in their budgets', () => {
   it('[BU66] is what they find when they join anew, though enough to come in', () => {
     const { budgets, begin } = edgeOf();
     const first = begin('acme ann');
-    first.budget.spendAll({ work: 90, store: 120 });
+    first.resources.spendAll({ work: 90, store: 120 });
     first.frames.spendAll({ frames: 500 });
-    budgets.left.note('acme ann', first);
+    budgets.remaining.note('acme ann', first);
     for (const again of [begin('acme ann'), begin('acme ann')]) {
-      expect(again.budget.levels).toMatchObject({
+      expect(again.resources.levels).toMatchObject({
         work: WORK.capacity - 90,
-        store: BUDGETS.session.store.capacity * CARRIED_LEAST_SHARE,
+        store: BUDGETS.session.store.capacity * MIN_CARRIED_SHARE,
         bytes: BUDGETS.session.bytes.capacity,
       });
       expect(again.frames.levels.frames).toBe(FRAME_BUDGETS.session.frames.capacity - 500);
     }
-    expect(begin('acme bob').budget.levels.work).toBe(WORK.capacity);
+    expect(begin('acme bob').resources.levels.work).toBe(WORK.capacity);
   });
 
   it('[BU66] counts once for several sessions: that which left least of each', () => {
     const { budgets, begin } = edgeOf();
     const [one, other] = [begin('acme ann'), begin('acme ann')];
-    one.budget.spendAll({ work: 60 });
-    other.budget.spendAll({ work: 30, store: 40 });
-    budgets.left.note('acme ann', one);
-    budgets.left.note('acme ann', other);
+    one.resources.spendAll({ work: 60 });
+    other.resources.spendAll({ work: 30, store: 40 });
+    budgets.remaining.note('acme ann', one);
+    budgets.remaining.note('acme ann', other);
     const { store } = BUDGETS.session;
-    expect(begin('acme ann').budget.levels).toMatchObject({
+    expect(begin('acme ann').resources.levels).toMatchObject({
       work: WORK.capacity - 60,
       store: store.capacity - 40,
     });
-    expect(other.budget.levels.work).toBe(WORK.capacity - 30);
+    expect(other.resources.levels.work).toBe(WORK.capacity - 30);
   });
 
   it('[BU66] fills up meanwhile, is forgotten then, and is not kept of very many people', () => {
     const { clock, budgets, begin } = edgeOf();
     const emptied = begin('acme ann');
-    emptied.budget.spendAll({ work: 150 });
-    budgets.left.note('acme ann', emptied);
+    emptied.resources.spendAll({ work: 150 });
+    budgets.remaining.note('acme ann', emptied);
     clock.advance(2_000);
-    expect(begin('acme ann').budget.levels.work).toBe(2 * WORK.refillPerSecond);
+    expect(begin('acme ann').resources.levels.work).toBe(2 * WORK.refillPerSecond);
     clock.advance(60_000);
     for (let count = 0; count < 10_050; count += 1) {
-      const purse = begin(`acme ${count}`);
-      purse.budget.spendAll({ work: 1 });
-      budgets.left.note(`acme ${count}`, purse);
+      const budget = begin(`acme ${count}`);
+      budget.resources.spendAll({ work: 1 });
+      budgets.remaining.note(`acme ${count}`, budget);
     }
-    expect(budgets.left.size).toBe(10_000);
+    expect(budgets.remaining.size).toBe(10_000);
   });
 
   it('[BU67] is remembered of a subject, and of guests, who have a new one each time, by address', () => {
