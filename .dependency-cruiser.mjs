@@ -132,8 +132,8 @@ export default {
     ours(
       'web-and-protocol',
       { path: '^web/' },
-      [PROTOCOL, MAKE_BEFORE_BREAK, '^cluster/src/(deadline|token-bucket|rpc/frame-parser)\\.ts$'],
-      'The web app may import @plenary/cluster/protocol, /ids, /errors, /deadline, /token-bucket, /make-before-break and /frames only: everything else there is for servers.',
+      [PROTOCOL, MAKE_BEFORE_BREAK, '^cluster/src/(deadline|token-bucket|turns|rpc/frame-parser)\\.ts$'],
+      'The web app may import @plenary/cluster/protocol, /ids, /errors, /deadline, /token-bucket, /turns, /make-before-break and /frames only: everything else there is for servers.',
     ),
     ours(
       'loadtest-from-outside',

@@ -174,7 +174,7 @@ export class SessionKeeper {
     this.#letGo(session, undefined);
   }
 
-  /** The store names another edge for a session, which does not have it. Never throws: it is lookedUp again. */
+  /** The store names another edge for a session, which does not have it. Never throws: it is looked up again. */
   async lookedUp(peerId: PeerId): Promise<void> {
     const { placements, edgeId, localRooms, reportFault } = this.#settings;
     const session = localRooms.find(peerId);

@@ -208,18 +208,16 @@ export class Placer {
       ...(subject === undefined ? {} : { subject: { digest: subject, maxPeers: maxPeersPerPerson } }),
       ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
-    const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
+    const held = request.heldUnder === undefined ? {} : { knownHoldEpoch: request.heldUnder() };
     const placing =
       replaces === undefined
         ? placements.placePeer(first)
-        : placements
-            .placePeer({ ...first, replacesEpoch: replaces, ...heldUnder })
-            .catch((fault: unknown) => {
-              // What this very join placed was removed meanwhile, by the end of an earlier try of it.
-              if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
-                throw fault;
-              return placements.placePeer(first);
-            });
+        : placements.placePeer({ ...first, replacesEpoch: replaces, ...held }).catch((fault: unknown) => {
+            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+            if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
+              throw fault;
+            return placements.placePeer(first);
+          });
     const placement = await placing;
     // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
     if (request.heldUnder !== undefined && placement.edgeId !== edgeId)

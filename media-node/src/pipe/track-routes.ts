@@ -16,7 +16,7 @@ import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
 import type { RemoteNodes } from './home-side.ts';
-import { ASKING_ENDS } from './pipe-ends.ts';
+import { PULLING_CLOSE_REASONS } from './close-reasons.ts';
 import type { OpenedLink, PipeLinkListener, PipeLinks, RouterPair } from './pipe-links.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -95,7 +95,7 @@ export class TrackRoutes {
         const { homeNodeId, upstream } = link;
         // The failure is noted, so that the next request for a track of this home does not try the dead gateway
         // again.
-        const isFailure = reason !== undefined && ASKING_ENDS[reason].failsGateway;
+        const isFailure = reason !== undefined && PULLING_CLOSE_REASONS[reason].failsGateway;
         const noted =
           isFailure && upstream.gateway !== undefined
             ? this.#gateways.failed(homeNodeId, upstream.gateway.epoch)

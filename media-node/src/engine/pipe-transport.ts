@@ -12,7 +12,7 @@ import { MediaProducer } from './media-producer.ts';
 import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 /** One end of a pipe between two routers: a PipeTransport with RTX. */
-export class PipePort {
+export class PipeTransport {
   readonly #transport: types.PipeTransport;
   readonly #metrics: NodeMetrics;
   readonly #address: string;
