@@ -32,7 +32,7 @@ test('[WK23] a client whose path changes with each packet causes two requests fo
     const camera = { kind: 'video', rtpParameters: vp8Parameters(), paused: false } as const;
     await client.produce(camera, () => undefined);
     vi.useFakeTimers();
-    const path = { localAddress: '127.0.0.1', localPort: 1, protocol: 'udp' } as const;
+    const path = { localIp: '127.0.0.1', localAddress: '127.0.0.1', localPort: 1, protocol: 'udp' } as const;
     for (let packet = 0; packet <= 1_000; packet += 1) {
       transport.emit('iceselectedtuplechange', path);
       vi.advanceTimersByTime(10);
