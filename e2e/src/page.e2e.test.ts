@@ -185,6 +185,30 @@ describe('the page', () => {
     await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
   });
 
+  it('[WB65] while the browser refuses to play sound the page shows a button, with which it plays', async () => {
+    const ann = await open('refused', 'Ann');
+    await enter('refused', 'Bob');
+    await ann.page.evaluate(() => {
+      const { play } = HTMLMediaElement.prototype;
+      globalThis.answer = () => {
+        HTMLMediaElement.prototype.play = play;
+      };
+      HTMLMediaElement.prototype.play = function (): Promise<void> {
+        this.autoplay = false;
+        return Promise.reject(new DOMException('The user did not interact.', 'NotAllowedError'));
+      };
+    });
+    await ann.join();
+    await ann.page.getByTestId('hear-button').waitFor();
+    await ann.page.evaluate(() => globalThis.answer?.());
+    await ann.page.getByTestId('hear-button').click();
+    await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
+    const paused = await ann.page.evaluate(() =>
+      [...document.querySelectorAll('audio')].map((sound) => sound.paused),
+    );
+    expect(paused).toEqual([false]);
+  });
+
   it('[WB6] a screen that is chosen after leaving is released, and not shared at the next join', async () => {
     const ann = await open('picker', 'Ann');
     await holdAnswers(ann, 'getDisplayMedia');

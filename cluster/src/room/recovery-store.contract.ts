@@ -493,5 +493,27 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
       expect(await subject.remainingCount()).toBe(0);
     });
+
+    it('[TK31] after a loss, those of a person’s peers count that join from then on', async () => {
+      const place = async (name: string) =>
+        placements.placePeer({
+          roomId: ROOM,
+          peerId: peer(name),
+          requestId: request(`join-${name}`),
+          edgeId: EDGE_A,
+          mediaNodeId: NODE,
+          maxPeers: 1_000,
+          subject: { digest: 'ann', maxPeers: 1 },
+        });
+      const refused = { code: 'joined_too_often' };
+      await place('ann-1');
+      const first = await join('ann-1');
+      await expect(place('ann-2')).rejects.toMatchObject(refused);
+      await subject.flush();
+      await republish([first]);
+      await subject.passTime(ROOM_REBUILD_MS + 1_000);
+      await place('ann-2');
+      await expect(place('ann-3')).rejects.toMatchObject(refused);
+    });
   });
 }

@@ -6,6 +6,7 @@ import {
   PlenaryError,
   callFrom,
   identityOfSecrets,
+  ignoreWallClock,
   mintIncarnation,
 } from '@plenary/cluster';
 import type {
@@ -56,6 +57,8 @@ export class TestEdge {
       autoConnect: false,
       auth: this.#link.auth,
     });
+    // As an edge's own links do, so that a test can have the wall clock jump.
+    ignoreWallClock(this.socket);
     this.#link.attach(this.socket);
   }
 
