@@ -184,7 +184,7 @@ describe('a device that is changed', () => {
 describe('a track of one’s own that the meeting takes away', () => {
   const taken = (meeting: Meeting): string[] => {
     const told: string[] = [];
-    meeting.events.on('local-track-taken', ({ source, reason }) => told.push(`${source} ${reason}`));
+    meeting.events.on('local-track-stopped', ({ source, reason }) => told.push(`${source} ${reason}`));
     return told;
   };
   const ended = (trackId: string, reason: string) =>
@@ -196,7 +196,7 @@ describe('a track of one’s own that the meeting takes away', () => {
 
   test.each([
     ['over_limit', 'over_limit'],
-    ['moderated', 'unsaid'],
+    ['moderated', 'unspecified'],
   ])('[WB11] [WB49] by ending it (%s) is off and told, and not published again', async (reason, why) => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
@@ -225,7 +225,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     const meeting = await speaking(edge);
     const told = taken(meeting);
     missNews(edge);
-    await eventually(() => expect(told).toEqual(['microphone unsaid']));
+    await eventually(() => expect(told).toEqual(['microphone unspecified']));
     expect(local(meeting)).toMatchObject({ status: 'failed', paused: true, trackId: undefined });
     expect(edge.requests('track.publish')).toHaveLength(1);
     expect(edge.requests('track.end')).toEqual([]);
@@ -250,7 +250,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     const meeting = await speaking(edge);
     const told = taken(meeting);
     meeting.setMuted('microphone', true);
-    await eventually(() => expect(told).toEqual(['microphone unsaid']));
+    await eventually(() => expect(told).toEqual(['microphone unspecified']));
     expect(edge.requests('track.publish')).toHaveLength(1);
   });
 

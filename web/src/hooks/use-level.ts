@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-const READ_EVERY_MS = 80;
+const LEVEL_READ_INTERVAL_MS = 80;
 
 interface Listening {
   readonly context: AudioContext;
@@ -42,7 +42,7 @@ export function useLevel(track: MediaStreamTrack | undefined): number {
       const decibels = 10 * Math.log10(power + 1e-10);
       const heard = Math.min(1, Math.max(0, (decibels + 60) / 50));
       setLevel((previous) => Math.max(heard, previous * 0.75));
-    }, READ_EVERY_MS);
+    }, LEVEL_READ_INTERVAL_MS);
     return () => {
       clearInterval(timer);
       source.disconnect();
