@@ -2,15 +2,15 @@ import type { Clock } from './clock.ts';
 
 export interface BeatWatchOptions {
   readonly clock: Clock;
-  /** How often a beat is due, in milliseconds. */
+  /** The interval of beats, in milliseconds. */
   readonly beatMs: number;
-  /** Silence of longer than this, in milliseconds, counts as stopped. */
+  /** The silence after which beats count as stopped, in milliseconds. */
   readonly silentMs: number;
 }
 
 /**
- * Tells when beats stop. A check that itself comes late proves that this process was stopped, not the other one: the
- * beats are then still waiting to be read, and the watch begins anew (SPEC CL19, WK20).
+ * Reports when beats stop. A check that itself comes late proves that this process was stopped, not the other one:
+ * the beats still wait to be read, and the watch starts again (SPEC CL19, WK20).
  */
 export class BeatWatch {
   readonly #options: BeatWatchOptions;
@@ -27,13 +27,13 @@ export class BeatWatch {
     this.#lastBeatMs = this.#options.clock.monotonicMs();
   }
 
-  /** Begins anew, as on a fresh link. */
+  /** Starts again, as on a fresh link. */
   restart(): void {
     this.#lastBeatMs = this.#options.clock.monotonicMs();
     this.#lastCheckMs = this.#lastBeatMs;
   }
 
-  /** To be asked more often than beats are due. @returns whether the beats have stopped */
+  /** Checks the beats; call it more often than beats are due. @returns whether the beats have stopped */
   hasStopped(): boolean {
     const { clock, beatMs, silentMs } = this.#options;
     const nowMs = clock.monotonicMs();

@@ -11,7 +11,7 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
 };
 
-/** A clock that moves only when told to. */
+/** A clock that a test moves. */
 export class ManualClock implements Clock {
   #nowMs: number;
 

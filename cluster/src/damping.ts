@@ -1,14 +1,20 @@
 import type { Clock } from './clock.ts';
 
-/** Losses within this time count for how long something must serve before it counts as back, in milliseconds. */
+/** How long a loss is remembered, in milliseconds. */
 const REMEMBER_LOSSES_MS = 20_000;
-/** By the number of losses: what is lost once or twice is back at once, what flaps must have served for a while. */
+/**
+ * The time by number of losses: after one or two losses something is back at once; if it flaps, it must first serve
+ * for a while.
+ */
 const HOLD_MS = [0, 0, 0, 1_000, 2_000, 4_000] as const;
 
-/** For how long something that was lost so often must serve without a break before it counts as back, in milliseconds. */
+/** How long something with this many losses must serve without a break before it counts as back, in milliseconds. */
 export const holdMs = (losses: number): number => HOLD_MS[Math.min(losses, HOLD_MS.length - 1)] ?? 0;
 
-/** Remembers how often something outside was lost lately: a loss counts at once, a return later the more often it flaps (SPEC HL4, HL19). */
+/**
+ * Remembers how often an external service was lost lately. A loss counts at once; a return counts later the more
+ * often the service flaps (SPEC HL4, HL19).
+ */
 export class Damping {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   #lossesAtMs: readonly number[] = [];
@@ -23,7 +29,7 @@ export class Damping {
     this.#lossesAtMs = [...this.#lossesAtMs.filter(isRecent), nowMs].slice(-HOLD_MS.length);
   }
 
-  /** For how long it must serve now, in milliseconds. */
+  /** How long the service must serve now, in milliseconds. */
   get holdMs(): number {
     return holdMs(this.#lossesAtMs.length);
   }

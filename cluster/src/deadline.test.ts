@@ -15,12 +15,12 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** Nothing of this process runs meanwhile, as when it is stopped or its machine is paused. */
+/** Blocks this process, as if it was stopped or its machine was paused. */
 function standStill(forMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, forMs);
 }
 
-/** A connection to a server that does `serve` when it is asked. */
+/** Connects to a server that runs `serve` for each connection. */
 async function connectTo(serve: (socket: Socket) => void): Promise<Socket> {
   const server = createServer((socket) => {
     ends.push(() => socket.destroy());
@@ -39,11 +39,11 @@ async function connectTo(serve: (socket: Socket) => void): Promise<Socket> {
 async function ask(client: Socket, limitMs: number): Promise<string> {
   client.write('question');
   const answer = once(client, 'data').then(([data]: Buffer[]) => String(data));
-  return withDeadline(systemTimers, limitMs, answer, () => 'given up');
+  return withDeadline(systemTimers, limitMs, answer, () => 'timed out');
 }
 
 describe('a deadline', () => {
-  it('gives what is there in time, and nothing of what comes later', async () => {
+  it('returns a result that is there in time, and ignores a later one', async () => {
     vi.useFakeTimers();
     const [early, late] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
     const waiting = [atMost(systemTimers, 100, early.promise), atMost(systemTimers, 100, late.promise)];
@@ -55,13 +55,13 @@ describe('a deadline', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('tells of what fails in time', async () => {
+  it('passes on a failure that happens in time', async () => {
     vi.useFakeTimers();
     await expect(atMost(systemTimers, 100, Promise.reject(new Error('gone')))).rejects.toThrow('gone');
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[HL17] takes the answer that waits in the socket while this process stands still', async () => {
+  it('[HL17] reads the answer that waits in the socket while this process stands still', async () => {
     const client = await connectTo((socket) => {
       socket.write('answer');
       standStill(500);
@@ -69,12 +69,12 @@ describe('a deadline', () => {
     expect(await ask(client, 100)).toBe('answer');
   });
 
-  it('[HL62] gives up what stays silent, also after a standstill', async () => {
+  it('[HL62] ends the wait for a silent server, also after a standstill', async () => {
     const client = await connectTo(() => standStill(500));
-    expect(await ask(client, 100)).toBe('given up');
+    expect(await ask(client, 100)).toBe('timed out');
   });
 
-  it('[HL62] ends in bounded time where every timer fires late', async () => {
+  it('[HL62] ends in bounded time if every timer fires late', async () => {
     vi.useFakeTimers();
     const LAG_MS = 60;
     const lagging: Timers = { after: (delayMs, action) => systemTimers.after(delayMs + LAG_MS, action) };

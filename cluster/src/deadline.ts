@@ -1,17 +1,18 @@
-/** Waiting as a port, so that graces and lingers can be tested without waiting. */
+/** Timers as a port, so that delays can be tested without waiting. */
 export interface Timers {
-  /** Calls `action` once after `delayMs`; the returned function takes it back. */
+  /** Calls `action` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, action: () => void): () => void;
 }
 
-/** A timer that fires later than this after its time says that the process stood still, in milliseconds. */
+/** A timer that fires later than this after its time shows that the process stood still, in milliseconds. */
 const STOOD_STILL_MS = 50;
 
 /**
- * Gives what some work gives, or after `limitMs` what `onLate` gives or throws; the work goes on then, and a later failure is its owner's.
- * Time in which this process itself stood still (a paused machine, a stopped process, a long garbage collection) does not count: after it,
- * timers fire before anything that arrived meanwhile is read, and an answer that waits in the socket would count as none. So a timer that
- * fires late is set once more, for as long as it was late, and altogether for `limitMs` at most.
+ * Returns the result of some work, or after `limitMs` the result of `onLate`. The work then continues, and its owner
+ * handles a later failure. Time in which this process stood still (a paused machine, a stopped process, a long
+ * garbage collection) does not count: after a standstill timers fire before anything that arrived meanwhile is read,
+ * and an answer that waits in the socket would be missed. So a late timer is set once more, for as long as it was
+ * late, and for at most `limitMs` in all.
  */
 export async function withDeadline<Value, Otherwise>(
   timers: Timers,
@@ -42,7 +43,7 @@ export async function withDeadline<Value, Otherwise>(
   return Promise.race([work, late.promise]).finally(() => cancel());
 }
 
-/** What some work gives, or `undefined` once the time is up, as {@link withDeadline} counts it. */
+/** The result of some work, or `undefined` after the time that {@link withDeadline} measures. */
 export async function atMost<Value>(
   timers: Timers,
   limitMs: number,

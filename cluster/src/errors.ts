@@ -1,8 +1,8 @@
 import { oneLine } from './protocol/text.ts';
 
 /**
- * The closed table of errors. A program decides by `code` and `retryable`; a person reads the message that the
- * client makes of the code. Retired codes stay reserved. SPEC ER1.
+ * The closed table of errors. A program decides by `code` and `retryable`; a person reads the message that the client
+ * derives from the code. Retired codes stay reserved. SPEC ER1.
  */
 export const ERROR_TABLE = {
   malformed_message: { retryable: false, summary: 'The message does not fit its schema.' },
@@ -81,14 +81,14 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** What exactly was wrong, for a developer's program: which claim of a token, for which reason, and by how much. */
+/** The exact fault, for a developer's program: which claim of a token, for which reason, and by how much. */
 export interface ErrorDetail {
   readonly reason: string;
   readonly claim?: string | undefined;
   readonly seconds?: number | undefined;
 }
 
-/** What goes over the wire: the code, a sentence for developers, and whether the same request may succeed later. */
+/** An error on the wire: the code, a sentence for developers, and whether the same request may succeed later. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
@@ -106,19 +106,19 @@ export class PlenaryError extends Error {
   override readonly name = 'PlenaryError';
   readonly code: ErrorCode;
   readonly detail: ErrorDetail | undefined;
-  /** Whether the same request may succeed later; of an error that came by wire, as the other side says. */
+  /** Whether the same request may succeed later; for an error from the wire, as the other side says. */
   readonly retryable: boolean;
 
   /**
    * @param code - the row of the table
-   * @param more - what exactly was wrong, for developers; must not hold secrets, since it reaches the client
+   * @param more - the exact fault, for developers; must not contain secrets, since it reaches the client
    */
   constructor(
     code: ErrorCode,
     more?: string,
     options?: ErrorOptions & {
       readonly detail?: ErrorDetail | undefined;
-      /** In place of what the table says, for an error that came by wire. */
+      /** Replaces the table's value, for an error from the wire. */
       readonly retryable?: boolean;
     },
   ) {
@@ -142,12 +142,12 @@ export class PlenaryError extends Error {
   }
 }
 
-/** Turns whatever was thrown into an error of the table; what is unknown becomes `internal` and keeps its cause. */
+/** Turns any thrown value into an error of the table; an unknown one becomes `internal` and keeps its cause. */
 export function toPlenaryError(thrown: unknown): PlenaryError {
   return thrown instanceof PlenaryError ? thrown : new PlenaryError('internal', undefined, { cause: thrown });
 }
 
-/** Does nothing at run time; fails to compile when a union has a member that the code does not handle. */
+/** Does nothing at run time; fails to compile if a union has a member that the code does not handle. */
 export function assertNever(value: never): never {
   throw new PlenaryError('internal', `Unhandled value ${JSON.stringify(value)}.`);
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { forgetOldest } from './forget-oldest.ts';
 
 describe('forgetOldest', () => {
-  it('takes the oldest entry out of a set or map that is larger than it may be, and none else', () => {
+  it('removes only the oldest entry of a set or map that is too large', () => {
     const set = new Set(['a', 'b']);
     forgetOldest(set, 2);
     expect([...set]).toEqual(['a', 'b']);
@@ -17,7 +17,7 @@ describe('forgetOldest', () => {
     expect([...map]).toEqual([['b', 2]]);
   });
 
-  it('takes out as many as were added beyond what it may hold', () => {
+  it('removes as many entries as there are too many', () => {
     const set = new Set(['a', 'b', 'c', 'd']);
     forgetOldest(set, 2);
     expect([...set]).toEqual(['c', 'd']);

@@ -1,4 +1,4 @@
-/** What edges and media nodes share: the only door of this package for other processes of the cluster. */
+/** The modules that edges and media nodes share: the only entry of this package for other processes of the cluster. */
 export * from './beat-watch.ts';
 export * from './clock.ts';
 export * from './deadline.ts';
@@ -26,7 +26,7 @@ export * from './process/admin-proof.ts';
 export * from './process/clock-watch.ts';
 export * from './process/config.ts';
 export * from './process/listen-fault.ts';
-export * from './process/entry.ts';
+export * from './process/guarded-callbacks.ts';
 export * from './process/file-limit.ts';
 export * from './process/timers.ts';
 export { LogOutput, openStandardOutput } from './process/log-output.ts';

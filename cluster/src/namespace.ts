@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /**
- * What keeps a cluster apart from others on the same Redis, the same Consul, or with the same secret: every key, channel and
- * service begins with it (SPEC NS1). Narrow, so that it means nothing to a pattern of Redis or a path of Consul.
+ * Separates a cluster from others on the same Redis, the same Consul, or with the same secret: every key, channel and
+ * service name begins with it (SPEC NS1). It contains no character with a meaning in a Redis pattern or a Consul
+ * path.
  */
 export const NAMESPACE = z
   .string()

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sideBySide } from './side-by-side.ts';
 
 describe('sideBySide', () => {
-  it('does everything once, so many at a time', async () => {
+  it('does the work of each item once, a bounded number at a time', async () => {
     let underWay = 0;
     let most = 0;
     const done: number[] = [];
@@ -21,7 +21,7 @@ describe('sideBySide', () => {
     expect(done).toEqual(Array.from({ length: 100 }, (_, index) => index));
   });
 
-  it('does nothing for nothing, and tells of a failure', async () => {
+  it('does nothing for an empty list, and rejects if the work fails', async () => {
     await sideBySide([], 4, () => Promise.reject(new Error('never')));
     await expect(sideBySide([1], 4, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   });

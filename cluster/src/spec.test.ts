@@ -5,16 +5,16 @@ import { describe, expect, it } from 'vitest';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDERS = ['cluster', 'edge-signaling', 'media-node', 'web', 'loadtest', 'e2e', 'deploy', 'docs'];
 const TEST_FILE = /\.(test|contract)\.tsx?$/;
-/** What may cite a rule: code, scripts, settings and documents, but the rules themselves. */
+/** The files that may cite a rule: code, scripts, settings and documents, except the rules themselves. */
 const CITING_FILE = /(?<!^cluster\/SPEC)\.(tsx?|m?js|lua|md|ya?ml|sh|cfg|conf)$/;
-/** Not inside a string, where `//` is part of an address; titles of tests are no comments. */
+/** Comments, but not `//` inside a string, where it is part of an address. Titles of tests are no comments. */
 const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
-/** What has the form of a rule's number, `SE3`, whether `SPEC` stands before it or not. */
+/** The form of a rule's number, `SE3`, with or without `SPEC` before it. */
 const NUMBER = /\b([A-Z]{2})\d+\b/g;
 
-/** Characters of a rule, at most. Two lines are enough for one statement, with its condition and its reason. */
+/** The largest length of a rule, in characters: two lines are enough for one statement with its condition and its reason. */
 const MAX_RULE_LENGTH = 200;
-/** A sentence that begins so has no named subject, or leans on the rule before it. */
+/** The beginnings of sentences without a named subject, or that depend on the rule before. */
 const HEADLESS =
   /^(Who|Whom|Whose|Whoever|What|Whatever|Where|When|While|It|Its|This|That|These|Those|They|Their|Also|And|But|So|Else)\b/;
 
@@ -47,7 +47,7 @@ function sections(): Section[] {
 
 const rulesOfSpec = (): string[] => sections().flatMap(({ rules }) => rules.map(({ number }) => number));
 
-/** Every file of ours that is in one of the folders, or beside them, with its text. */
+/** Every file of the repository that fits the pattern, with its text. */
 function* files(fits: RegExp): Generator<{ readonly path: string; readonly text: string }> {
   const paths = [
     ...readdirSync(ROOT),
@@ -61,7 +61,7 @@ function* files(fits: RegExp): Generator<{ readonly path: string; readonly text:
   }
 }
 
-/** What titles of tests cite; a comment shows nothing. */
+/** The rules that titles of tests cite; a citation in a comment proves nothing. */
 function rulesOfTests(): Map<string, string> {
   const cited = new Map<string, string>();
   for (const { path, text } of files(TEST_FILE))
@@ -70,7 +70,7 @@ function rulesOfTests(): Map<string, string> {
   return cited;
 }
 
-/** What anything cites: every number that begins as the rules of a section do. */
+/** All citations: every number that begins like the rules of a section. */
 function citations(): { readonly rule: string; readonly path: string }[] {
   const prefixes = new Set(sections().map(({ prefix }) => prefix));
   return [...files(CITING_FILE)].flatMap(({ path, text }) =>
@@ -80,7 +80,7 @@ function citations(): { readonly rule: string; readonly path: string }[] {
   );
 }
 
-/** What is wrong with the numbers of a section: each up to the highest one is a rule's, in order, or is listed as gone. */
+/** The faults of a section's numbers: each number up to the highest is a rule, in order, or is listed as retired. */
 function faultsOfNumbers({ prefix, rules, retired }: Section): string[] {
   const numbers = rules.map(({ number }) => number);
   const highest = Math.max(...[...numbers, ...retired].map((number) => Number(number.slice(2))));
@@ -99,9 +99,9 @@ function faultsOfNumbers({ prefix, rules, retired }: Section): string[] {
   ];
 }
 
-/** Why a rule is not a single statement; nothing where it is one. */
+/** Why a rule is not a single statement; empty if it is one. */
 function faultsOf({ number, text }: Rule): string[] {
-  // Code, links, and what is said in brackets beside a statement, are no sentences.
+  // Code, links, and remarks in brackets are no sentences.
   const prose = text.replaceAll(/`[^`]*`/g, 'code').replace(/\.$/, '');
   return [
     ...(text.length > MAX_RULE_LENGTH ? [`has ${text.length} characters`] : []),
@@ -111,7 +111,7 @@ function faultsOf({ number, text }: Rule): string[] {
   ].map((fault) => `${number} ${fault}`);
 }
 
-/** The anchor that a Markdown heading gets. */
+/** The anchor of a Markdown heading. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
@@ -119,7 +119,7 @@ const anchorOf = (heading: string): string =>
     .replaceAll(' ', '-');
 
 describe('SPEC.md', () => {
-  it('names each rule once, in its section and in order, and lists every number that is gone', () => {
+  it('names each rule once, in its section and in order, and lists every retired number', () => {
     const all = sections();
     expect(all.length).toBeGreaterThan(20);
     expect(new Set(all.map(({ prefix }) => prefix)).size).toBe(all.length);
@@ -131,7 +131,7 @@ describe('SPEC.md', () => {
     expect(rulesOfSpec().filter((rule) => !cited.has(rule))).toEqual([]);
   });
 
-  it('is cited under numbers that it has, and not under retired ones', () => {
+  it('is cited only under existing numbers, not under retired ones', () => {
     const rules = new Set(rulesOfSpec());
     const cited = citations();
     expect(cited.length).toBeGreaterThan(1_000);
@@ -140,11 +140,11 @@ describe('SPEC.md', () => {
     ).toEqual([]);
   });
 
-  it('says one thing with each rule', () => {
+  it('makes one statement with each rule', () => {
     expect(sections().flatMap(({ rules }) => rules.flatMap(faultsOf))).toEqual([]);
   });
 
-  it('leads from each section to the one of ARCHITECTURE.md that explains it', () => {
+  it('links each section to the part of ARCHITECTURE.md that explains it', () => {
     const architecture = readFileSync(`${ROOT}ARCHITECTURE.md`, 'utf8');
     const anchors = new Set(
       [...architecture.matchAll(/^#{2,} (.*)$/gm)].map(([, heading = '']) => anchorOf(heading)),

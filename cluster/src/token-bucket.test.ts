@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { ManualClock } from './clock.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-it('a bucket says how long what is not in it takes to come', () => {
+it('a bucket says after how long it will contain the missing tokens', () => {
   const clock = new ManualClock();
   const bucket = new TokenBucket({ capacity: 2, refillPerSecond: 4 }, clock);
   expect([bucket.takeOrWaitMs(), bucket.takeOrWaitMs()]).toEqual([0, 0]);

@@ -1,14 +1,15 @@
 import type { Clock } from './clock.ts';
 
 export interface BucketSettings {
-  /** What a full bucket holds: the largest burst. */
+  /** The capacity of the bucket: the largest burst. */
   readonly capacity: number;
   readonly refillPerSecond: number;
 }
 
 /**
- * A token bucket: costs are taken while they last, and come back at a steady rate (SPEC RL1). By hand: what packages offer (`limiter`,
- * `rate-limiter-flexible`) knows neither debts nor a clock of ours, and there is a bucket for each of many resources of each session.
+ * A token bucket: costs are taken while tokens last, and tokens come back at a steady rate (SPEC RL1). Packages
+ * (`limiter`, `rate-limiter-flexible`) support neither debts nor our clock port, and each session has a bucket for
+ * each of many resources.
  */
 export class TokenBucket {
   readonly #settings: BucketSettings;
@@ -16,7 +17,7 @@ export class TokenBucket {
   #tokens: number;
   #filledAtMs: number;
 
-  /** @param tokens - what is in it at first */
+  /** @param tokens - the initial content */
   constructor(settings: BucketSettings, clock: Pick<Clock, 'monotonicMs'>, tokens = settings.capacity) {
     this.#settings = settings;
     this.#clock = clock;
@@ -24,7 +25,7 @@ export class TokenBucket {
     this.#filledAtMs = clock.monotonicMs();
   }
 
-  /** Takes `cost` tokens, or none and answers `false`. */
+  /** Takes `cost` tokens, or takes none and returns `false`. */
   take(cost: number): boolean {
     this.#refill();
     if (this.#tokens < cost) return false;
@@ -32,25 +33,25 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes `cost` tokens and gives 0, or takes none and gives after how long there are so many, in milliseconds. */
+  /** Takes `cost` tokens and returns 0, or takes none and returns after how many milliseconds there are enough. */
   takeOrWaitMs(cost = 1): number {
     if (this.take(cost)) return 0;
     return Math.ceil((1_000 * (cost - this.#tokens)) / this.#settings.refillPerSecond);
   }
 
-  /** Whether so much may be spent. What costs more than the bucket ever holds may be when it is full, and is owed. */
+  /** Whether a cost may be spent. A cost above the capacity may be spent when the bucket is full, and the rest is owed. */
   affords(cost: number): boolean {
     this.#refill();
     return this.#tokens >= Math.min(cost, this.#settings.capacity);
   }
 
-  /** Takes `cost` tokens in any case: what is not there is owed. A negative cost gives back. */
+  /** Takes `cost` tokens in any case: missing ones are owed. A negative cost gives tokens back. */
   spend(cost: number): void {
     this.#refill();
     this.#tokens = Math.min(this.#settings.capacity, this.#tokens - cost);
   }
 
-  /** What is in it now; negative where it is owed. */
+  /** The current content; negative if tokens are owed. */
   get level(): number {
     this.#refill();
     return this.#tokens;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Turns } from './turns.ts';
 
 describe('Turns', () => {
-  it('[SE25] joins of one peer go one after the other, each after what the failed one before it undoes', async () => {
+  it('[SE25] joins of one peer run one after the other, each after the clean-up of a failed one before it', async () => {
     const turns = new Turns<string>();
     const order: string[] = [];
     const [failing, undoing] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

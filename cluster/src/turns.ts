@@ -1,20 +1,21 @@
-/** Runs work under one key one after the other, and work under different keys side by side. */
+/** Runs work under one key sequentially, and work under different keys concurrently. */
 export class Turns<Key> {
   readonly #tails = new Map<Key, Promise<void>>();
 
-  /** How many keys have work under way. */
+  /** The number of keys with work under way. */
   get size(): number {
     return this.#tails.size;
   }
 
-  /** Whether work under this key is under way, so that more of it would wait. */
+  /** Whether work under this key is under way, so that more work would wait. */
   isBusy(key: Key): boolean {
     return this.#tails.has(key);
   }
 
   /**
-   * @param work - may name what is still to be done after its own end, and before the next one's turn; that never rejects
-   * @returns what the work gives, or throws
+   * @param work - may return clean-up that runs after its own end and before the next turn; the clean-up never
+   * rejects
+   * @returns the result of the work, or throws
    */
   run<Result>(
     key: Key,
@@ -26,7 +27,7 @@ export class Turns<Key> {
         rest = named;
       }),
     );
-    // The next in turn waits for the end, not for success; the failure goes to who asked for the work.
+    // The next turn waits for the end, not for success; the caller of the work gets the failure.
     const ended = (): Promise<void> | undefined => rest;
     const tail = running.then(ended, ended).then(() => {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);

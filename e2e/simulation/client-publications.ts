@@ -57,7 +57,7 @@ class Publication {
   /** Publishes another track that will replace the one that still carries. */
   replace(): void {
     this.isEnding = false;
-    this.track.dispatch({ type: 'begin_anew' });
+    this.track.dispatch({ type: 'restart' });
   }
 }
 

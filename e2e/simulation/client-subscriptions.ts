@@ -67,7 +67,7 @@ export class ClientSubscriptions {
 
   /** Another media session is to carry everything. */
   move(): void {
-    for (const place of this.#places.values()) place.dispatch({ type: 'begin_anew' });
+    for (const place of this.#places.values()) place.dispatch({ type: 'restart' });
   }
 
   /** The media session is lost, and all its consumers with it. */
@@ -132,7 +132,7 @@ export class ClientSubscriptions {
       return;
     }
     this.#places.set(successor, place);
-    place.dispatch({ type: 'begin_anew' });
+    place.dispatch({ type: 'restart' });
   }
 
   /** Unsubscribes from a track that is no longer wanted. */
@@ -170,7 +170,7 @@ export class ClientSubscriptions {
   #close(consumer: SimulatedConsumer, reason: CloseReason): void {
     // A consumer of an older media session ends with it.
     if (consumer.epoch !== this.#requests.epoch()) return;
-    if (reason === 'replaced' || reason === 'given_up') this.#unsubscribe(consumer);
+    if (reason === 'replaced' || reason === 'abandoned') this.#unsubscribe(consumer);
   }
 
   #unsubscribe({ consumerId }: SimulatedConsumer): void {

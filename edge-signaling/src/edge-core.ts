@@ -1,4 +1,4 @@
-import { entry, every, inBackground } from '@plenary/cluster';
+import { guardCallback, every, inBackground } from '@plenary/cluster';
 import type {
   AdminActions,
   Clock,
@@ -179,7 +179,9 @@ export class EdgeCore {
     this.accept = (socket) => {
       const connection = new ClientConnection(socket, entryAssembly.keeper, this.#budgets, localRooms);
       return {
-        onMessage: entry('socket', (message: IncomingMessage) => dispatcher.onMessage(message, connection)),
+        onMessage: guardCallback('socket', (message: IncomingMessage) =>
+          dispatcher.onMessage(message, connection),
+        ),
         onClosed: () => connection.close(),
       };
     };

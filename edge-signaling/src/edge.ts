@@ -15,7 +15,7 @@ import {
   signRejoinToken,
   signSessionToken,
   TlsFiles,
-  entry,
+  guardCallback,
   every,
   inBackground,
   CONSUL_TROUBLES,
@@ -320,30 +320,30 @@ export async function startEdge(
   metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
   showTrouble(metrics.storeTrouble, STORE_TROUBLES, store.trouble());
   const stopWatchingTrouble = store.onTrouble(
-    entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
+    guardCallback('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
   );
   showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, store.pubSubTrouble());
   const stopWatchingPubSub = store.onPubSubTrouble(
-    entry('store', (trouble) => {
+    guardCallback('store', (trouble) => {
       showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, trouble);
       core.pubSubChanged(trouble);
     }),
   );
   showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
   const stopWatchingConsulTrouble = store.consul?.onTrouble(
-    entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
+    guardCallback('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
   );
   const stopWatchingConsul = store.consul?.onChange(
-    entry('registry', (isAvailable) => {
+    guardCallback('registry', (isAvailable) => {
       metrics.consulAvailable.set(isAvailable ? 1 : 0);
       if (isAvailable) core.registryReturned();
     }),
   );
   const stopCountingMalformed = store.onMalformed(
-    entry('store', (kind) => metrics.malformedRecords.inc({ kind })),
+    guardCallback('store', (kind) => metrics.malformedRecords.inc({ kind })),
   );
   const stopWatchingStore = store.onAvailability(
-    entry('store', (isAvailable) => {
+    guardCallback('store', (isAvailable) => {
       metrics.storeAvailable.set(isAvailable ? 1 : 0);
       if (isAvailable) core.storeReturned();
     }),

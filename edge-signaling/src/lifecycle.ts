@@ -2,7 +2,7 @@ import {
   drainThenStop,
   PlenaryError,
   after,
-  entry,
+  guardCallback,
   every,
   inBackground,
   refuseDebugger,
@@ -130,12 +130,12 @@ export function guardProcess(
   for (const signal of STOP_SIGNALS) {
     process.on(
       signal,
-      entry('signal', () => signalled(signal)),
+      guardCallback('signal', () => signalled(signal)),
     );
   }
   refuseDebugger(process, logger);
-  process.on('uncaughtException', entry('signal', die));
-  process.on('unhandledRejection', entry('signal', die));
+  process.on('uncaughtException', guardCallback('signal', die));
+  process.on('unhandledRejection', guardCallback('signal', die));
   return stop;
 }
 

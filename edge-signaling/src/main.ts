@@ -3,7 +3,7 @@ import {
   ConfigError,
   connectClusterStore,
   createLogger,
-  entry,
+  guardCallback,
   FIRST_LINES,
   installNameLookups,
   openStandardOutput,
@@ -36,7 +36,7 @@ const logger = createLogger(
   output,
 );
 const metrics = createEdgeMetrics();
-output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
+output.onLost(guardCallback('signal', () => metrics.lostLogLines.inc()));
 const entryLines = new RareLines(systemClock, FIRST_LINES);
 watchEntries(createEntrySink(metrics, logger, entryLines));
 installNameLookups({ logger, lines: entryLines });

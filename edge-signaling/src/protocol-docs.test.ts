@@ -167,7 +167,7 @@ describe('docs/protocol.md', () => {
     const documented = rows(text).map(([kind, whose, , most]) => [kind, whose, Number(most)]);
     const words = { peer: 'a person’s', room: 'the room’s' };
     expect(documented).toEqual(
-      protocol.ROOM_ENTRY_KINDS.map(({ kind, owner, most }) => [kind, words[owner], most]),
+      protocol.ROOM_ENTRY_KINDS.map(({ kind, owner, maxOfKind }) => [kind, words[owner], maxOfKind]),
     );
     expect(text.replaceAll('\n', ' ')).toContain(
       `at most ${protocol.MAX_ENTRY_BYTES.toLocaleString('en')} bytes`,

@@ -8,10 +8,10 @@ import { waitFor } from './testing/wait-for.ts';
 /** Three bytes each in UTF-8: the largest message that a person can post. */
 const LARGE_TEXT = '€'.repeat(MAX_CHAT_TEXT_LENGTH - 10);
 /**
- * Every so many looks it asks for the room, so seldom that it is not refused for it: each answer is a snapshot with a quarter of a
- * megabyte of chat, and the kernels between take up to ten megabytes.
+ * How often the client requests the room, in milliseconds: seldom enough not to be refused. Each answer is a snapshot with a quarter of
+ * a megabyte of chat, and the kernels on the path take up to ten megabytes.
  */
-const LOOKS_PER_QUESTION = 6;
+const REQUEST_EVERY_MS = 300;
 
 let cluster: TestCluster;
 afterEach(async () => cluster.stop());
@@ -42,10 +42,12 @@ describe.each(SERVERS)('a client that does not read, on $server', ({ server, set
         await other.call('chat.post', { requestId: `c${person}-${index}`, text });
       }
     }
-    let looks = 0;
+    let requestedAtMs = Number.NEGATIVE_INFINITY;
     await waitFor('the slow client to be cut off', async () => {
-      if (looks % LOOKS_PER_QUESTION === 0) slow.socket.emit('sync', { afterEventId: '1-1' }, () => {});
-      looks += 1;
+      if (performance.now() - requestedAtMs >= REQUEST_EVERY_MS) {
+        requestedAtMs = performance.now();
+        slow.socket.emit('sync', { afterEventId: '1-1' }, () => {});
+      }
       return (await edge.metric('plenary_edge_slow_sockets_total')) === 1;
     });
     await waitFor(

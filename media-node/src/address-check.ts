@@ -2,7 +2,7 @@ import { isIP, BlockList } from 'node:net';
 import { createSocket } from 'node:dgram';
 import { randomUUID } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
-import { after, entry, every, inBackground } from '@plenary/cluster';
+import { after, guardCallback, every, inBackground } from '@plenary/cluster';
 import type { EdgeRecord, Logger } from '@plenary/cluster';
 import { isPrivateAddress, clientAddressesOf } from './media-address.ts';
 import type { MediaAddress, MediaAddresses } from './media-address.ts';
@@ -158,18 +158,18 @@ export function returnsToMachine(listenIp: string, address: string, port: number
       resolve(isBack);
     };
     const enough = after(HAIRPIN_DEADLINE_MS, () => end(false));
-    const fail = entry('mediasoup', () => end(false));
+    const fail = guardCallback('mediasoup', () => end(false));
     receiver.once('error', fail);
     sender.once('error', fail);
     receiver.on(
       'message',
-      entry('mediasoup', (datagram: Buffer) => {
+      guardCallback('mediasoup', (datagram: Buffer) => {
         if (datagram.equals(nonce)) end(true);
       }),
     );
     receiver.bind(
       { port, address: listenIp, exclusive: true },
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         // A missing route is reported to this callback; the timeout covers it.
         sender.send(nonce, port, address, () => undefined);
       }),

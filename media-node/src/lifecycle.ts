@@ -1,4 +1,11 @@
-import { drainThenStop, STOP_SIGNALS, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
+import {
+  drainThenStop,
+  STOP_SIGNALS,
+  watchParentPipe,
+  after,
+  guardCallback,
+  inBackground,
+} from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
 /** How long a stop waits for the nodes behind this gateway to move their tracks, in milliseconds. */
@@ -21,8 +28,8 @@ export function exitOnFault(logger: Logger): void {
     logger.fatal({ err: fault }, 'uncaught error; exiting');
     process.exit(1);
   };
-  process.on('unhandledRejection', entry('signal', exit));
-  process.on('uncaughtException', entry('signal', exit));
+  process.on('unhandledRejection', guardCallback('signal', exit));
+  process.on('uncaughtException', guardCallback('signal', exit));
 }
 
 /**
@@ -75,7 +82,7 @@ export function stopOnSignals(
   for (const signal of STOP_SIGNALS) {
     process.on(
       signal,
-      entry('signal', () => {
+      guardCallback('signal', () => {
         signalled(signal);
       }),
     );

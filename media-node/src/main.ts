@@ -5,7 +5,7 @@ import {
   ConfigError,
   connectClusterStore,
   createLogger,
-  entry,
+  guardCallback,
   FIRST_LINES,
   installNameLookups,
   openStandardOutput,
@@ -48,7 +48,7 @@ refuseDebugger(process, logger);
 keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
-output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
+output.onLost(guardCallback('signal', () => metrics.lostLogLines.inc()));
 const workerLines = new RareLines(systemClock, FIRST_LINES);
 logWorkerFaults(logger, workerLines);
 const entryLines = new RareLines(systemClock, FIRST_LINES);
@@ -61,7 +61,7 @@ const store = connectClusterStore({
   connectionName: `media-node:${mediaNodeId}`,
   logger,
 });
-store.onMalformed(entry('store', (kind) => metrics.malformedRecords.inc({ kind })));
+store.onMalformed(guardCallback('store', (kind) => metrics.malformedRecords.inc({ kind })));
 const clockWatch = new ClockWatch({
   store,
   clock: systemClock,

@@ -5,7 +5,7 @@ import {
   answering,
   answerOddHttp,
   AuthorityFile,
-  entry,
+  guardCallback,
   guardConnections,
   guardWebSockets,
   listenFault,
@@ -117,7 +117,7 @@ export class NodeServers {
     if (!this.http.listening) return;
     await new Promise<void>((resolve) => {
       this.http.close(
-        entry('http', () => {
+        guardCallback('http', () => {
           resolve();
         }),
       );
@@ -128,7 +128,7 @@ export class NodeServers {
     const { config, metrics, logger } = this.#options;
     const { host, port } = config;
     return new Promise((resolve, reject) => {
-      const fail = entry('http', (error: NodeJS.ErrnoException): void => {
+      const fail = guardCallback('http', (error: NodeJS.ErrnoException): void => {
         const settings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
         reject(new StartRefused(listenFault(settings, port, host, error)));
       });
@@ -136,11 +136,11 @@ export class NodeServers {
       this.http.listen(
         port,
         host,
-        entry('http', () => {
+        guardCallback('http', () => {
           this.http.off('error', fail);
           this.http.on(
             'error',
-            entry('http', (error) => {
+            guardCallback('http', (error) => {
               metrics.errors.inc({ where: 'http', code: 'internal' });
               logger.error({ err: error }, 'control port failed; open links continue');
             }),
@@ -153,7 +153,7 @@ export class NodeServers {
 }
 
 /** The control port speaks Socket.IO; any other request to it gets 404 (SPEC OP7). */
-const nothingHere = entry('http', (_request: IncomingMessage, response: ServerResponse) => {
+const nothingHere = guardCallback('http', (_request: IncomingMessage, response: ServerResponse) => {
   response.writeHead(404, { 'content-type': 'text/plain' });
   response.end('not found\n');
 });

@@ -3,7 +3,7 @@ import type { Clock, Logger, Timers } from '@plenary/cluster';
 import type { WorkerPool } from './engine/worker-pool.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { IncomingLimits } from './room/incoming-limits.ts';
-import { watchIncoming } from './room/incoming-watch.ts';
+import { limitIncoming } from './room/incoming-guard.ts';
 import type { NoResends } from './room/no-resends.ts';
 import type { PeerRounds } from './room/peer-rounds.ts';
 import type { Peer } from './room/peer.ts';
@@ -36,7 +36,7 @@ export class PeerWatches {
       metrics.errors.inc({ where, code: toPlenaryError(error).code });
       logger.warn({ err: error }, what);
     };
-    this.#incoming = watchIncoming({
+    this.#incoming = limitIncoming({
       peers,
       limits,
       clock,

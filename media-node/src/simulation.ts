@@ -11,7 +11,7 @@ export type {
   ClientTransport,
   MediaConsumer,
   MediaProducer,
-  PipePort,
+  PipeTransport,
   RoomRouter,
   Workers,
 } from './engine/engine.ts';

@@ -1,4 +1,4 @@
-import { SLICE_REST_MS, toPlenaryError, after, entry } from '@plenary/cluster';
+import { SLICE_REST_MS, toPlenaryError, after, guardCallback } from '@plenary/cluster';
 import type {
   Clock,
   Incarnation,
@@ -132,7 +132,7 @@ function untilReached(store: SliceClaimOptions['store']): Promise<void> {
     };
     const enough = after(CONNECT_DEADLINE_MS, settle);
     const stopListening = store.onAvailability(
-      entry('store', (available) => {
+      guardCallback('store', (available) => {
         if (available) settle();
       }),
     );

@@ -1,4 +1,4 @@
-import { CONSUL_TROUBLES, entry, showTrouble, STORE_TROUBLES } from '@plenary/cluster';
+import { CONSUL_TROUBLES, guardCallback, showTrouble, STORE_TROUBLES } from '@plenary/cluster';
 import type { NodeMetrics } from './metrics.ts';
 import type { NodeStore } from './room/node-store.ts';
 
@@ -25,22 +25,22 @@ export function watchStore(
   showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, consul?.trouble);
   const endings = [
     store.onAvailability(
-      entry('store', (available) => {
+      guardCallback('store', (available) => {
         metrics.store.set(available ? 1 : 0);
         if (available) listener.onStoreReturned();
       }),
     ),
     store.onTrouble?.(
-      entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
+      guardCallback('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
     ),
     consul?.onChange(
-      entry('registry', (available) => {
+      guardCallback('registry', (available) => {
         metrics.consul.set(available ? 1 : 0);
         if (available) listener.onConsulReturned();
       }),
     ),
     consul?.onTrouble(
-      entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
+      guardCallback('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
     ),
   ];
   return () => {

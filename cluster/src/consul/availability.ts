@@ -1,4 +1,4 @@
-/** Whether something outside answers, and who wants to know when that changes. */
+/** Records whether an external service answers, and notifies listeners of changes. */
 export class Availability {
   readonly #listeners = new Set<(available: boolean) => void>();
   #available = false;
@@ -7,13 +7,13 @@ export class Availability {
     return this.#available;
   }
 
-  /** Calls back on each change; returns the function that ends it. */
+  /** Calls back on each change. @returns a function that ends it */
   onChange(listener: (available: boolean) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** @returns whether that is a change */
+  /** @returns whether this is a change */
   set(available: boolean): boolean {
     if (this.#available === available) return false;
     this.#available = available;

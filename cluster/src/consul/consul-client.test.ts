@@ -63,23 +63,26 @@ describe('the client of Consul', () => {
     ['entries of another shape', '[{"Service":null,"Checks":null}]', 'application/json'],
     ['texts of another form', '["\\u202e\\n"]', 'application/json'],
     ['what is cut off', '[{"Service":', 'application/json'],
-  ])('[CO21] what answers %s in place of Consul is a store that is away', async (_, body, type) => {
-    const client = await clientOf((_request, response) => {
-      response.writeHead(200, { 'content-type': type, 'x-consul-index': '7' }).end(body);
-    });
-    const { signal } = new AbortController();
-    for (const asked of [
-      client.datacenter(),
-      client.datacenters(),
-      client.createSession('check'),
-      client.liveSessions(),
-      client.serviceInstances({ service: 'media-node', dc: 'gra', index: 0 }, signal),
-    ]) {
-      await expect(asked).rejects.toMatchObject({ code: 'store_unavailable' });
-    }
-  });
+  ])(
+    '[CO21] a server that answers %s in place of Consul counts as an unreachable store',
+    async (_, body, type) => {
+      const client = await clientOf((_request, response) => {
+        response.writeHead(200, { 'content-type': type, 'x-consul-index': '7' }).end(body);
+      });
+      const { signal } = new AbortController();
+      for (const asked of [
+        client.datacenter(),
+        client.datacenters(),
+        client.createSession('check'),
+        client.liveSessions(),
+        client.serviceInstances({ service: 'media-node', dc: 'gra', index: 0 }, signal),
+      ]) {
+        await expect(asked).rejects.toMatchObject({ code: 'store_unavailable' });
+      }
+    },
+  );
 
-  it('[CO21] [CO25] an agent that refuses, or that fails, is a store that is away; a token that does not suffice is told', async () => {
+  it('[CO21] [CO25] an agent that refuses or fails counts as an unreachable store; an insufficient token is reported', async () => {
     const answers = [
       { status: 500, text: 'No cluster leader', says: /No cluster leader/ },
       { status: 403, text: 'Permission denied', says: /refuses the token/ },
@@ -95,12 +98,12 @@ describe('the client of Consul', () => {
   it.each([
     [500, 'CheckID "x" does not have associated TTL'],
     [404, 'Unknown check ID "x". Ensure that the check ID is passed, not the check name.'],
-  ])('[CO20] a check that the agent has forgotten is told apart (%i %s)', async (status, text) => {
+  ])('[CO20] a check that the agent has forgotten is recognised (%i %s)', async (status, text) => {
     const client = await clientOf((_request, response) => response.writeHead(status).end(text));
     expect(await client.renewCheck('x', 'passing')).toBe(false);
   });
 
-  it('[CO21] an answer that is none of Consul’s is an error', async () => {
+  it('[CO21] an answer that Consul cannot have given is an error', async () => {
     const client = await clientOf((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"hello":1}');
     });

@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import { EventEmitter } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -14,30 +14,30 @@ import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
 
-/** A request that is not answered within this time counts as failed, in milliseconds. */
+/** The time after which an unanswered request counts as failed, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 2_000;
 /**
- * How long Consul may hold a blocking query, in seconds; it adds up to a sixteenth. Short, since a connection that was cut without
- * a word is noticed only when the answer to its query does not come (SPEC HL8).
+ * How long Consul may hold a blocking query, in seconds; Consul adds up to a sixteenth. It is short, because a
+ * connection that was cut silently is noticed only when the answer to its query does not arrive (SPEC HL8).
  */
 export const QUERY_WAIT_S = 3;
 const QUERY_TIMEOUT_MS = QUERY_WAIT_S * 1_000 * (1 + 1 / 16) + REQUEST_TIMEOUT_MS;
 
 /** A service as the local agent registers it, with one TTL check of the same id. */
 export interface ServiceDefinition {
-  /** Of the service and of its check; once on the agent. */
+  /** The id of the service and of its check; unique on the agent. */
   readonly id: string;
   readonly name: string;
   readonly address: string;
   readonly port: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** Without a pass for this long the check is critical, in milliseconds. */
+  /** How long the check may go without a renewal before it is critical, in milliseconds. */
   readonly ttlMs: number;
 }
 
 const CHECK_STATUS = z.enum(['passing', 'warning', 'critical', 'maintenance']);
 
-/** A key that is to be set, and the reading that it must not have changed since; index 0: it must not exist. */
+/** A key to be set, and its index when it was read; index 0: it must not exist. */
 export interface KeyChange {
   readonly key: string;
   readonly value: string;
@@ -53,9 +53,9 @@ export interface ServiceInstance {
   readonly createIndex: number;
 }
 
-/** What a blocking query answered. */
+/** The answer to a blocking query. */
 export interface ServiceReading {
-  /** To be handed in with the next query, which then waits for a change. */
+  /** Passed to the next query, which then waits for a change. */
   readonly index: number;
   readonly instances: readonly ServiceInstance[];
 }
@@ -64,15 +64,15 @@ export interface KeyReading {
   readonly value: string;
   /** The session that holds the key as a lock. */
   readonly session: string | undefined;
-  /** For {@link ConsulClient.changeKeys}. */
+  /** The index for {@link ConsulClient.changeKeys}. */
   readonly index: number;
 }
 
-/** As Consul takes them. */
+/** Names of datacenters that Consul accepts. */
 const DATACENTER = patternText(/^[A-Za-z0-9_-]+$/, 255, 'must be the name of a datacenter');
 const SELF = z.object({ Config: z.object({ Datacenter: DATACENTER }) });
 const DATACENTERS = z.array(DATACENTER);
-/** A UUID, as Consul makes them. */
+/** A UUID in Consul's form. */
 export const SESSION_ID = patternText(/^[A-Za-z0-9-]+$/, 64, 'must be the id of a session');
 const SESSION = z.object({ ID: SESSION_ID });
 const SESSIONS = z.array(SESSION);
@@ -101,7 +101,7 @@ const INSTANCE = z
     checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
   }));
 
-/** Of what stands in a refusal: what answers in Consul's place, such as a proxy, may send a whole page. */
+/** The part of a refusal that is kept: another server in Consul's place, such as a proxy, may send a whole page. */
 const MAX_REFUSAL_LENGTH = 1_000;
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
@@ -109,12 +109,12 @@ const REFUSAL_TEXT = z.object({
   body: z.union([
     OPAQUE_TEXT,
     z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8')),
-    // A refused transaction says in JSON what went wrong.
+    // A refused transaction gives its errors as JSON.
     z.looseObject({}).transform((reply) => JSON.stringify(reply)),
   ]),
 });
 
-/** How Consul refused, or `undefined` when it did not answer at all. */
+/** How Consul refused, or `undefined` if it did not answer at all. */
 function refusalOf(error: unknown): ConsulRefusal | undefined {
   const refusal = REFUSAL.safeParse(error);
   if (!refusal.success) return undefined;
@@ -125,7 +125,7 @@ function refusalOf(error: unknown): ConsulRefusal | undefined {
   };
 }
 
-/** Consul did not do what it was asked for, and why. */
+/** Consul did not carry out a request; it contains the reason. */
 export class ConsulFault extends PlenaryError {
   readonly trouble: ConsulTrouble;
 
@@ -135,28 +135,28 @@ export class ConsulFault extends PlenaryError {
   }
 }
 
-/** Consul does not let this process do what it asked for: its token lacks a right, or is wrong. */
+/** Consul refused a request because the token lacks a right, or is wrong. */
 export class ConsulForbids extends ConsulFault {
   constructor(cause: unknown) {
     super('access_denied', 'Consul refuses the token.', cause);
   }
 }
 
-/** The local agent's check is not there: the agent has restarted, or removed the service. */
+/** The local agent does not know the check: it has restarted, or removed the service. */
 const isUnknownCheck = ({ status, text }: { status: number; text: string }): boolean =>
   status === 404 || /does not have associated TTL|unknown check/i.test(text);
 
 const isUnknownService = ({ status, text }: { status: number; text: string }): boolean =>
   status === 404 || /unknown service/i.test(text);
 
-/** Node's `hostname` takes IPv6 without the brackets that a URL has around it; the package hands them on. */
+/** Node's `hostname` expects IPv6 without the brackets of a URL, but the package passes them on. */
 const lookupHost: LookupFunction = (host, options, callback) => {
   lookup(host.replace(/^\[(.*)\]$/, '$1'), options, callback);
 };
 
 /**
- * What Plenary asks of Consul, typed and with deadlines. Every method throws PlenaryError `store_unavailable` when Consul
- * does not answer, and {@link ConsulForbids} when the token does not suffice.
+ * Plenary's requests to Consul, typed and with deadlines. Every method throws PlenaryError `store_unavailable` if
+ * Consul does not answer, and {@link ConsulForbids} if the token does not suffice.
  */
 export class ConsulClient {
   readonly #consul: Consul;
@@ -174,7 +174,10 @@ export class ConsulClient {
     });
   }
 
-  /** Consul does not answer: its connections may be dead without anybody having said so, and what waits on them would wait on. */
+  /**
+   * Closes all connections after a time-out: they may be dead without notice, and all requests on them would wait for
+   * nothing.
+   */
   reconnect(): void {
     this.#agent.destroy();
   }
@@ -189,18 +192,21 @@ export class ConsulClient {
     return read(SELF, await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
   }
 
-  /** Whether the servers of the local datacenter have a leader. Answered at once, where they make every other request wait for one. */
+  /**
+   * Whether the servers of the local datacenter have a leader. Answered at once, while every other request waits for
+   * a leader.
+   */
   async hasLeader(): Promise<boolean> {
     const leader: unknown = await guarded(this.#consul.status.leader({ ...bounded }));
     return typeof leader === 'string' && leader !== '';
   }
 
-  /** All datacenters that are joined, the local one too. */
+  /** All joined datacenters, including the local one. */
   async datacenters(): Promise<readonly string[]> {
     return read(DATACENTERS, await guarded(this.#consul.catalog.datacenters({ ...bounded })));
   }
 
-  /** Registers a service with a check that starts as a warning; a registered one keeps the state of its check. */
+  /** Registers a service with a check that starts as a warning; a registered service keeps the state of its check. */
   async registerService(service: ServiceDefinition): Promise<void> {
     await guarded(
       this.#consul.agent.service.register({
@@ -222,7 +228,7 @@ export class ConsulClient {
     );
   }
 
-  /** Takes a service and its check from the local agent; an agent that has restarted may not know it. */
+  /** Removes a service and its check from the local agent; an agent that has restarted may not know it. */
   async deregisterService(id: string): Promise<void> {
     try {
       await this.#consul.agent.service.deregister({ ...bounded, id });
@@ -232,7 +238,7 @@ export class ConsulClient {
     }
   }
 
-  /** Renews a TTL check as passing, or as a mere warning. @returns whether the agent knows it */
+  /** Renews a TTL check as passing, or as a warning. @returns whether the agent knows it */
   async renewCheck(id: string, status: 'passing' | 'warning'): Promise<boolean> {
     const { check } = this.#consul.agent;
     try {
@@ -245,7 +251,7 @@ export class ConsulClient {
     }
   }
 
-  /** A session that ends when the check is critical or the agent's host is lost, and takes its keys along. */
+  /** Creates a session that ends if the check becomes critical or the agent's host is lost, and then releases its keys. */
   async createSession(checkId: string): Promise<string> {
     const options = {
       ...bounded,
@@ -260,19 +266,19 @@ export class ConsulClient {
     await guarded(this.#consul.session.destroy({ ...bounded, id }));
   }
 
-  /** Whether a session has not ended. One that has ended never comes back. */
+  /** Whether a session still exists. A session that ended never comes back. */
   async sessionLives(id: string, dc?: string): Promise<boolean> {
     const found: unknown = await guarded(this.#consul.session.info({ ...certain, ...inside(dc), id }));
     return found !== undefined;
   }
 
-  /** The sessions of a datacenter that have not ended. */
+  /** The existing sessions of a datacenter. */
   async liveSessions(dc?: string): Promise<ReadonlySet<string>> {
     const found: unknown = await guarded(this.#consul.session.list({ ...certain, ...inside(dc) }));
     return new Set(read(SESSIONS, found).map(({ ID }) => ID));
   }
 
-  /** @returns the key, or `undefined` where there is none */
+  /** @returns the key, or `undefined` if it does not exist */
   async readKey(key: string, dc?: string): Promise<KeyReading | undefined> {
     const found: unknown = await guarded(this.#consul.kv.get({ ...certain, ...inside(dc), key }));
     if (found === undefined) return undefined;
@@ -280,15 +286,15 @@ export class ConsulClient {
     return { value: Value ?? '', session: Session, index: ModifyIndex };
   }
 
-  /** Takes a key for a session. @returns false where another session holds it */
+  /** Locks a key for a session. @returns false if another session holds it */
   async acquireKey(key: string, value: string, session: string): Promise<boolean> {
     return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, acquire: session })));
   }
 
-  /** Sets all keys, or none when one has changed since it was read. @returns whether they were set */
+  /** Sets all keys, or none if one has changed since it was read. @returns whether they were set */
   async changeKeys(changes: readonly KeyChange[]): Promise<boolean> {
     const operations = changes.map(({ key, value, index }) => ({
-      // The package's types are not what Consul takes, and Consul takes nothing beside it.
+      // The package's types do not match Consul's API, which accepts no other fields.
       verb: 'cas',
       key,
       toJSON: () => ({
@@ -301,23 +307,23 @@ export class ConsulClient {
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal?.status !== 409) throw storeError(error);
-      // A transaction answers so whatever went wrong in it.
+      // A transaction gives this status for any error.
       if (/permission denied/i.test(refusal.text)) throw new ConsulForbids(error);
       return false;
     }
   }
 
   /**
-   * The instances of a service in a datacenter, once there is something newer than `index`, or after
-   * {@link QUERY_WAIT_S} as they are. With index 0 at once.
+   * The instances of a service in a datacenter, once there is a change since `index`, or unchanged after {@link
+   * QUERY_WAIT_S}. With index 0 at once.
    */
   async serviceInstances(
     query: { readonly service: string; readonly dc: string; readonly index: number },
     signal: AbortSignal,
   ): Promise<ServiceReading> {
-    // The package cancels a request, and gives its headers, by an emitter that is handed in.
+    // The package cancels a request, and gives its headers, by an emitter in its options.
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
-    const cancel = entry('registry', () => {
+    const cancel = guardCallback('registry', () => {
       context.emit('cancel');
     });
     signal.addEventListener('abort', cancel);
@@ -338,7 +344,8 @@ export class ConsulClient {
 }
 
 /**
- * What answers in Consul's place, such as a proxy with a page of its own, is no Consul that serves.
+ * Parses an answer. Another server in Consul's place, such as a proxy with a page of its own, counts as a failed
+ * Consul.
  * @throws ConsulFault
  */
 function read<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> {
@@ -346,12 +353,12 @@ function read<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.outp
   if (parsed.success) return parsed.data;
   throw new ConsulFault(
     'failing',
-    `Consul, or what is in its place, answered something else: ${describeIssues(parsed.error)}`,
+    `Consul, or another server in its place, gave an unexpected answer: ${describeIssues(parsed.error)}`,
     parsed.error,
   );
 }
 
-/** Anybody may have registered as many as they like (SPEC EN13). */
+/** Works in turns, because anybody may have registered any number of services (SPEC EN13). */
 async function parseInTurns(found: readonly unknown[]): Promise<readonly ServiceInstance[]> {
   const instances: ServiceInstance[] = [];
   const turns = new ParsingTurns();
@@ -362,14 +369,14 @@ async function parseInTurns(found: readonly unknown[]): Promise<readonly Service
   return instances;
 }
 
-/** Options that every method of the package takes, though its types do not name all of them. */
+/** Options that every method of the package accepts, though its types do not name all of them. */
 interface RequestOptions {
   readonly timeout: number;
   readonly consistent?: boolean;
   readonly token?: string;
 }
 const bounded: RequestOptions = { timeout: REQUEST_TIMEOUT_MS };
-/** Asked of the leader, who asks the other servers whether it still is: for decisions that must not go by old news. */
+/** A consistent read: the leader first confirms that it still leads. For decisions that must not depend on old data. */
 const certain: RequestOptions = { ...bounded, consistent: true };
 const inside = (dc: string | undefined): { dc?: string } => (dc === undefined ? {} : { dc });
 

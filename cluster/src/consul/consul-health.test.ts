@@ -25,8 +25,8 @@ function watched() {
   return { health, changes, lines, pass };
 }
 
-describe('what counts as a Consul that serves', () => {
-  it('[HL19] is damped: an agent that comes and goes all the time changes a few times, and is said a few times', () => {
+describe('whether Consul serves', () => {
+  it('[HL19] is damped: an agent that flaps causes few changes and few log lines', () => {
     const { health, changes, lines, pass } = watched();
     for (let change = 0; change < 113; change += 1) {
       health.noteRead(change % 2 === 0 ? undefined : 'failing');
@@ -42,7 +42,7 @@ describe('what counts as a Consul that serves', () => {
     expect([health.isAvailable(), health.trouble]).toEqual([true, undefined]);
   });
 
-  it('[HL4] is back at once after a single loss, and the next outage is said anew', () => {
+  it('[HL4] is back at once after a single loss, and the next outage is logged again', () => {
     const { health, changes, lines, pass } = watched();
     for (let outage = 0; outage < 2; outage += 1) {
       health.noteRead(undefined);
@@ -55,7 +55,7 @@ describe('what counts as a Consul that serves', () => {
     expect(lines.filter((line) => line === 'warn')).toHaveLength(2);
   });
 
-  it('[HL19] a right to announce that comes and goes is said a few times', () => {
+  it('[HL19] a right to announce that flaps causes few log lines', () => {
     const { health, lines } = watched();
     health.noteRead(undefined);
     for (let change = 0; change < 50; change += 1)

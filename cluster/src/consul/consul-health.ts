@@ -1,21 +1,21 @@
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Damping } from '../damping.ts';
-import { after } from '../process/entry.ts';
+import { after } from '../process/guarded-callbacks.ts';
 import type { Logger } from '../process/logging.ts';
 import { Availability } from './availability.ts';
 import { CONSUL_ADVICE } from './consul-trouble.ts';
 import type { ConsulTrouble } from './consul-trouble.ts';
 
 /**
- * Whether Consul serves this process, and why not (SPEC HL8). One that answers and does not let the process announce itself serves
- * its readers. A loss counts at once, a return as soon as Consul has not been flapping, as with the store (SPEC HL19). Says each
- * cause once an outage, in one line.
+ * Whether Consul serves this process, and why not (SPEC HL8). If Consul answers but refuses announcements, it still
+ * serves readers. A loss counts at once, a return once Consul no longer flaps, as with the store (SPEC HL19). Each
+ * cause is logged once in an outage, in one line.
  */
 export class ConsulHealth extends Availability {
   readonly #logger: Logger;
   readonly #damping: Damping;
-  /** What refused announcements last, for itself: reading may be well all the while. */
+  /** The damping of refused announcements, separate because reading may work all the while. */
   readonly #announceDamping: Damping;
   readonly #told = new Set<ConsulTrouble>();
   readonly #troubleListeners = new Set<(trouble: ConsulTrouble | undefined) => void>();
@@ -31,18 +31,18 @@ export class ConsulHealth extends Availability {
     this.#announceDamping = new Damping(clock);
   }
 
-  /** Why it does not serve, or only its readers. */
+  /** Why Consul does not serve, or serves only readers. */
   get trouble(): ConsulTrouble | undefined {
     return this.#readTrouble ?? this.#announceTrouble;
   }
 
-  /** Calls back on each change of the trouble; returns the function that ends it. */
+  /** Calls back on each change of the trouble. @returns a function that ends it */
   onTrouble(listener: (trouble: ConsulTrouble | undefined) => void): () => void {
     this.#troubleListeners.add(listener);
     return () => this.#troubleListeners.delete(listener);
   }
 
-  /** Reading fails, or goes well again: told as often as it is known. */
+  /** Records that reading fails, or works again; called for every answer. */
   noteRead(trouble: ConsulTrouble | undefined): void {
     if (trouble === undefined) {
       this.#returnLater();
@@ -56,7 +56,7 @@ export class ConsulHealth extends Availability {
     this.set(false);
   }
 
-  /** An announcement was refused, or went well. */
+  /** Records that an announcement was refused, or granted. */
   noteAnnounced(trouble: ConsulTrouble | undefined): void {
     if (trouble !== undefined && this.#announceTrouble === undefined) this.#begins(this.#announceDamping);
     this.#announceTrouble = trouble;
@@ -69,7 +69,7 @@ export class ConsulHealth extends Availability {
     this.#troubleListeners.clear();
   }
 
-  /** An outage begins; of one that only goes on flapping everything is said. */
+  /** Whether an outage begins; if Consul only keeps flapping, every cause was logged already. */
   #begins(damping: Damping): void {
     damping.noteLoss();
     if (this.trouble === undefined && damping.holdMs === 0) this.#told.clear();
@@ -103,7 +103,7 @@ export class ConsulHealth extends Availability {
     const what =
       this.#readTrouble === undefined
         ? 'Consul does not let this process announce itself'
-        : 'Consul does not serve this process: what was last known counts';
+        : 'Consul does not serve this process; the last known services count';
     if (mustAct) this.#logger.error({ cause, toDo }, what);
     else this.#logger.warn({ cause, toDo }, what);
   }

@@ -32,7 +32,7 @@ import { Turns } from '../turns.ts';
 import { ServiceReader } from './service-reader.ts';
 import { SliceBooks } from './slice-books.ts';
 
-/** So many malformed things are remembered as reported. */
+/** The number of malformed records that are remembered as reported. */
 const MAX_REPORTED = 100;
 
 export interface ConsulRegistrySettings {
@@ -43,23 +43,23 @@ export interface ConsulRegistrySettings {
   readonly clock?: Clock;
 }
 
-/** What is to be announced, of either kind. */
+/** An announcement of either kind of process. */
 interface Announcement {
   readonly kind: ServiceKind;
   readonly id: string;
   readonly incarnation: string;
   readonly service: ServiceDefinition;
-  /** Only a media node has ports. */
+  /** Present only for a media node, because only it has ports. */
   readonly node: MediaNodeRecord | undefined;
 }
 
 const GRANTED: AnnounceResult = { refused: null };
 
 /**
- * The registry in Consul: who is there, with which address and ports, and who lives. Each process is a service on its
- * local agent, with a TTL check that its announcements renew and a session that ends with the check; id and ports are
- * claimed under that session. Load and numbers of peers go through another channel, and what was last known of them counts
- * while that is away. SPEC CO.
+ * The registry in Consul: the processes, their addresses and ports, and whether they are alive. Each process is a
+ * service on its local agent, with a TTL check that its announcements renew and a session that ends with the check;
+ * id and ports are claimed under that session. Load and numbers of peers go through another channel; while it is
+ * unreachable, the last known values count. SPEC CO.
  */
 export class ConsulRegistry implements Registry {
   readonly #client: ConsulClient;
@@ -72,14 +72,14 @@ export class ConsulRegistry implements Registry {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #leases: Leases;
-  /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
+  /** Runs the operations of each service (claims, announcements, its withdrawal) one after the other. */
   readonly #turns = new Turns<string>();
   readonly #reported = new Set<string>();
   readonly #lines: RareLines;
   readonly #mediaNodes: ServiceReader<typeof MEDIA_NODE_META>;
   readonly #edges: ServiceReader<typeof EDGE_META>;
 
-  /** Connects at once, and again by itself for ever. */
+  /** Connects at once, and reconnects automatically. */
   constructor({ consul, namespace, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
     this.#client = new ConsulClient(consul);
     this.#names = new ConsulNames(namespace);
@@ -89,7 +89,7 @@ export class ConsulRegistry implements Registry {
     this.#clock = clock;
     this.#lines = new RareLines(clock, FIRST_LINES);
     const onMalformed = (detail: string): void => {
-      this.#reportOnce(detail, 'took a malformed claim in Consul for none');
+      this.#reportOnce(detail, 'ignored a malformed claim in Consul');
     };
     const onUnreadable = (detail: string, about: string): void => {
       this.#reportOnce(detail, 'skipped a malformed service in Consul', about);
@@ -196,7 +196,7 @@ export class ConsulRegistry implements Registry {
     return this.#edges.read(await this.#discovery.instances('edge'));
   }
 
-  /** Ends all queries. Withdraw before: what is still announced lapses. */
+  /** Ends all queries. Withdraw services before; otherwise they lapse. */
   close(): void {
     this.#discovery.close();
     this.#client.close();
@@ -221,7 +221,7 @@ export class ConsulRegistry implements Registry {
     });
   }
 
-  /** Does what is asked for a service in its turn, and tells once when the token does not suffice for it. */
+  /** Runs an operation of a service in its turn, and reports once if the token does not suffice for it. */
   async #ask<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
     try {
       const result = await this.#turns.run(id, work);
@@ -236,7 +236,7 @@ export class ConsulRegistry implements Registry {
     }
   }
 
-  /** Claims what an announcement needs under the session of its candidate, and only then lets it pass. */
+  /** Claims id and ports of an announcement under the session of its candidate, and only then lets its check pass. */
   async #claim(announcement: Announcement, candidate: Held | undefined): Promise<AnnounceResult> {
     const { service, kind, node } = announcement;
     const foreseen = await this.#foresee(announcement);
@@ -254,7 +254,7 @@ export class ConsulRegistry implements Registry {
     }
   }
 
-  /** Finds out whether an announcement would be refused now, so that most refusals change nothing. */
+  /** Checks whether an announcement would be refused now, so that most refusals change nothing. */
   async #foresee(announcement: Announcement): Promise<AnnounceResult> {
     const { node } = announcement;
     if ((await this.#ids.isHeld(announcement)) || (await this.#isIdHeldElsewhere(announcement))) {
@@ -265,8 +265,8 @@ export class ConsulRegistry implements Registry {
   }
 
   /**
-   * Consul's KV is one store for each datacenter. So first the claim is made here, and then the others are looked at: of
-   * two who claim the same in two datacenters at once, at least one sees the other, and yields.
+   * Each datacenter has its own KV store. So the claim is made here first, and then the others are read: of two
+   * processes that claim the same in two datacenters at once, at least one sees the other, and yields.
    */
   async #claimUnder(announcement: Announcement, held: Held): Promise<AnnounceResult> {
     const { kind, id, incarnation, node } = announcement;
@@ -276,7 +276,7 @@ export class ConsulRegistry implements Registry {
     return node === undefined ? GRANTED : exactly(await this.#claimSlice(claimOf(node), held));
   }
 
-  /** As {@link ConsulRegistry.#claimUnder} for ports. A claim from a range that yields takes the next slice. */
+  /** Like {@link ConsulRegistry.#claimUnder}, for ports. A claim from a range that yields takes the next slice. */
   async #claimSlice(
     claim: PortSliceClaim,
     { session, slice: previous, isAnnounced: hasId }: Held,
@@ -303,7 +303,7 @@ export class ConsulRegistry implements Registry {
     return held.flat();
   }
 
-  /** A datacenter that does not answer refuses nobody: else the loss of one would stop the others. */
+  /** A datacenter that does not answer refuses nobody: otherwise the loss of one would stop the others. */
   async #inOthers<Result>(look: (datacenter: string) => Promise<Result>): Promise<readonly Result[]> {
     const looks = this.#discovery.otherDatacenters().map(async (datacenter) => {
       try {
@@ -336,7 +336,7 @@ export class ConsulRegistry implements Registry {
 
 const claimOf = (node: MediaNodeRecord): PortSliceClaim => ({ ...node, wanted: node.portSlice });
 
-/** The answer to a claim of exactly one slice, as an announcement's. */
+/** The result of a claim of exactly one slice, as the result of an announcement. */
 function exactly(result: PortSliceResult): AnnounceResult {
   if (result.refused === 'no_free_slice') throw new Error('only a range can have no free slice');
   return result.refused === null ? GRANTED : result;

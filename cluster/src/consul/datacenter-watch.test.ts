@@ -7,12 +7,12 @@ import type { ServiceReading } from './consul-client.ts';
 import { DATACENTER_SILENT_MS, DatacenterWatch } from './datacenter-watch.ts';
 import { ConsulNames } from './names.ts';
 
-/** Far beyond what it takes: a machine that stands still for seconds fails nothing. */
+/** Long enough that a machine that stands still for seconds fails no test. */
 const PATIENCE = { interval: 5, timeout: 60_000 };
 
 const SERVICE = 'plenary-media-node';
 
-/** A Consul whose answers the test gives, one after the other, for one service; the other one has none to give. */
+/** A Consul whose answers the test gives, one after the other, for one service; queries for the other service get none. */
 function scriptedConsul() {
   const asked: number[] = [];
   const pending: { answer(reading: ServiceReading): void; fail(fault: unknown): void }[] = [];
@@ -55,7 +55,7 @@ function watch(client: ReturnType<typeof scriptedConsul>['client']) {
 }
 
 describe('following a datacenter', () => {
-  it('[CO6] each query waits for what is newer than the last answer; an index that goes back starts anew', async () => {
+  it('[CO6] each query waits for a change since the last answer; an index that goes back restarts at zero', async () => {
     const consul = scriptedConsul();
     const { watched } = watch(consul.client);
     (await consul.next()).answer({ index: 40, instances: [instance('a')] });
@@ -68,7 +68,7 @@ describe('following a datacenter', () => {
     watched.close();
   });
 
-  it('[CO6] a failure is told once and keeps what was known; the next query is answered at once', async () => {
+  it('[CO6] a failure is reported once and keeps the last answer; the next query is answered at once', async () => {
     const consul = scriptedConsul();
     const { watched, faults } = watch(consul.client);
     (await consul.next()).answer({ index: 40, instances: [instance('a')] });
@@ -84,7 +84,7 @@ describe('following a datacenter', () => {
     watched.close();
   });
 
-  it('[HL38] one that holds queries for too long is asked again and again instead, and that is no failure', async () => {
+  it('[HL38] a datacenter that holds queries for too long is polled instead, and that is no failure', async () => {
     const consul = scriptedConsul();
     const { watched, faults, held, clock } = watch(consul.client);
     const late = new ConsulFault('no_answer', undefined, undefined);
@@ -107,7 +107,7 @@ describe('following a datacenter', () => {
     watched.close();
   });
 
-  it('[CO24] one that has been silent for longer than a quiet one may be is lost, until it answers', async () => {
+  it('[CO24] a datacenter that is silent for too long is lost until it answers', async () => {
     const consul = scriptedConsul();
     const { watched, clock } = watch(consul.client);
     (await consul.next()).answer({ index: 40, instances: [] });

@@ -1,4 +1,4 @@
-import { inBackground } from '../process/entry.ts';
+import { inBackground } from '../process/guarded-callbacks.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { ConsulTrouble } from './consul-trouble.ts';
@@ -7,16 +7,16 @@ import type { ConsulClient, ServiceInstance } from './consul-client.ts';
 import { SERVICE_KINDS } from './names.ts';
 import type { ConsulNames, ServiceKind } from './names.ts';
 
-/** A datacenter that has not answered for this long is lost; a quiet one answers every 3 s. */
+/** How long a datacenter may be silent before it is lost, in milliseconds; a quiet one answers every 3 s. */
 export const DATACENTER_SILENT_MS = 15_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1_000;
-/** How often a datacenter is asked, and for how long, that holds queries for longer than it was told to, in milliseconds. */
+/** How often, and for how long, a datacenter is polled that holds queries for too long, in milliseconds. */
 const POLL_EVERY_MS = 1_000;
 const POLL_FOR_MS = 60_000;
-/** Queries that were held within this time are of one and the same cause. */
+/** How long a held query is remembered, in milliseconds: two within this time have the same cause. */
 const REMEMBER_HELD_MS = 2 * POLL_FOR_MS;
-/** Between two queries, whatever the answers say: one that always answers at once is not asked as fast as that, in milliseconds. */
+/** The shortest time between two queries, in milliseconds: it bounds the rate if a datacenter always answers at once. */
 const LEAST_GAP_MS = 20;
 
 export interface DatacenterWatchSettings {
@@ -28,11 +28,11 @@ export interface DatacenterWatchSettings {
   /** Called after every answer and every failure. */
   readonly onNews: () => void;
   readonly onFault: (fault: unknown) => void;
-  /** Told when a query that waits is not answered in time, and another one is: once, as long as it goes on happening. */
+  /** Called when a waiting query was not answered in time but another one is: once, as long as this continues. */
   readonly onHeld: () => void;
 }
 
-/** Follows our services in one datacenter by blocking queries: what changes there is here as soon as Consul has it. */
+/** Follows our services in one datacenter by blocking queries: a change arrives as soon as Consul has it. */
 export class DatacenterWatch {
   readonly #settings: DatacenterWatchSettings;
   readonly #instances = new Map<ServiceKind, readonly ServiceInstance[]>();
@@ -48,28 +48,28 @@ export class DatacenterWatch {
     for (const kind of SERVICE_KINDS) inBackground(() => this.#follow(kind));
   }
 
-  /** The services as last told, and whether or not they are alive. */
+  /** The services of the last answer, whether or not they are alive. */
   instances(kind: ServiceKind): readonly ServiceInstance[] {
     return this.#instances.get(kind) ?? [];
   }
 
-  /** Whether every service was asked for, with or without an answer. */
+  /** Whether every service was queried, with or without an answer. */
   get hasFirstAnswer(): boolean {
     return SERVICE_KINDS.every((kind) => this.#instances.has(kind) || this.#failing.has(kind));
   }
 
-  /** Whether the last answers to all queries were good. */
+  /** Whether the last answers to all queries were successful. */
   get isAnswering(): boolean {
     return this.#failing.size === 0 && this.#instances.size === SERVICE_KINDS.length;
   }
 
-  /** Why the last answer to a query was no good one. */
+  /** Why the last query failed. */
   get trouble(): ConsulTrouble | undefined {
     const [trouble] = this.#failing.values();
     return trouble;
   }
 
-  /** Whether it has been silent for so long that what it told last no longer counts. */
+  /** Whether the datacenter is silent for so long that its last answer no longer counts. */
   get isLost(): boolean {
     return this.#settings.clock.monotonicMs() - this.#answeredAtMs > DATACENTER_SILENT_MS;
   }
@@ -78,7 +78,7 @@ export class DatacenterWatch {
     this.#ending.abort();
   }
 
-  /** Never rejects. */
+  /** Follows one service. Never rejects. */
   async #follow(kind: ServiceKind): Promise<void> {
     const { client, names, datacenter, clock, onNews, onFault } = this.#settings;
     const { signal } = this.#ending;
@@ -89,7 +89,7 @@ export class DatacenterWatch {
       try {
         const query = { service: names.service(kind), dc: datacenter, index };
         const reading = await client.serviceInstances(query, signal);
-        // An index that went back is one of a server that has forgotten: ask anew.
+        // An index that went back comes from a server that lost its state: query from the beginning.
         index = reading.index < index ? 0 : reading.index;
         if (wasHeld) this.#held();
         wasHeld = false;
@@ -99,7 +99,7 @@ export class DatacenterWatch {
         this.#answeredAtMs = clock.monotonicMs();
       } catch (fault) {
         if (signal.aborted) return;
-        // Asked without an index, Consul answers at once, unless it is gone.
+        // Consul answers a query without an index at once, unless it is unreachable.
         if (index > 0 && !wasHeld && troubleIn(fault) === 'no_answer') {
           wasHeld = true;
           index = 0;
@@ -108,7 +108,7 @@ export class DatacenterWatch {
         wasHeld = false;
         if (this.#failing.size === 0) onFault(fault);
         this.#failing.set(kind, troubleIn(fault));
-        // Asked without an index, Consul answers at once: so its return is not noticed ten seconds late.
+        // Consul answers a query without an index at once: so its return is not noticed ten seconds late.
         index = 0;
         await pause(retryMs, signal);
         retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
@@ -121,8 +121,8 @@ export class DatacenterWatch {
   }
 
   /**
-   * A query that waits was not answered in time, and another one is: a connection was cut without a word, or it holds queries for too
-   * long. Where that happens again it is asked for a while what there is, instead of when that changes.
+   * Handles a waiting query that was not answered in time while another one was: the connection was cut silently, or
+   * Consul holds queries for too long. If this repeats, the watch polls for a while instead of waiting for changes.
    */
   #held(): void {
     const nowMs = this.#settings.clock.monotonicMs();
@@ -136,7 +136,7 @@ export class DatacenterWatch {
 const troubleIn = (fault: unknown): ConsulTrouble =>
   fault instanceof ConsulFault ? fault.trouble : 'failing';
 
-/** Waits, or less when the signal comes. Never rejects. */
+/** Waits, or stops waiting when the signal is aborted. Never rejects. */
 export async function pause(waitMs: number, signal: AbortSignal): Promise<void> {
   await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
 }

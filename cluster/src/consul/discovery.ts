@@ -1,4 +1,4 @@
-import { after, inBackground } from '../process/entry.ts';
+import { after, inBackground } from '../process/guarded-callbacks.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import { ConsulFault } from './consul-client.ts';
@@ -8,7 +8,7 @@ import type { ConsulClient, ServiceInstance } from './consul-client.ts';
 import { DatacenterWatch, pause } from './datacenter-watch.ts';
 import type { ConsulNames, ServiceKind } from './names.ts';
 
-/** How often the local agent is asked which datacenters there are: also how its loss is noticed when it only hangs. */
+/** How often the local agent is queried for its datacenters, in milliseconds; this also detects an agent that hangs. */
 const DATACENTERS_EVERY_MS = 1_000;
 /** How long a reader waits for the first answers after the start, in milliseconds. */
 const FIRST_ANSWERS_MS = 2_000;
@@ -17,26 +17,26 @@ export interface DiscoverySettings {
   readonly client: ConsulClient;
   readonly names: ConsulNames;
   readonly clock: Clock;
-  /** Told whether the local agent answers, and its datacenter's servers do. */
+  /** Receives whether the local agent, and its datacenter's servers, answer. */
   readonly health: ConsulHealth;
-  /** Whether what is read lacks what this process is known to have announced, so that it cannot be the whole. */
+  /** Whether Consul's answers lack a service that this process is known to have announced, so that they cannot be complete. */
   readonly isBlind: () => boolean;
-  /** Told once for each loss of another datacenter. */
+  /** Called once for each loss of another datacenter. */
   readonly onFault: (fault: unknown, datacenter: string) => void;
-  /** Told once of a datacenter that lets a query time out, and answers another one. */
+  /** Called once for a datacenter that lets a query time out but answers another one. */
   readonly onHeld: (datacenter: string) => void;
 }
 
-/** Our services in all WAN-joined datacenters, as Consul tells them. */
+/** Our services in all WAN-joined datacenters, as Consul reports them. */
 export class Discovery {
   readonly #settings: DiscoverySettings;
   readonly #watches = new Map<string, DatacenterWatch>();
   readonly #ending = new AbortController();
   readonly #waiting = new Set<() => void>();
   #own: string | undefined;
-  /** `undefined` until the first answer, `null` while it answers, else why it does not. */
+  /** `undefined` until the first answer, `null` while the agent answers, otherwise the reason why it does not. */
   #agentTrouble: ConsulTrouble | null | undefined;
-  /** The own datacenter's servers make requests wait for a leader, so that they are not answered in time. */
+  /** Whether the own datacenter's servers let requests wait for a leader, so that they are not answered in time. */
   #isLeaderless = false;
 
   constructor(settings: DiscoverySettings) {
@@ -44,7 +44,7 @@ export class Discovery {
     inBackground(() => this.#followDatacenters());
   }
 
-  /** The datacenters beside the own one that answer. */
+  /** The other datacenters that answer. */
   otherDatacenters(): readonly string[] {
     return [...this.#watches]
       .filter(([name, watch]) => name !== this.#own && watch.isAnswering)
@@ -58,7 +58,8 @@ export class Discovery {
   async instances(kind: ServiceKind): Promise<readonly ServiceInstance[]> {
     await this.until(() => this.#haveAllAnswered(), FIRST_ANSWERS_MS);
     if (this.#settings.isBlind()) this.#judge();
-    if (!this.#settings.health.isAvailable()) throw new PlenaryError('store_unavailable', 'Consul is away.');
+    if (!this.#settings.health.isAvailable())
+      throw new PlenaryError('store_unavailable', 'Consul is unreachable.');
     return [...this.#watches]
       .filter(([name, watch]) => name === this.#own || !watch.isLost)
       .flatMap(([, watch]) => watch.instances(kind));
@@ -70,7 +71,7 @@ export class Discovery {
     return own?.instances(kind).find((instance) => instance.id === id);
   }
 
-  /** Waits until a condition on what is known holds. @returns false when it did not within the time */
+  /** Waits until a condition on the known services holds. @returns false if it did not within the time */
   async until(condition: () => boolean, withinMs: number): Promise<boolean> {
     if (condition()) return true;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -102,7 +103,7 @@ export class Discovery {
     );
   }
 
-  /** Never rejects. */
+  /** Follows the list of datacenters. Never rejects. */
   async #followDatacenters(): Promise<void> {
     const { client } = this.#settings;
     const { signal } = this.#ending;
@@ -121,7 +122,7 @@ export class Discovery {
     }
   }
 
-  /** Follows each datacenter that is listed; one that is not any more is given up when it has been silent for long. */
+  /** Follows each listed datacenter; one that is no longer listed is dropped after it has been silent for long. */
   #reconcile(listed: readonly string[]): void {
     if (this.#ending.signal.aborted) return;
     const { client, names, clock, onFault, onHeld } = this.#settings;
@@ -149,11 +150,14 @@ export class Discovery {
     }
   }
 
-  /** Never rejects. Servers without a leader let a request wait for one, for longer than this process waits. */
+  /**
+   * Judges an answer or a failure. Never rejects. Servers without a leader let a request wait for one longer than
+   * this process waits.
+   */
   async #judgeNews(datacenter: string, watch: DatacenterWatch): Promise<void> {
     if (datacenter === this.#own) {
       const { client } = this.#settings;
-      // A leader that is there again answers soon; until then it was its absence.
+      // A new leader answers soon; until then its absence was the cause.
       if (watch.trouble !== 'no_answer') this.#isLeaderless = false;
       else if (!this.#isLeaderless) this.#isLeaderless = !(await client.hasLeader().catch(() => true));
     }
@@ -163,7 +167,7 @@ export class Discovery {
   #judge(): void {
     const own = this.#own === undefined ? undefined : this.#watches.get(this.#own);
     const trouble = this.#agentTrouble ?? (this.#isLeaderless ? 'no_leader' : own?.trouble);
-    // Before the first answers there is nothing to say.
+    // Before the first answers there is nothing to report.
     if (trouble === undefined && own?.isAnswering !== true) return;
     this.#settings.health.noteRead(trouble ?? (this.#settings.isBlind() ? 'access_denied' : undefined));
     for (const look of this.#waiting) look();

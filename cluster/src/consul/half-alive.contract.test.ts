@@ -1,4 +1,4 @@
-/** A Consul that is there and does not serve: cut without a word, failing, slow, without a leader, with a wrong token. */
+/** Tests a Consul that runs and does not serve: cut silently, failing, slow, without a leader, with a wrong token. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
@@ -22,7 +22,7 @@ interface Line {
   readonly cause: unknown;
 }
 
-/** Keeps what has a cause. */
+/** Keeps the lines that have a cause. */
 function keepingLogger(lines: Line[]): Logger {
   const logger = silentLogger();
   for (const level of ['error', 'warn'] as const) {
@@ -50,7 +50,10 @@ function open(address: string, lines: Line[] = [], token?: string): ConsulRegist
   return registry;
 }
 
-/** Asks again where there is no answer in time: the machine may stand still for a moment. What is asked may be asked twice. */
+/**
+ * Repeats a request that was not answered in time, because the machine may stand still for a moment. The request must
+ * be repeatable.
+ */
 async function patiently(question: () => Promise<unknown>): Promise<void> {
   await waitFor('Consul to answer', async () => {
     await question();
@@ -68,7 +71,7 @@ describe('a Consul that is half alive', () => {
   });
   afterAll(() => agent.stop());
 
-  it('[HL8] connections that were cut without a word are replaced, and what happened meanwhile is seen', async () => {
+  it('[HL8] silently cut connections are replaced, and changes made meanwhile are seen', async () => {
     const relay = await SilentRelay.to(Number(agent.address.split(':')[1]));
     try {
       const lines: Line[] = [];
@@ -78,7 +81,7 @@ describe('a Consul that is half alive', () => {
       expect(relay.lose()).toBeGreaterThan(1);
       const record = mediaNodeRecord('node-a');
       await patiently(() => far.announceMediaNode(record, LONG_LEASE_MS));
-      await waitFor('every dead connection to be given up', () => relay.heldOnTo === 0);
+      await waitFor('every dead connection to be closed', () => relay.heldOnTo === 0);
       await waitFor('the node to be seen', async () =>
         near.liveMediaNodes().then(
           (nodes) => nodes.length === 1,
@@ -107,7 +110,7 @@ describe('a Consul that is half alive', () => {
     },
     { answers: 'nothing', cause: 'no_answer', level: 'warn' },
   ] as const)(
-    '[HL8] [HL36] $cause is said once, and over when it serves again',
+    '[HL8] [HL36] $cause is logged once, and is over when Consul serves again',
     async ({ answers, cause, level }) => {
       const front = await HttpFront.to(`http://${agent.address}`);
       try {
@@ -133,7 +136,7 @@ describe('a Consul that is half alive', () => {
     },
   );
 
-  it('[HL38] queries that it holds for a minute are replaced by others, and nothing is missed', async () => {
+  it('[HL38] queries that Consul holds for a minute are replaced by others, and no change is missed', async () => {
     const front = await HttpFront.to(`http://${agent.address}`);
     try {
       front.answerSome((url) => (/[?&]index=[1-9]/.test(url) ? 'nothing' : undefined));
@@ -154,7 +157,7 @@ describe('a Consul that is half alive', () => {
     }
   });
 
-  it('[HL37] an empty list where this process itself should be is a right that was lost, and nobody is taken for gone', async () => {
+  it('[HL37] an empty list without this process itself counts as a lost right, and no process counts as gone', async () => {
     const front = await HttpFront.to(`http://${agent.address}`);
     try {
       const lines: Line[] = [];
@@ -202,12 +205,12 @@ describe('a Consul that is half alive', () => {
       await agent.restart();
     }
     await untilAvailable(registry);
-    // Fewer where it is back sooner than it is believed: how long it takes is the machine's (SPEC HL19).
+    // There are fewer if it is back before its return counts, which depends on the machine (SPEC HL19).
     expect(changes.length).toBeLessThanOrEqual(2 * ENDS);
     expect(new Set(lines.map(({ cause }) => cause)).size).toBeGreaterThan(0);
     for (const { cause } of lines)
       expect(lines.filter((line) => line.cause === cause).length, String(cause)).toBeLessThanOrEqual(ENDS);
-    // An agent that was started anew knows nothing: the owner says it again, as it does with each lease.
+    // A restarted agent knows nothing: the owner announces itself again, as it does with each lease.
     expect(await registry.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
     await waitFor('the node to be seen', async () => (await registry.liveMediaNodes()).length === 1);
     expect(await registry.liveMediaNodes()).toEqual([record]);
@@ -215,7 +218,7 @@ describe('a Consul that is half alive', () => {
     await patiently(() => registry.withdrawMediaNode(record.mediaNodeId, record.incarnation));
   });
 
-  it('[HL36] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
+  it('[HL36] an address without a listener and an unknown name are logged at the start', async () => {
     const lines: Line[] = [];
     open('127.0.0.1:1', lines);
     await waitFor('the first', () => lines.length === 1);
@@ -229,7 +232,7 @@ describe('a Consul that is half alive', () => {
 });
 
 describe('Consul servers that lose their leader', () => {
-  it('[HL36] is said as such, and over when they have elected another one', async () => {
+  it('[HL36] are logged as no_leader, which is over when they have elected another one', async () => {
     const servers = await startConsulServers();
     try {
       const lines: Line[] = [];
@@ -239,7 +242,7 @@ describe('Consul servers that lose their leader', () => {
       await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
       await servers.killMost();
       await waitFor('it to be noticed', () => registry.availability.trouble === 'no_leader');
-      // While they find out that they have none, servers that are slow may answer 500, or not at all.
+      // While they lose their leader, slow servers may answer 500, or not at all.
       expect(lines.at(-1)).toEqual({ level: 'warn', cause: 'no_leader' });
       await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
       await servers.restart();
@@ -267,7 +270,7 @@ describe('a Consul whose token loses its rights', () => {
   });
   afterAll(() => guarded.stop());
 
-  it('[HL37] what it may not read any more is not taken for gone, and it is said once', async () => {
+  it('[HL37] services that it may no longer read do not count as gone, and this is logged once', async () => {
     const full = 'service_prefix "" { policy = "write" } session_prefix "" { policy = "write" }';
     const rest =
       'key_prefix "" { policy = "write" } agent_prefix "" { policy = "read" } node_prefix "" { policy = "read" }';

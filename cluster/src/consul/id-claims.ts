@@ -9,7 +9,7 @@ const GRANTED: AnnounceResult = { refused: null };
 
 const ID_HOLDER = z.object({ incarnation: INCARNATION });
 
-/** Whose id is claimed, under which session. */
+/** The claimed id, and the session of the claim. */
 export interface IdClaim {
   readonly kind: ServiceKind;
   readonly id: string;
@@ -18,15 +18,15 @@ export interface IdClaim {
 }
 
 /**
- * Who owns which id, in Consul's KV store: a key that a session holds. A session ends with the check of its service, so that
- * a claim lapses with the lease and costs no write to renew.
+ * The owners of ids, in Consul's KV store: a key that a session holds. A session ends with the check of its service,
+ * so a claim lapses with the lease and needs no write to renew.
  */
 export class IdClaims {
   readonly #client: Pick<ConsulClient, 'readKey' | 'acquireKey' | 'destroySession'>;
   readonly #names: ConsulNames;
   readonly #onMalformed: (detail: string) => void;
 
-  /** @param onMalformed - told of a value that does not parse, which is taken for another's */
+  /** @param onMalformed - called for a value that does not parse, which counts as another owner's */
   constructor(
     client: Pick<ConsulClient, 'readKey' | 'acquireKey' | 'destroySession'>,
     names: ConsulNames,
@@ -52,7 +52,7 @@ export class IdClaims {
       const holder = await this.#client.readKey(key);
       if (holder?.session === undefined) continue;
       if (!this.#isOwn(holder.value, claim)) return { refused: 'id_taken' };
-      // A session of our own whose creation was not answered, or that an outage kept us from ending.
+      // This process created this session without getting the answer, or could not end it in an outage.
       await this.#client.destroySession(holder.session);
     }
   }

@@ -8,24 +8,24 @@ import { isLive } from './services.ts';
 import type { ServiceKind } from './names.ts';
 import type { SliceBooks } from './slice-books.ts';
 
-/** How long a change of ours may take from the agent to the servers and back, in milliseconds. */
+/** How long a change may take from the agent to the servers and back, in milliseconds. */
 const SYNC_WITHIN_MS = 2_000;
 
-/** The ports of a media node, and under which addresses. */
+/** The ports of a media node, and their announced addresses. */
 export type OwnedSlice = Pick<MediaNodeRecord, 'announcedAddress' | 'announcedIpv6' | 'portSlice'>;
 
-/** A service that is registered, and what it has under its session. */
+/** A registered service, and its claims under its session. */
 export interface Held {
   readonly kind: ServiceKind;
-  /** As it was last registered. */
+  /** The last registration. */
   readonly service: ServiceDefinition;
   readonly session: string;
   readonly slice: OwnedSlice | undefined;
-  /** Whether it has the id and is listed; else it has its slice only. */
+  /** Whether the service owns its id and is listed; otherwise it owns only its slice. */
   readonly isAnnounced: boolean;
   /** Whether the servers have shown it as announced. */
   readonly isKnown: boolean;
-  /** When the last renewal that went well was asked for, by this process' clock. */
+  /** When the last successful renewal was requested, by this process' clock. */
   readonly renewedAtMs: number;
 }
 
@@ -38,28 +38,28 @@ export interface LeasesSettings {
 }
 
 /**
- * The services of this process on its local agent: each with a TTL check, which is its lease, and a session that ends with the
- * check, under which claims are made.
+ * The services of this process on its local agent. Each has a TTL check, which is its lease, and a session for its
+ * claims that ends with the check.
  */
 export class Leases {
   readonly #settings: LeasesSettings;
   readonly #held = new Map<string, Held>();
-  /** Since when a service that was known is not shown. */
+  /** Since when the servers no longer show a known service. */
   readonly #missedSinceMs = new Map<string, number>();
   readonly #forbiddenAtMs = new Map<string, number>();
-  /** The checks of others that were last said to stand in the way of each service. */
+  /** The foreign checks that were last reported to block each service. */
   readonly #blockedBy = new Map<string, string>();
 
   constructor(settings: LeasesSettings) {
     this.#settings = settings;
   }
 
-  /** What was last granted to a service, whether or not it has lapsed meanwhile. */
+  /** The last grant of a service, even if it has lapsed meanwhile. */
   find(id: string): Held | undefined {
     return this.#held.get(id);
   }
 
-  /** What a service holds under a session that lives; what had lapsed is taken back. */
+  /** The claims of a service whose session still exists; lapsed claims are released. */
   async stillHeld(id: string): Promise<Held | undefined> {
     const held = this.#held.get(id);
     if (held === undefined || (await this.#settings.client.sessionLives(held.session))) return held;
@@ -68,14 +68,14 @@ export class Leases {
   }
 
   /**
-   * Renews what is held, registered as `service` from now on.
-   * @returns false when the lease has lapsed in between, so that id and ports must be claimed anew
+   * Renews a lease, with `service` as the registration from now on.
+   * @returns false if the lease has lapsed meanwhile, so that id and ports must be claimed again
    */
   async renew(held: Held, service: ServiceDefinition): Promise<boolean> {
     const { kind, session, isAnnounced, renewedAtMs } = held;
     const { client, clock } = this.#settings;
     const askedAtMs = clock.monotonicMs();
-    // Late, somebody else may have the id by now: then not even for a moment may both pass.
+    // If the renewal is late, another process may have the id by now. Then both must not pass even for a moment.
     if (askedAtMs - renewedAtMs >= held.service.ttlMs && !(await client.sessionLives(session))) {
       return false;
     }
@@ -94,16 +94,16 @@ export class Leases {
     return true;
   }
 
-  /** As {@link Leases.renew}. @throws PlenaryError `store_unavailable` where that gives false */
+  /** Like {@link Leases.renew}. @throws PlenaryError `store_unavailable` if that returns false */
   async renewOrThrow(held: Held, service: ServiceDefinition): Promise<void> {
     if (await this.renew(held, service)) return;
     throw new PlenaryError('store_unavailable', 'The lease lapsed while it was claimed.');
   }
 
   /**
-   * Whether Consul does not show this process a service of its own that the servers have shown before, while the agent renews it or
-   * forbids to: its token may read no services any more, which Consul answers with fewer of them and not with an error. An agent
-   * that came back empty does not know the service.
+   * Whether Consul no longer shows a known service of this process although the agent renews it or refuses to. Then
+   * the token has probably lost the right to read services: Consul answers with fewer services and not with an error.
+   * An agent that came back empty does not know the service.
    */
   isHidden(): boolean {
     const { clock, discovery } = this.#settings;
@@ -119,12 +119,12 @@ export class Leases {
     });
   }
 
-  /** The agent did not let a service be renewed. */
+  /** Records that the agent refused to renew a service. */
   noteForbidden(id: string): void {
     if (this.#held.has(id)) this.#forbiddenAtMs.set(id, this.#settings.clock.monotonicMs());
   }
 
-  /** Registers a service as a mere candidate, with a session that claims can be made under. */
+  /** Registers a service as a candidate, with a session for its claims. */
   async enter(kind: ServiceKind, service: ServiceDefinition): Promise<Held> {
     const { client, clock, discovery } = this.#settings;
     const renewedAtMs = clock.monotonicMs();
@@ -142,7 +142,7 @@ export class Leases {
     }
   }
 
-  /** Takes back all that a service was granted. Settles when this process reads it so. */
+  /** Releases everything that a service was granted. Settles when this process reads it as gone. */
   async withdraw(kind: ServiceKind, id: string): Promise<void> {
     const held = this.#held.get(id);
     if (held === undefined) return;
@@ -152,7 +152,7 @@ export class Leases {
     await discovery.until(isGone, SYNC_WITHIN_MS);
   }
 
-  /** Takes back what was granted. */
+  /** Releases a granted service. */
   async release({ service, slice, session }: Held): Promise<void> {
     const { client, slices } = this.#settings;
     this.#held.delete(service.id);
@@ -164,7 +164,7 @@ export class Leases {
     await client.destroySession(session);
   }
 
-  /** Takes back what was not granted. Never rejects: what stays ends with the TTL of its check. */
+  /** Releases a service that was not granted. Never rejects: the rest ends with the TTL of its check. */
   async discard(held: Held): Promise<void> {
     await this.#tidy(() => this.release(held));
   }
@@ -173,11 +173,11 @@ export class Leases {
     try {
       await work();
     } catch (fault) {
-      this.#settings.logger.debug({ err: fault }, 'a claim could not be taken back; it will lapse');
+      this.#settings.logger.debug({ err: fault }, 'a claim could not be released; it will lapse');
     }
   }
 
-  /** Says once that nobody lists a service since a check of its host is critical that somebody else made, and once that it is over. */
+  /** Logs once that a foreign critical check of the host keeps a service from being listed, and once that this is over. */
   #sayBlocked({ kind, service, isKnown }: Held): void {
     const { discovery, logger } = this.#settings;
     const shown = isKnown ? discovery.ownInstance(kind, service.id) : undefined;
@@ -186,21 +186,22 @@ export class Leases {
     const before = this.#blockedBy.get(service.id) ?? '';
     if (shown === undefined || checks.join() === before) return;
     this.#blockedBy.set(service.id, checks.join());
-    if (checks.length === 0) logger.info('no check in Consul keeps this process from being listed any more');
+    if (checks.length === 0)
+      logger.info('no check in Consul prevents this process from being listed any more');
     else
       logger.error(
         { checks, toDo: 'see what these checks of this host in Consul say, or remove them' },
-        'check of this host is critical in Consul; others take this process for gone, and nobody new is sent to it',
+        'check of this host is critical in Consul; other processes consider this one dead, and nobody new is sent to it',
       );
   }
 
-  /** Whether Consul shows something else of a service than what it was registered as: somebody has registered theirs under its id. */
+  /** Whether Consul shows another registration under the service's id: another process has registered it. */
   #isOverwritten({ kind, service, isKnown }: Held): boolean {
     const shown = isKnown ? this.#settings.discovery.ownInstance(kind, service.id) : undefined;
     return shown !== undefined && textOf(shown.meta) !== textOf(service.meta);
   }
 
-  /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
+  /** Waits until this process reads its own change. If that takes long, readers are late, but nothing else is wrong. */
   async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
     const { discovery } = this.#settings;
     const wanted = textOf(meta);
@@ -211,6 +212,6 @@ export class Leases {
   }
 }
 
-/** The same for the same metadata, in whatever order Consul gives them. */
+/** The same text for the same metadata, in whatever order Consul gives them. */
 const textOf = (meta: Readonly<Record<string, string>>): string =>
   JSON.stringify(Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1)));

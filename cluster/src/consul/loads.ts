@@ -3,10 +3,10 @@ import type { Logger } from '../process/logging.ts';
 import type { Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
 
-/** Where load and numbers of peers are told: they change too often for Consul. */
+/** The channel for load and numbers of peers: they change too often for Consul. */
 export type LoadChannel = Pick<Registry, 'announceMediaNode' | 'withdrawMediaNode' | 'liveMediaNodes'>;
 
-/** How busy media nodes are, through a channel beside Consul; while it is away, what was last known. */
+/** The load of media nodes, exchanged through a channel beside Consul; while it is unreachable, the last known loads count. */
 export class Loads {
   readonly #channel: LoadChannel;
   readonly #logger: Logger;
@@ -17,7 +17,7 @@ export class Loads {
     this.#logger = logger;
   }
 
-  /** Consul has decided; what the channel would refuse, as for a previous life of this node, does not matter. */
+  /** Consul has decided already; a refusal of the channel, for example for a previous run of this node, does not matter. */
   async tell(record: MediaNodeRecord, leaseMs: number): Promise<void> {
     await this.#use('told', async () => this.#channel.announceMediaNode(record, leaseMs));
   }
@@ -32,7 +32,7 @@ export class Loads {
     });
   }
 
-  /** The records of the living, with what was last read of each; what was read of others is forgotten. */
+  /** Adds the last known load to the records of living nodes, and forgets the loads of others. */
   enterInto(nodes: readonly MediaNodeRecord[]): readonly MediaNodeRecord[] {
     const live = new Set(nodes.map((node) => node.mediaNodeId));
     for (const id of this.#last.keys()) if (!live.has(id)) this.#last.delete(id);
@@ -44,7 +44,7 @@ export class Loads {
     });
   }
 
-  /** That the channel is away is told by whoever connects to it. */
+  /** The connection itself reports that the channel is unreachable. */
   async #use(doing: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();

@@ -4,7 +4,7 @@ import type { Namespace } from '../namespace.ts';
 export type ServiceKind = 'edge' | 'media-node';
 export const SERVICE_KINDS: readonly ServiceKind[] = ['edge', 'media-node'];
 
-/** What the services and keys of one cluster are called in Consul: all begin with its namespace (SPEC NS1). */
+/** The names of one cluster's services and keys in Consul: all begin with its namespace (SPEC NS1). */
 export class ConsulNames {
   readonly #namespace: Namespace;
 
@@ -17,19 +17,19 @@ export class ConsulNames {
   }
 
   /**
-   * With the incarnation in it, so that a rival under the same id, on the same agent, replaces nothing before it is found
-   * out.
+   * The id contains the incarnation, so that a rival under the same id, on the same agent, replaces nothing before it
+   * is detected.
    */
   serviceId(kind: ServiceKind, id: string, incarnation: string): string {
     return `${this.service(kind)}:${id}:${incarnation}`;
   }
 
-  /** Who has the id. */
+  /** The key of the claim on an id. */
   idKey(kind: ServiceKind, id: string): string {
     return `${this.#namespace}/ids/${kind}/${id}`;
   }
 
-  /** Who has which ports under an announced address. */
+  /** The key of the ports that are claimed under an announced address. */
   bookKey(address: string): string {
     return `${this.#namespace}/slices/${address}`;
   }

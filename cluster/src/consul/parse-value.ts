@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Parses a value of Consul's KV store. @returns `undefined`, having told why, where it does not fit the schema */
+/** Parses a value of Consul's KV store. @returns `undefined`, after reporting why, if it does not fit the schema */
 export function parseValue<Schema extends z.ZodType>(
   schema: Schema,
   text: string,

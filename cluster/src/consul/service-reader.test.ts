@@ -19,7 +19,7 @@ const edge = (name: string): ServiceInstance => {
   const { id, meta } = edgeService(NAMES, edgeRecord(name), 5_000);
   return living(id, meta);
 };
-/** As a new answer of Consul gives the same: other objects. */
+/** The same instances as new objects, as in a new answer of Consul. */
 const again = (instances: readonly ServiceInstance[]): ServiceInstance[] =>
   instances.map((instance) => ({ ...instance, meta: { ...instance.meta } }));
 
@@ -33,7 +33,7 @@ function reader() {
 }
 
 describe('ServiceReader', () => {
-  it('[EN40] parses what stands in Consul once, and again what has changed', async () => {
+  it('[EN40] parses each record once, and again only if it changed', async () => {
     const { names, parse } = reader();
     const instances = [edge('b'), edge('a'), living('x', { id: 'garbage' })];
     expect(await names(instances)).toEqual(['a', 'b']);
@@ -44,7 +44,7 @@ describe('ServiceReader', () => {
     expect(parse).toHaveBeenCalledTimes(1);
   });
 
-  it('[EN13] [EN42] reads a bounded number, some in a turn of the event loop, and hides nobody who was known', async () => {
+  it('[EN13] [EN42] reads a bounded number, some in each turn of the event loop, and keeps all known records', async () => {
     const { names, parse, unreadable } = reader();
     const real = [edge('real')];
     expect(await names(real)).toEqual(['real']);
@@ -57,13 +57,13 @@ describe('ServiceReader', () => {
     expect(parse.mock.calls.length).toBe(MAX_RECORDS - 1);
     expect(turns).toBeGreaterThan(5);
     expect(unreadable).toHaveBeenCalledTimes(MAX_RECORDS - 1);
-    // Others are read in turn, so that within a few readings each is met; then it is known.
+    // Other records are read in turn, so that each is read within a few readings; then it is known.
     const late = edge('late');
     for (let reading = 0; reading < 6; reading += 1) await names([...garbage, late, ...real]);
     expect(await names([...garbage, late, ...real])).toEqual(['late', 'real']);
   });
 
-  it('[EN42] meets everybody in turn although more forgeries are known than are read, and hides nobody who came first', async () => {
+  it('[EN42] reads all records in turn even if there are more known forgeries than it reads, and keeps the first ones', async () => {
     const { names } = reader();
     const first = edge('first');
     expect(await names([first])).toEqual(['first']);

@@ -3,24 +3,25 @@ import { MAX_KNOWN_RECORDS, MAX_RECORDS, ParsingTurns, inOrderOfIds } from '../r
 import type { ServiceInstance } from './consul-client.ts';
 import { isLive } from './services.ts';
 
-/** What was found in the metadata of one instance. */
+/** The result of parsing one instance's metadata. */
 type Found<Parsed> = { readonly record: Parsed } | { readonly fault: string };
 
 interface Live {
   readonly instance: ServiceInstance;
-  /** What it says of itself. */
+  /** The metadata as text. */
   readonly text: string;
 }
 
 /**
- * Reads records of one kind from Consul's services. Whoever may register services registers what they like: so a bounded number
- * is read, some in a turn of the event loop, none anew while its metadata stand, and first who was known the last time (SPEC EN13, EN40).
+ * Reads records of one kind from Consul's services. Anybody with the right to register services can register any
+ * number. So the reader parses a bounded number, some in each turn of the event loop, none again while its metadata
+ * stay the same, and known records first (SPEC EN13, EN40).
  */
 export class ServiceReader<Schema extends z.ZodType> {
   readonly #schema: Schema;
   readonly #idOf: (record: z.output<Schema>) => string;
   readonly #onUnreadable: (detail: string, about: string) => void;
-  /** The last reading, by what was read. */
+  /** The last results, by the text that was parsed. */
   #last: ReadonlyMap<string, Found<z.output<Schema>>> = new Map();
   #from = 0;
 
@@ -34,7 +35,7 @@ export class ServiceReader<Schema extends z.ZodType> {
     this.#onUnreadable = onUnreadable;
   }
 
-  /** @returns the records of the living, in the order of ids; of two of one id the one that came later */
+  /** @returns the records of living processes, in the order of ids; of two with one id the later one */
   async read(instances: readonly ServiceInstance[]): Promise<z.output<Schema>[]> {
     const live = instances
       .filter(isLive)
@@ -59,7 +60,7 @@ export class ServiceReader<Schema extends z.ZodType> {
     return inOrderOfIds(records);
   }
 
-  /** Those that were records the last time, the ones first that were registered first, and as many others as there is room for, in turn. */
+  /** Chooses the known records, those registered first before others, and then as many other instances as fit, in turn. */
   #choose(live: readonly Live[]): Live[] {
     if (live.length <= MAX_RECORDS) return [...live];
     const known = live

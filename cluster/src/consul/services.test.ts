@@ -16,7 +16,7 @@ const LONGEST_META = 512;
 const NAMES = new ConsulNames(DEFAULT_NAMESPACE);
 
 describe('services in Consul', () => {
-  it('[CO4] a record comes back as it was but for load and number of peers, within Consul’s limits', () => {
+  it('[CO4] a record is unchanged except for load and number of peers, within Consul’s limits', () => {
     const record = mediaNodeRecord('n'.repeat(64), {
       controlUrl: `http://${'a'.repeat(490)}:3100`,
       announcedAddress: 'b'.repeat(255),
@@ -41,7 +41,7 @@ describe('services in Consul', () => {
       expect(EDGE_META.parse(edgeService(NAMES, edge, 5_000).meta)).toEqual(edge);
   });
 
-  it('[CO11] a candidate is a service of the same id and lease as what it is announced by', () => {
+  it('[CO11] a candidate is a service with the same id and lease as the announced one', () => {
     const record = mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' });
     const { id, name, ttlMs, meta } = candidateService(NAMES, { ...record, wanted: record.portSlice }, 5_000);
     const announced = mediaNodeService(NAMES, record, 5_000);
@@ -50,7 +50,7 @@ describe('services in Consul', () => {
     expect(MEDIA_NODE_META.safeParse(meta).success).toBe(false);
   });
 
-  it('[CO4] load and number of peers change nothing of the service', () => {
+  it('[CO4] load and number of peers do not change the service', () => {
     const record = mediaNodeRecord('node-a');
     const load = { workerCpu: 0.9, controlCpu: 0.9, bandwidth: 0.9, packets: 0.9 };
     const busy = { ...record, load, peerCount: 500, recentJoins: 50, reportedAtMs: 5 };

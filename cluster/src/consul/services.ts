@@ -1,4 +1,4 @@
-/** How records of the registry stand in Consul's catalog, as service metadata. */
+/** Converts records of the registry to service metadata in Consul's catalog, and back. */
 import { z } from 'zod';
 import { patternText } from '../protocol/text.ts';
 import type { AnnouncedAddresses } from '../registry/addresses.ts';
@@ -7,7 +7,7 @@ import type { EdgeRecord, MediaNodeRecord, PortSliceClaim } from '../registry/re
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
 import type { ConsulNames } from './names.ts';
 
-/** The service of a media node. What changes from second to second is not in it: each change costs a raft write. */
+/** The service of a media node. It contains no values that change every second: each change costs a raft write. */
 export function mediaNodeService(
   names: ConsulNames,
   record: MediaNodeRecord,
@@ -37,8 +37,8 @@ export function mediaNodeService(
 }
 
 /**
- * The service of a media node that has not been announced: what its claims hang on. Its check is renewed as a warning only,
- * so that nobody lists it.
+ * The service of a media node that is not announced yet, which its claims depend on. Its check is renewed as a
+ * warning only, so that nobody lists it.
  */
 export function candidateService(
   names: ConsulNames,
@@ -85,7 +85,7 @@ export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: num
 
 const NUMBER = patternText(/^\d{1,15}$/, 15, 'must be a number').transform(Number);
 
-/** A media node without what its service does not tell: load and number of peers are zero. */
+/** A media node from its service's metadata, which omit load and number of peers: both are zero. */
 export const MEDIA_NODE_META = z
   .object({ version: NUMBER, 'first-port': NUMBER, 'last-port': NUMBER, 'max-peers': NUMBER })
   .loose()
@@ -123,8 +123,8 @@ export const EDGE_META = z
   .pipe(EDGE_RECORD);
 
 /**
- * Whether an instance is alive: its own check passes, and none of its host's is critical. A warning is an announcement
- * that has not been granted yet.
+ * Whether an instance is alive: its own check passes, and none of its host's is critical. A warning marks an
+ * announcement that is not granted yet.
  */
 export function isLive({ id, checks }: ServiceInstance): boolean {
   const own = checks.find((check) => check.id === id);

@@ -19,7 +19,7 @@ describe('CONSUL_HTTP_ADDR', () => {
     },
   );
 
-  it('[CO7] without it there is no Consul, whatever else is set', () => {
+  it('[CO7] without an address there is no Consul, whatever else is set', () => {
     expect(consulSettings(undefined, 'token')).toBeUndefined();
   });
 });

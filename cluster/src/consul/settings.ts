@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** Where the HTTP interface of the local Consul agent is. */
+/** The address of the local Consul agent's HTTP interface. */
 export interface ConsulAddress {
   readonly host: string;
   readonly port: number;
   readonly secure: boolean;
 }
 
-/** How a process reaches its Consul agent, and as whom. */
+/** The address and the token with which a process uses its Consul agent. */
 export interface ConsulSettings {
   readonly address: ConsulAddress;
   /** An ACL token. */
@@ -33,7 +33,7 @@ export const consulAddressSetting = z.string().transform((text, context): Consul
 /** `CONSUL_HTTP_TOKEN`. */
 export const consulTokenSetting = z.string().min(1).max(256);
 
-/** What two settings together mean: without an address there is no Consul. */
+/** Combines the two settings: without an address there is no Consul. */
 export function consulSettings(
   address: ConsulAddress | undefined,
   token: string | undefined,

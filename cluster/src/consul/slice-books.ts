@@ -12,7 +12,7 @@ import type { ConsulClient } from './consul-client.ts';
 import type { ConsulNames } from './names.ts';
 import { parseValue } from './parse-value.ts';
 
-/** One slice under the addresses that its node announces. It is held while its session lives and it was not given back. */
+/** One slice under the addresses that its node announces. It is held while its session exists and it was not returned. */
 const SLICE_ENTRY = z.object({
   mediaNodeId: MEDIA_NODE_ID,
   incarnation: INCARNATION,
@@ -20,7 +20,7 @@ const SLICE_ENTRY = z.object({
   portSlice: PORT_SLICE,
   announcedAddress: ANNOUNCED_ADDRESS,
   announcedIpv6: ANNOUNCED_ADDRESS.optional(),
-  /** Since when it rests, by the wall clock of who gave it back, or else of who first saw that its session had ended. */
+  /** Since when the slice rests, by the wall clock of the process that returned it, or that first saw the end of its session. */
   freedAtMs: z.int().optional(),
 });
 type SliceEntry = z.infer<typeof SLICE_ENTRY>;
@@ -30,27 +30,26 @@ export interface SliceBooksSettings {
   readonly client: Pick<ConsulClient, 'readKey' | 'changeKeys' | 'liveSessions'>;
   readonly names: ConsulNames;
   readonly clock: Clock;
-  /** Told of a book that does not parse, which is taken for empty. */
+  /** Called for a book that does not parse, which counts as empty. */
   readonly onMalformed: (detail: string) => void;
 }
 
-/** Under which circumstances a slice is claimed. */
+/** The circumstances of a claim of a slice. */
 export interface SliceClaimant {
   readonly session: string;
-  /** Under which addresses the session held a slice before. */
+  /** The addresses under which the session held a slice before. */
   readonly previous: AnnouncedAddresses | undefined;
-  /** Whether it has the node's id, so that what its previous lives held is no longer needed. */
+  /** Whether it owns the node's id, so that claims of previous runs are no longer needed. */
   readonly hasId: boolean;
-  /** What is held under the same addresses in other datacenters. */
+  /** The slices that are held under the same addresses in other datacenters. */
   readonly elsewhere: readonly SliceHolding[];
 }
 
 /**
- * Who owns which ports, in the KV store of a Consul datacenter: one book for each announced address. A slice of a node with
- * two addresses stands in both books, which change together or not at all.
- *
- * Consul tells no time. So a slice whose session has ended rests from the moment in which somebody sees that: whoever reads
- * the book next, by its own wall clock.
+ * The owners of ports, in the KV store of a Consul datacenter: one book for each announced address. A slice of a node
+ * with two addresses is in both books, which change together or not at all.
+ * Consul provides no clock. So a slice whose session has ended rests from the moment in which a process notices that:
+ * the next reader of the book, by its own wall clock.
  */
 export class SliceBooks {
   readonly #settings: SliceBooksSettings;
@@ -59,7 +58,7 @@ export class SliceBooks {
     this.#settings = settings;
   }
 
-  /** What a claim would get now. It enters nothing, but notes what rests from now on. */
+  /** The result that a claim would have now. It enters nothing, but records which slices rest from now on. */
   foresee(claim: PortSliceClaim, elsewhere: readonly SliceHolding[]): Promise<PortSliceResult> {
     return this.#change(addressesOf(claim), (entries, nowMs) => ({
       entries,
@@ -67,7 +66,7 @@ export class SliceBooks {
     }));
   }
 
-  /** Enters a slice for a session; what its incarnation held before is given back. */
+  /** Enters a slice for a session; previous slices of its incarnation are returned. */
   claim(claim: PortSliceClaim, claimant: SliceClaimant): Promise<PortSliceResult> {
     const { session, previous, hasId, elsewhere } = claimant;
     const { mediaNodeId, incarnation, announcedAddress, announcedIpv6 } = claim;
@@ -80,13 +79,14 @@ export class SliceBooks {
         entry.mediaNodeId === mediaNodeId && (hasId || entry.incarnation === incarnation);
       const others = entries
         .map((entry) => (isOver(entry) ? freed(entry, nowMs) : entry))
-        // A namesake that lives keeps its entry in the same place: should this one go without its id, that one goes on.
+        // A living namesake keeps its entry in the same place: if this process withdraws without the id, the namesake
+        // continues.
         .filter((entry) => placeOf(entry) !== placeOf(own) || entry.freedAtMs === undefined);
       return { entries: [...others, own], result };
     });
   }
 
-  /** Gives back what a session holds: it rests from now on. */
+  /** Returns the slices of a session: they rest from now on. */
   giveBack(addresses: AnnouncedAddresses, session: string): Promise<void> {
     return this.#change(addressesOf(addresses), (entries, nowMs) => ({
       entries: entries.map((entry) => (entry.session === session ? freed(entry, nowMs) : entry)),
@@ -94,7 +94,7 @@ export class SliceBooks {
     }));
   }
 
-  /** Takes out what a session holds. Nobody was ever told of it, so that it need not rest. */
+  /** Removes the slices of a session. Nobody ever used them, so they need not rest. */
   forget(addresses: AnnouncedAddresses, session: string): Promise<void> {
     return this.#change(addressesOf(addresses), (entries) => ({
       entries: entries.filter((entry) => entry.session !== session || entry.freedAtMs !== undefined),
@@ -102,15 +102,15 @@ export class SliceBooks {
     }));
   }
 
-  /** What is held in another datacenter; what rests there is that datacenter's to know. */
+  /** The slices that are held in another datacenter; resting slices are that datacenter's own matter. */
   async heldElsewhere(addresses: AnnouncedAddresses, dc: string): Promise<readonly SliceHolding[]> {
     const { entries } = await this.#read(addressesOf(addresses), dc);
     return entries.filter(({ freedAtMs }) => freedAtMs === undefined).map(holdingOf);
   }
 
   /**
-   * Changes the books of some addresses together: `decide` is asked again with what is there then when somebody else was
-   * first. What does not change is not written.
+   * Changes the books of some addresses together. If another process changed them first, `decide` is called again
+   * with the new content. Unchanged books are not written.
    */
   async #change<Result>(
     addresses: readonly string[],
@@ -135,7 +135,7 @@ export class SliceBooks {
     }
   }
 
-  /** What is held or rests under some addresses. */
+  /** The slices that are held or rest under some addresses. */
   async #read(addresses: readonly string[], dc?: string) {
     const { client, names, clock, onMalformed } = this.#settings;
     const books = await Promise.all(
@@ -147,7 +147,7 @@ export class SliceBooks {
       }),
     );
     const found = books.flatMap(({ entries }) => entries);
-    // Asked after the books were read: a session that is not there has ended, and will not come back.
+    // Queried after the books were read: a session that is missing has ended, and will not come back.
     const live = found.length === 0 ? new Set<string>() : await client.liveSessions(dc);
     const nowMs = clock.wallMs();
     const entries = new Map<string, SliceEntry>();
@@ -155,7 +155,7 @@ export class SliceBooks {
       live.has(each.session) ? noLater(each, nowMs) : freed(each, nowMs),
     )) {
       const key = `${entry.session}|${placeOf(entry)}`;
-      // Of one that stands in two books, one may have been read more often.
+      // If a slice is in two books, one book may contain an earlier time.
       const known = entries.get(key)?.freedAtMs ?? Infinity;
       if (!entries.has(key) || (entry.freedAtMs ?? Infinity) < known) entries.set(key, entry);
     }
@@ -167,7 +167,7 @@ export class SliceBooks {
   }
 }
 
-/** As free since now at the latest: no clock that goes ahead makes a slice rest for long. */
+/** Limits the time to now: no clock that is ahead makes a slice rest for longer. */
 const noLater = (entry: SliceEntry, nowMs: number): SliceEntry =>
   entry.freedAtMs === undefined ? entry : { ...entry, freedAtMs: Math.min(entry.freedAtMs, nowMs) };
 
@@ -183,7 +183,7 @@ const holdingOf = ({ freedAtMs, announcedAddress, announcedIpv6, ...entry }: Sli
 const placeOf = ({ portSlice, announcedAddress, announcedIpv6 = '' }: Omit<SliceEntry, 'session'>): string =>
   [portSlice.firstPort, portSlice.lastPort, announcedAddress, announcedIpv6].join('|');
 
-/** In the order of ports, so that the same entries are the same text. */
+/** In the order of ports, so that the same entries give the same text. */
 const textOf = (entries: readonly SliceEntry[]): string =>
   JSON.stringify([...entries].sort((left, right) => left.portSlice.firstPort - right.portSlice.firstPort));
 

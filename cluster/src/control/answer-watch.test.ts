@@ -19,9 +19,9 @@ function watching() {
   return { state, watch };
 }
 
-describe('whether a media node answers anything', () => {
+describe('the watch for mute media nodes', () => {
   it.each([undefined, new PlenaryError('media_lost')])(
-    '[HL10] one that answers a question, be it with an error, is not mute (%s)',
+    '[HL10] a node that answers a question, even with an error, is not mute (%s)',
     async (fails) => {
       const { state, watch } = watching();
       state.fails = fails;
@@ -31,7 +31,7 @@ describe('whether a media node answers anything', () => {
     },
   );
 
-  it('[HL10] one that lets a question time out as well is, until it answers', async () => {
+  it('[HL10] a node that lets a question time out too is mute until it answers', async () => {
     const { state, watch } = watching();
     state.fails = new PlenaryError('timed_out');
     watch.doubt(ABOUT);
@@ -44,17 +44,17 @@ describe('whether a media node answers anything', () => {
     expect([await answered, watch.isMute]).toEqual([true, false]);
   });
 
-  it('[HL39] an edge that was stopped itself hears the answer to its second question', async () => {
+  it('[HL39] an edge that was stopped itself receives the answer to its second question', async () => {
     const { state, watch } = watching();
     state.fails = new PlenaryError('timed_out');
     watch.doubt(ABOUT);
-    // The first question is out by now, and fails in this turn.
+    // The first question is unanswered by now, and fails in this turn.
     state.fails = undefined;
     await waitFor('the second question', () => state.asked === 2);
     expect([watch.isMute, state.mute]).toEqual([false, 0]);
   });
 
-  it('[HL10] a connection that ends says nothing of the node, and ends the waiting for an answer', async () => {
+  it('[HL10] a connection that ends says nothing about the node, and ends the wait for an answer', async () => {
     const { state, watch } = watching();
     state.fails = new PlenaryError('timed_out');
     watch.doubt(ABOUT);

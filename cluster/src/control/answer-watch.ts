@@ -1,35 +1,35 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { toPlenaryError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { inBackground } from '../process/entry.ts';
+import { inBackground } from '../process/guarded-callbacks.ts';
 
-/** How long a node that let a request time out has for a question that costs it nothing, in milliseconds (SPEC HL10). */
+/** How long a node that let a request time out has to answer a cheap question, in milliseconds (SPEC HL10). */
 export const QUESTION_TIMEOUT_MS = 2_000;
 
-/** What a request fails with that was not answered; every other error is an answer. */
+/** The errors of an unanswered request; every other error is an answer. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'media_unavailable']);
 
-/** Between two questions to a node that is mute, in milliseconds, beside the time that each of them is given. */
+/** The pause between two questions to a mute node, in milliseconds, in addition to the time for each answer. */
 const PAUSE_MS = 100;
 
 /**
- * How many questions in a row a mute node leaves without an answer. One is not enough: a process that was stopped itself finds that
- * the time for an answer is up before it reads what came meanwhile.
+ * The number of unanswered questions in a row that make a node mute. One is not enough: a process that was stopped
+ * itself sees the time-out before it reads the answer that arrived meanwhile.
  */
 const QUESTIONS = 2;
 
 export interface AnswerWatchOptions<About> {
-  /** Asks what the node can say at once, whatever its workers and the store do. */
+  /** Asks a question that the node can answer at once, whatever its workers and the store do. */
   readonly ask: (about: About) => Promise<unknown>;
-  /** Another value for each connection; `undefined` while there is none. */
+  /** A different value for each connection; `undefined` while there is none. */
   readonly connection: () => number | undefined;
-  /** Told each time that a node is found to answer nothing, and what it was asked last. */
+  /** Called each time that a node is found to be mute, with the request that raised the doubt. */
   readonly onMute: (about: About) => void;
 }
 
 /**
- * Tells a media node that is slow, or that lets one request hang, from one that takes requests and answers none (SPEC HL10): beats
- * of such a node go on, and nobody can do anything there.
+ * Distinguishes a media node that is slow, or lets one request hang, from one that accepts requests and answers none
+ * (SPEC HL10). Such a node still sends beats, but it serves nobody.
  */
 export class AnswerWatch<About extends object> {
   readonly #options: AnswerWatchOptions<About>;
@@ -44,12 +44,12 @@ export class AnswerWatch<About extends object> {
     return this.#mute !== undefined;
   }
 
-  /** A request was not answered in time. */
+  /** Checks the node after a request that was not answered in time. */
   doubt(about: About): void {
     if (!this.#isAsking && !this.isMute) inBackground(() => this.#judge(about));
   }
 
-  /** Asks a node that was mute until it answers. @returns false when the connection ended before that */
+  /** Repeats the question to a mute node until it answers. @returns false if the connection ended before that */
   async untilAnswered(): Promise<boolean> {
     const connection = this.#options.connection();
     const isCurrent = (): boolean => connection !== undefined && connection === this.#options.connection();
@@ -68,7 +68,7 @@ export class AnswerWatch<About extends object> {
     try {
       for (let question = 0; question < QUESTIONS; question += 1) {
         const answers = await this.#answers(about);
-        // A connection that ended says nothing of the node.
+        // A connection that ended says nothing about the node.
         if (answers || asked !== connection()) return;
       }
     } finally {
@@ -83,7 +83,7 @@ export class AnswerWatch<About extends object> {
   }
 }
 
-/** Whether a question is answered, be it with an error. Never rejects. */
+/** Whether a question is answered, even with an error. Never rejects. */
 export async function answers(ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask();

@@ -55,7 +55,7 @@ describe('the handshake of a control link', () => {
     expect(caller.open(node.seal('an answer'))).toBe('an answer');
   });
 
-  it('[HL21] a node says to the caller why it refuses it, and an older one is taken at its word', () => {
+  it('[HL21] a node tells the caller why it refuses, and the caller believes an older node’s refusal too', () => {
     const { opening } = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const heard = (changes: object, node = nodeOf(OLD)): string => {
       try {
@@ -74,11 +74,11 @@ describe('the handshake of a control link', () => {
       expect(readRefusal(refusal)).toBe('other_secret');
   });
 
-  it('[CL17] fails where the secrets differ, and says so', () => {
+  it('[CL17] fails if the secrets differ, and says so', () => {
     expect(() => link(edgeOf(NEW), nodeOf(OLD))).toThrow('edge edge-a and node-a have different secrets');
   });
 
-  it('[NS3] fails between clusters of two namespaces that were given one secret', () => {
+  it('[NS3] fails between clusters of two namespaces with the same secret', () => {
     const [one, two] = [NAMESPACE.parse('one'), NAMESPACE.parse('two')];
     const edge = edgeOf(...secretsIn(one, [OLD]));
     expect(() => link(edge, nodeOf(...secretsIn(two, [OLD])))).toThrow('different secrets');
@@ -86,7 +86,7 @@ describe('the handshake of a control link', () => {
     link(edge, nodeOf(...secretsIn(one, [OLD])));
   });
 
-  it('[CL24] opens whatever the clocks of both ends say', () => {
+  it('[CL24] succeeds whatever the clocks of both ends say', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
     try {
@@ -98,7 +98,7 @@ describe('the handshake of a control link', () => {
     }
   });
 
-  it('[CL9] nothing that was said on one connection proves anything on another', () => {
+  it('[CL9] messages of one connection prove nothing on another', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const first = new NodeHandshake(nodeOf(OLD), ours.opening);
     const { proof } = ours.answer(first.challenge);
@@ -108,7 +108,7 @@ describe('the handshake of a control link', () => {
     expect(() => next.answer(first.challenge)).toThrow('does not prove to be media-node node-a');
   });
 
-  it('[CL25] who stands between cannot put a key of their own in its place', () => {
+  it('[CL25] an attacker in the middle cannot replace a key by their own', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const theirs = new CallerHandshake(edgeOf(NEW), edgeCaller, NODE).opening.share;
     const node = new NodeHandshake(nodeOf(OLD), { ...ours.opening, share: theirs });
@@ -118,17 +118,17 @@ describe('the handshake of a control link', () => {
     expect(() => again.answer({ ...honest.challenge, share: theirs })).toThrow('does not prove');
   });
 
-  it('[CL1] an end that claims to be somebody else is not believed', () => {
+  it('[CL1] an end that claims another identity is refused', () => {
     const elsewhere = new CallerHandshake(edgeOf(OLD), edgeCaller, mediaNode('node-b'));
     expect(() => new NodeHandshake(nodeOf(OLD), elsewhere.opening)).toThrow('This is node-a, not node-b');
-    // Another node of the same cluster that answers in its place.
+    // Another node of the same cluster answers in its place.
     const meant = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const other = identityOfSecrets([OLD], { kind: 'media-node', id: 'node-b' });
     const impostor = new NodeHandshake({ ...other, id: NODE }, meant.opening);
     expect(() => meant.answer(impostor.challenge)).toThrow('no key of media-node node-a');
   });
 
-  it('[KY3] with its own key a media node is itself, and neither an edge nor another node', () => {
+  it('[KY3] a media node’s own key proves only this node, no edge and no other node', () => {
     const { caller, node } = link(edgeOf(OLD), keyed(OLD));
     expect(node.open(caller.seal('x'))).toBe('x');
     for (const claimed of [edgeCaller, { kind: 'media-node', id: 'node-b', incarnation } as const]) {
@@ -150,7 +150,7 @@ describe('the handshake of a control link', () => {
     accepting.accept(honest.answer(accepting.challenge).proof);
   });
 
-  it('[KY3] the key of a media node holds no secret of the cluster, and is refused when it was changed', () => {
+  it('[KY3] the key of a media node contains no secret of the cluster, and is refused if it was changed', () => {
     const text = nodeKeyText(OLD, NODE);
     expect(text).not.toContain(OLD);
     expect(parseNodeKey(text)?.mediaNodeId).toBe(NODE);
@@ -178,7 +178,7 @@ describe('the handshake of a control link', () => {
     }
   });
 
-  it('[CL4] garbage is refused in words', () => {
+  it('[CL4] garbage is refused with a reason', () => {
     const { opening } = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const zeros = 'A'.repeat(43);
     for (const garbage of [
@@ -210,13 +210,13 @@ describe('the handshake of a control link', () => {
   });
 });
 
-describe('what is sealed', () => {
-  it('[CL27] is opened once, whole, and in order', () => {
+describe('a sealed message', () => {
+  it('[CL27] is decrypted once, unchanged, and in order', () => {
     const ends = (): Ends => link(edgeOf(OLD), nodeOf(OLD));
     const [one, two] = [ends(), ends()];
     const first = one.caller.seal('first');
     const second = one.caller.seal('second');
-    // Skipped, of another link, sent back, cut, changed, and empty.
+    // Wrong messages: skipped, of another link, sent back, cut, changed, and empty.
     const bit = Buffer.from(first, 'base64url');
     bit.writeUInt8(bit.readUInt8(0) ^ 1, 0);
     for (const wrong of [
@@ -233,7 +233,7 @@ describe('what is sealed', () => {
     expect(one.node.open(second)).toBe('second');
   });
 
-  it('[CL10] hides what it holds', () => {
+  it('[CL10] hides its content', () => {
     const { caller } = link(edgeOf(OLD), nodeOf(OLD));
     const sealed = Buffer.from(caller.seal('a very private matter'), 'base64url').toString('latin1');
     expect(sealed).not.toContain('private');

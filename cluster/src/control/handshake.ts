@@ -1,8 +1,8 @@
 /**
- * How both ends of a control link prove to each other who they are (SPEC CL1, CL9, CL25). Three messages, after SIGMA
- * (Krawczyk 2003): each side gives a fresh key of X25519, and signs what both said with the key that an authority of the
- * cluster certifies for its kind and id. What they agree on seals every later message. There are no clocks in it: both
- * fresh keys are what makes a proof of yesterday worthless.
+ * How both ends of a control link prove their identity to each other (SPEC CL1, CL9, CL25). The three messages follow
+ * SIGMA (Krawczyk 2003). Each side gives a fresh X25519 key, and signs both sides' statements with the key that an
+ * authority of the cluster certifies for its kind and id. The agreed keys encrypt every later message. The handshake
+ * uses no clocks: the fresh keys make an old proof worthless.
  */
 import {
   createHash,
@@ -33,7 +33,10 @@ import { describeIssues } from '../rpc/route.ts';
 import { RefusedLink } from './link-refusal.ts';
 import { SealedStream } from './sealed-stream.ts';
 
-/** The caller's first message: who it says it is, whom it means, whom it believes, and its fresh key. */
+/**
+ * The caller's first message: its claimed identity, the node that it means, the authorities that it trusts, and its
+ * fresh key.
+ */
 export const LINK_OPENING = z.object({
   controlVersion: z.int().min(1).max(1_000_000),
   ...CONTROL_CALLER.shape,
@@ -43,7 +46,7 @@ export const LINK_OPENING = z.object({
 });
 export type LinkOpening = z.infer<typeof LINK_OPENING>;
 
-/** The node's answer: under which authority both prove themselves, its fresh key, and its proof. */
+/** The node's answer: the authority that both use, the node's fresh key, and its proof. */
 export const LINK_CHALLENGE = z.object({
   authority: AUTHORITY_ID,
   share: CURVE_KEY,
@@ -56,7 +59,7 @@ export type LinkChallenge = z.infer<typeof LINK_CHALLENGE>;
 export const LINK_PROOF = z.object({ certificate: CERTIFICATE, signature: SIGNATURE });
 export type LinkProof = z.infer<typeof LINK_PROOF>;
 
-/** A pair of keys for one connection. */
+/** A fresh pair of keys for one connection. */
 class FreshKey {
   readonly share: string;
   readonly #privateKey: KeyObject;
@@ -74,7 +77,10 @@ class FreshKey {
   }
 }
 
-/** Everything that was said and is proved. Arrays, so that no choice of values reads like another one. */
+/**
+ * All statements that the proofs cover. It is built of arrays, so that two different sets of values never give the
+ * same text.
+ */
 function transcriptOf(opening: LinkOpening, challenge: Omit<LinkChallenge, 'signature'>): string {
   return JSON.stringify([
     'plenary control link 1',
@@ -109,7 +115,7 @@ function credentialFor(identity: ControlIdentity, authorityId: string): Credenti
   return identity.credentials.find((credential) => credential.authorityId === authorityId);
 }
 
-/** @throws PlenaryError `unauthorised` when this is not proved to be who it says */
+/** @throws PlenaryError `unauthorised` if the identity is not proved */
 function checkProof(
   identity: ControlIdentity,
   authorityId: string,
@@ -125,9 +131,9 @@ function checkProof(
   }
 }
 
-/** The caller's part, for one connection. */
+/** The caller's side of one connection. */
 export class CallerHandshake {
-  /** To be sent first. */
+  /** The first message. */
   readonly opening: LinkOpening;
   readonly #identity: ControlIdentity;
   readonly #fresh = new FreshKey();
@@ -144,7 +150,7 @@ export class CallerHandshake {
   }
 
   /**
-   * Checks that the other side is the media node that was meant.
+   * Checks that the other side is the intended media node.
    * @throws PlenaryError `malformed_message`, `unauthorised`
    */
   answer(received: unknown): { readonly proof: LinkProof; readonly stream: SealedStream } {
@@ -169,11 +175,11 @@ export class CallerHandshake {
   }
 }
 
-/** The media node's part, for one connection. */
+/** The media node's side of one connection. */
 export class NodeHandshake {
-  /** Who the other side says it is: to be believed when {@link accept} returns. */
+  /** The caller's claimed identity: it is proved once {@link accept} returns. */
   readonly caller: ControlCaller;
-  /** To be sent. */
+  /** The message that answers the opening. */
   readonly challenge: LinkChallenge;
   readonly #identity: ControlIdentity;
   readonly #fresh = new FreshKey();
@@ -205,7 +211,7 @@ export class NodeHandshake {
   }
 
   /**
-   * Checks that the caller is who it says.
+   * Checks the caller's identity.
    * @throws PlenaryError `malformed_message`, `unauthorised`
    */
   accept(received: unknown): SealedStream {

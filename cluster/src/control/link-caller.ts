@@ -1,4 +1,4 @@
-import { after, entry } from '../process/entry.ts';
+import { after, guardCallback } from '../process/guarded-callbacks.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ControlIdentity } from '../keys/control-credential.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -10,7 +10,7 @@ import { LINK_EVENTS, readAnswer, requestText } from './link-messages.ts';
 import type { SealedAnswer } from './link-messages.ts';
 import type { SealedStream } from './sealed-stream.ts';
 
-/** The part of a Socket.IO client that a control link runs over. */
+/** The part of a Socket.IO client that a control link uses. */
 export interface CallerSocket {
   readonly connected: boolean;
   on(event: string, listener: (payload: unknown) => void): unknown;
@@ -22,11 +22,11 @@ export interface LinkCallerOptions {
   readonly identity: ControlIdentity;
   readonly caller: ControlCaller;
   readonly mediaNodeId: MediaNodeId;
-  /** What is done with each notice; others are nobody's. */
+  /** The handler of each notice; notices without a handler are ignored. */
   readonly routes: Readonly<Record<string, NoticeRoute>>;
-  /** A message of the node does not fit the protocol; it is left out. */
+  /** Called for a message of the node that does not fit the protocol; the message is ignored. */
   readonly onMalformed: (detail: string) => void;
-  /** The other side is not who was meant, or somebody meddles: the connection ends. */
+  /** Called if the other side is not the intended node, or somebody changed a message: the connection ends. */
   readonly onRefused: (error: PlenaryError) => void;
 }
 
@@ -37,8 +37,9 @@ interface Waiting {
 }
 
 /**
- * The caller's end of a control link: each connection begins with a handshake, and everything after it is sealed. Until
- * the other side has proved to be the node that was meant, it learns nothing and is believed nothing (SPEC CL1, CL10).
+ * The caller's end of a control link. Each connection begins with a handshake, and everything after it is encrypted.
+ * Until the other side has proved to be the intended node, the caller tells it nothing and believes nothing (SPEC
+ * CL1, CL10).
  */
 export class LinkCaller implements CallSocket {
   readonly #options: LinkCallerOptions;
@@ -52,7 +53,7 @@ export class LinkCaller implements CallSocket {
     this.#options = options;
   }
 
-  /** For Socket.IO's `auth`: what each connection begins with. */
+  /** Socket.IO's `auth` option: the first message of each connection. */
   readonly auth = (authorise: (opening: object) => void): void => {
     const { identity, caller, mediaNodeId } = this.#options;
     this.#end();
@@ -60,24 +61,24 @@ export class LinkCaller implements CallSocket {
     authorise(this.#handshake.opening);
   };
 
-  /** Runs over this client from now on. */
+  /** Uses this client from now on. */
   attach(socket: CallerSocket): void {
     this.#socket = socket;
     socket.on(
       LINK_EVENTS.challenge,
-      entry('control_link', (challenge) => this.#guard(() => this.#answer(challenge))),
+      guardCallback('control_link', (challenge) => this.#guard(() => this.#answer(challenge))),
     );
     socket.on(
       LINK_EVENTS.sealed,
-      entry('control_link', (sealed) => this.#guard(() => this.#receive(sealed))),
+      guardCallback('control_link', (sealed) => this.#guard(() => this.#receive(sealed))),
     );
     socket.on(
       'disconnect',
-      entry('control_link', () => this.#end()),
+      guardCallback('control_link', () => this.#end()),
     );
   }
 
-  /** Whether requests can be sent: the other side has proved itself. */
+  /** Whether requests can be sent: the other side has proved its identity. */
   get connected(): boolean {
     return this.#stream !== undefined && this.#socket?.connected === true;
   }
@@ -88,7 +89,8 @@ export class LinkCaller implements CallSocket {
 
   #answer(challenge: unknown): void {
     const handshake = this.#handshake;
-    if (handshake === undefined) throw new PlenaryError('unauthorised', 'It challenges twice.');
+    if (handshake === undefined)
+      throw new PlenaryError('unauthorised', 'The other side sent two challenges.');
     this.#handshake = undefined;
     const { proof, stream } = handshake.answer(challenge);
     this.#stream = stream;
@@ -98,9 +100,9 @@ export class LinkCaller implements CallSocket {
   #receive(sealed: unknown): void {
     const stream = this.#stream;
     if (stream === undefined || typeof sealed !== 'string') {
-      throw new PlenaryError('unauthorised', 'It speaks before it has proved itself.');
+      throw new PlenaryError('unauthorised', 'The other side sent a message before its proof.');
     }
-    // Opened, it is the node's own; one that is malformed costs itself and nothing else.
+    // Once decrypted, the message is the node's own. A malformed one is ignored, and nothing else is affected.
     const text = stream.open(sealed);
     let message: SealedAnswer;
     try {
@@ -114,7 +116,7 @@ export class LinkCaller implements CallSocket {
       if (Object.hasOwn(this.#options.routes, name)) this.#options.routes[name]?.(payload);
       return;
     }
-    // Where there is nobody, it came too late.
+    // If no request waits, the answer is late.
     this.#take(message.id)?.resolve(message.envelope);
   }
 
@@ -123,7 +125,7 @@ export class LinkCaller implements CallSocket {
     return this.sendFrame(this.#lastId, requestText(this.#lastId, name, payload), timeoutMs);
   }
 
-  /** Sends a request that is written already, and waits for the reply to its number. */
+  /** Sends an encoded request, and waits for the reply to its number. */
   sendFrame(id: number, text: string, timeoutMs: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const timer = after(timeoutMs, () => this.#take(id)?.reject(new Error('No answer came in time.')));

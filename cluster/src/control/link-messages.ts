@@ -5,12 +5,12 @@ import { patternText } from '../protocol/text.ts';
 import { judgeFrame } from '../rpc/frame.ts';
 import { CONTROL_MESSAGE_LIMIT } from '../rpc/link-options.ts';
 
-/** The node's challenge, the caller's proof, and whatever comes after them, as Socket.IO names them. */
+/** The Socket.IO events of the node's challenge, the caller's proof, and all messages after them. */
 export const LINK_EVENTS = { challenge: 'challenge', proof: 'proof', sealed: 'sealed' } as const;
 
 /**
- * What is sealed is written as Socket.IO writes its packets: a request `2ID["name",payload]`, a reply `3ID[envelope]`, a
- * notice `2["name",payload]`. So it is measured before it is parsed, as they are (SPEC EN1).
+ * Encrypted messages have the form of Socket.IO packets: a request `2ID["name",payload]`, a reply `3ID[envelope]`, a
+ * notice `2["name",payload]`. So they are measured before they are parsed, like those (SPEC EN1).
  */
 export const requestText = (id: number, name: string, payload: unknown): string =>
   `2${id}${JSON.stringify([name, payload])}`;
@@ -20,7 +20,7 @@ export const noticeText = (name: string, payload: unknown): string => `2${JSON.s
 interface Message {
   readonly type: string;
   readonly id: number | undefined;
-  /** What stands in the array, or in its place what says why it was not read. */
+  /** The items of the array, or in their place the reason why it was not read. */
   readonly items: readonly unknown[];
 }
 
@@ -42,7 +42,7 @@ function readMessage(text: string, types: string): Message {
   return { type: verdict.type, id, items: Array.isArray(items) ? items : [] };
 }
 
-/** Empty where the frame has none that could be read. */
+/** Empty if the frame has no readable name. */
 const NAMED = z.tuple([
   patternText(/^[A-Za-z0-9._-]{0,64}$/, 64, 'must be the name of a message'),
   z.unknown(),

@@ -5,7 +5,7 @@ import { PlenaryError } from '../errors.ts';
 const CIPHER = 'aes-256-gcm';
 const TAG_BYTES = 16;
 
-/** Each message has a nonce of its own, its place in the stream: it is never used twice, and cannot be said again. */
+/** Each message has its own nonce, its position in the stream: a nonce is never used twice, and a message cannot be repeated. */
 function nonceOf(counter: number): Buffer {
   const nonce = Buffer.alloc(12);
   nonce.writeBigUInt64BE(BigInt(counter), 4);
@@ -13,8 +13,8 @@ function nonceOf(counter: number): Buffer {
 }
 
 /**
- * One control link's messages under the keys of this one connection: whoever carries them can neither read, change, drop,
- * repeat nor reorder one without ending the link (SPEC CL10, CL27).
+ * Encrypts the messages of one control link with the keys of this one connection: nobody on the path can read,
+ * change, drop, repeat or reorder one without ending the link (SPEC CL10, CL27).
  */
 export class SealedStream {
   readonly #sendKey: KeyObject;
@@ -27,7 +27,7 @@ export class SealedStream {
     this.#receiveKey = keys.receive;
   }
 
-  /** To be sent in the order of the calls. */
+  /** Encrypts a message; messages must be sent in the order of the calls. */
   seal(text: string): string {
     const cipher = createCipheriv(CIPHER, this.#sendKey, nonceOf(this.#sent), { authTagLength: TAG_BYTES });
     this.#sent += 1;

@@ -1,4 +1,4 @@
-import { after, entry } from '../process/entry.ts';
+import { after, guardCallback } from '../process/guarded-callbacks.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ReplyEnvelope } from '../protocol/define.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -10,7 +10,7 @@ import type { SealedStream } from './sealed-stream.ts';
 /** How long a caller may take for its proof, in milliseconds. */
 export const PROOF_WITHIN_MS = 5_000;
 
-/** The part of a Socket.IO server's socket that a control link runs over. */
+/** The part of a Socket.IO server's socket that a control link uses. */
 export interface ServedSocket {
   on(event: string, listener: (payload: unknown) => void): unknown;
   once(event: string, listener: (payload: unknown) => void): unknown;
@@ -23,11 +23,11 @@ export type AnswerRequest = (envelope: ReplyEnvelope) => void;
 
 export interface ServedLinkListener {
   onRequest(name: string, payload: unknown, answer: AnswerRequest): void;
-  /** What came is none of the protocol, which costs that one message, or was meddled with, which ends the link. */
+  /** Called for a message outside the protocol, which is ignored, or for a changed one, which ends the link. */
   onFault(error: PlenaryError): void;
 }
 
-/** The media node's end of a control link, whose caller has proved who it is. */
+/** The media node's end of a control link, whose caller has proved its identity. */
 export class ServedLink {
   readonly caller: ControlCaller;
   readonly #socket: ServedSocket;
@@ -40,17 +40,17 @@ export class ServedLink {
     this.#stream = stream;
     socket.on(
       'disconnect',
-      entry('control_link', () => {
+      guardCallback('control_link', () => {
         this.#isOpen = false;
       }),
     );
   }
 
-  /** Hears requests from now on; in the same turn in which the link was given. */
+  /** Receives requests from now on; call it in the same turn in which the link was given. */
   listen(listener: ServedLinkListener): void {
     this.#socket.on(
       LINK_EVENTS.sealed,
-      entry('control_link', (sealed) => this.#receive(sealed, listener)),
+      guardCallback('control_link', (sealed) => this.#receive(sealed, listener)),
     );
   }
 
@@ -83,15 +83,15 @@ export class ServedLink {
     }
   }
 
-  /** Nothing is sealed that is not sent: the other side would miss it. */
+  /** Encrypts only messages that are sent: the other side would miss any other. */
   #send(text: string): void {
     if (this.#isOpen) this.#socket.emit(LINK_EVENTS.sealed, this.#stream.seal(text));
   }
 }
 
 /**
- * Challenges a caller and waits for its proof. One of both is called, once, unless the caller goes away before.
- * @param onLink - is to listen on the link at once
+ * Challenges a caller and waits for its proof. One callback is called, once, unless the caller disconnects before.
+ * @param onLink - must listen on the link at once
  * @param onRefused - `malformed_message`, `unauthorised`, `timed_out`; the connection is closed
  */
 export function challengeCaller(
@@ -113,10 +113,10 @@ export function challengeCaller(
     socket.disconnect(true);
   };
   const timer = after(PROOF_WITHIN_MS, () => refuse(new PlenaryError('timed_out', 'It gives no proof.')));
-  socket.on('disconnect', entry('control_link', done));
+  socket.on('disconnect', guardCallback('control_link', done));
   socket.once(
     LINK_EVENTS.proof,
-    entry('control_link', (proof) => {
+    guardCallback('control_link', (proof) => {
       let stream: SealedStream;
       try {
         stream = handshake.accept(proof);

@@ -9,7 +9,7 @@ class Process {
   isIdle = true;
   hasElsewhere = true;
   readonly asked: string[] = [];
-  /** Those of them that had been asked before. */
+  /** The members of `asked` that had been asked before. */
   readonly askedAgain: string[] = [];
   readonly changes: boolean[] = [];
   readonly drain: Drain<string>;
@@ -41,7 +41,7 @@ describe('a drain', () => {
     vi.useRealTimers();
   });
 
-  it('[DR1] [DR9] of nobody ends at once, and nobody new is taken until it is cancelled', async () => {
+  it('[DR1] [DR9] without members ends at once, and admits nobody until it is cancelled', async () => {
     const { drain, changes } = new Process(0);
     expect(drain.isOn).toBe(false);
     expect(await drain.begin(1_000)).toBe('empty');
@@ -51,7 +51,7 @@ describe('a drain', () => {
     expect([drain.isOn, changes]).toEqual([false, [true, false]]);
   });
 
-  it('[DR22] asks nobody while there is nowhere to go, for five seconds at most', () => {
+  it('[DR22] asks nobody while there is nowhere to go, for at most five seconds', () => {
     const [found, alone] = [new Process(2), new Process(2)];
     for (const process of [found, alone]) {
       process.hasElsewhere = false;
@@ -86,7 +86,7 @@ describe('a drain', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[DR10] [DR11] asks again who has not left, and cuts off at the deadline who is still there', async () => {
+  it('[DR10] [DR11] asks remaining members again, and disconnects them at the deadline', async () => {
     const process = new Process(1);
     const ended = process.drain.begin(2 * ASK_AGAIN_MS);
     expect(process.askedAgain).toEqual([]);
@@ -98,7 +98,7 @@ describe('a drain', () => {
     expect(process.drain.status).toEqual({ state: 'drained', left: 0, gone: 1, cut: 1, remainingMs: null });
   });
 
-  it('[DR9] that is cancelled asks nobody any more, and another one begins anew', async () => {
+  it('[DR9] asks nobody after it is cancelled, and a new drain starts from the beginning', async () => {
     const process = new Process(LEAST_BATCH * 2);
     const first = process.drain.begin(600_000);
     process.drain.cancel();
@@ -112,7 +112,7 @@ describe('a drain', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[DR12] asked for again gets another deadline and goes on', async () => {
+  it('[DR12] continues with another deadline if it is requested again', async () => {
     const process = new Process(1);
     const ended = process.drain.begin(600_000);
     expect(process.drain.begin(DRAIN_TICK_MS)).toBe(ended);

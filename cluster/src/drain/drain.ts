@@ -1,52 +1,52 @@
-import { every } from '../process/entry.ts';
+import { every } from '../process/guarded-callbacks.ts';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { DRAIN_TICK_MS, ELSEWHERE_WITHIN_MS, nextToLeave } from './pace.ts';
 
-/** How far a drain is, as it is told to operators. */
+/** The progress of a drain, as operators see it. */
 export const DRAIN_STATUS = z.object({
-  /** `drained`: empty, or past the deadline; it takes nobody new until the drain is cancelled. */
+  /** `drained`: empty, or past the deadline; the process admits nobody until the drain is cancelled. */
   state: z.enum(['serving', 'draining', 'drained']),
-  /** Peers of a media node, sockets of an edge, that are still there. */
+  /** The peers of a media node, or the sockets of an edge, that are still there. */
   left: z.int().min(0),
-  /** Those that went since the drain began. */
+  /** The number of members that left since the drain began. */
   gone: z.int().min(0),
-  /** Those of them that were cut off at the deadline. */
+  /** The number of them that were disconnected at the deadline. */
   cut: z.int().min(0),
-  /** Until the deadline; `null` when there is none. */
+  /** The time until the deadline, in milliseconds; `null` if there is none. */
   remainingMs: z.int().min(0).nullable(),
 });
 export type DrainStatus = z.infer<typeof DRAIN_STATUS>;
 
 export interface DrainPorts<Member> {
   readonly clock: Clock;
-  /** Who is still here. */
+  /** The members that are still here. */
   readonly members: () => readonly Member[];
-  /** Whether nothing else is left to wait for either. */
+  /** Whether nothing else remains to wait for. */
   readonly isIdle: () => boolean;
   /**
-   * Whether whoever is asked has somewhere to go. Where not, nobody is asked for {@link ELSEWHERE_WITHIN_MS}: the others may
-   * just have been started. Absent, nobody waits.
+   * Whether the members have somewhere to go. If not, nobody is asked for {@link ELSEWHERE_WITHIN_MS}: other
+   * processes may just have been started. Absent if nobody waits for that.
    */
   readonly hasElsewhere?: () => boolean;
-  /** Asks one to leave; it may take its time, and is asked again as long as it stays. */
+  /** Asks one member to leave; it may take its time, and is asked again as long as it stays. */
   readonly ask: (member: Member, isRepeated: boolean) => void;
-  /** The deadline has come: who is here is cut off. */
+  /** Disconnects the remaining members at the deadline. */
   readonly cut: () => void;
-  /** The process begins to drain, or serves again: others are to know. */
+  /** Called when the process begins to drain, or serves again, so that others learn of it. */
   readonly changed: (isDraining: boolean) => void;
 }
 
-/** How a drain ended. */
+/** The end of a drain. */
 export type DrainEnd = 'empty' | 'deadline' | 'cancelled';
 
 /**
- * Empties a process that is to go: nobody new comes, who is here is asked to leave in paced batches, and cut off at the
- * deadline (SPEC DR1, DR2, DR11). It can be cancelled until the process ends.
+ * Empties a process that is to stop: it admits nobody, asks its members to leave in paced batches, and disconnects
+ * the rest at the deadline (SPEC DR1, DR2, DR11). It can be cancelled until the process ends.
  */
 export class Drain<Member> {
   readonly #ports: DrainPorts<Member>;
-  /** Who is known, with when it was last asked. */
+  /** The known members, with the time when each was last asked. */
   #known = new Map<Member, number | undefined>();
   #state: DrainStatus['state'] = 'serving';
   #beganAtMs = 0;
@@ -60,7 +60,7 @@ export class Drain<Member> {
     this.#ports = ports;
   }
 
-  /** Whether nobody new is taken. */
+  /** Whether the process admits nobody. */
   get isOn(): boolean {
     return this.#state !== 'serving';
   }
@@ -77,7 +77,7 @@ export class Drain<Member> {
     };
   }
 
-  /** Begins, or sets another deadline where it has begun. @returns settles when the drain has ended */
+  /** Begins a drain, or changes the deadline of the current one. @returns settles when the drain has ended */
   begin(deadlineMs: number): Promise<DrainEnd> {
     const { clock, changed } = this.#ports;
     this.#deadlineAtMs = clock.monotonicMs() + deadlineMs;
@@ -98,14 +98,14 @@ export class Drain<Member> {
     return promise;
   }
 
-  /** Serves again. Who was asked to leave and has not yet may stay. */
+  /** Serves again. Members that were asked to leave and are still here may stay. */
   cancel(): void {
     if (this.#state === 'serving') return;
     this.#end('cancelled', 'serving');
     this.#ports.changed(false);
   }
 
-  /** The process ends: stops the timer, and stays as it is. */
+  /** Stops the timer at the end of the process; the state stays unchanged. */
   stop(): void {
     clearInterval(this.#timer);
   }

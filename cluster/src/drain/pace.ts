@@ -1,24 +1,25 @@
-/** How those who are to leave a draining process are paced: pure, the same for edges and media nodes. */
+/** Paces the departures from a draining process: pure, the same for edges and media nodes. */
 
-/** How often the next of them are asked, in milliseconds. */
+/** The interval between two batches of requests to leave, in milliseconds. */
 export const DRAIN_TICK_MS = 500;
-/** Fewer are not asked at a time, as long as there are any. */
+/** The smallest batch, as long as enough members are left. */
 export const LEAST_BATCH = 4;
-/** Who was asked and is still there after this is asked again, in milliseconds. */
+/** How long a member that was asked may stay before it is asked again, in milliseconds. */
 export const ASK_AGAIN_MS = 10_000;
-/** How long nobody is asked while there is nowhere to go, in milliseconds. */
+/** How long nobody is asked while there is nowhere to go, in milliseconds; then they are asked all the same. */
 export const ELSEWHERE_WITHIN_MS = 5_000;
 
-/** One who is still here. */
+/** A member that is still here. */
 export interface DrainMember<Member> {
   readonly member: Member;
-  /** When it was last asked, by the monotonic clock; `undefined` when it was not. */
+  /** When the member was last asked, by the monotonic clock; `undefined` if it was not. */
   readonly askedAtMs: number | undefined;
 }
 
 /**
- * Who is asked to leave now: so many that all who are due would be asked in half of the time that is left, which leaves
- * the other half for those who take long or have to be asked again. Who was never asked comes first.
+ * The members that are asked to leave now. The batch is so large that all due members would be asked in half of the
+ * remaining time; the other half is for those that take long or must be asked again. Members that were never asked
+ * come first.
  */
 export function nextToLeave<Member>(
   members: readonly DrainMember<Member>[],

@@ -1,6 +1,6 @@
 import type { Role } from '../protocol/room.ts';
 
-/** What roles may do beyond what everybody may: one row for each right of a feature. */
+/** The rights of roles beyond what everybody may do: one row for each right of a feature. */
 export type PermissionTable = Readonly<Record<string, readonly Role[]>>;
 
 /** Whether a role has a right. */

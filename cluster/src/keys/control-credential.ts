@@ -8,7 +8,7 @@ import type { MediaNodeId } from '../protocol/ids.ts';
 import { deriveBytes } from './derive.ts';
 import type { Secrets } from './derive.ts';
 
-/** Who a process is on control links. */
+/** The identity of a process on control links. */
 export type LinkEnd = Pick<ControlCaller, 'kind' | 'id'>;
 
 /** 32 bytes as base64url: a key of Curve25519. */
@@ -18,25 +18,25 @@ export const SIGNATURE = patternText(/^[A-Za-z0-9_-]{86}$/, 86, 'must be 64 byte
 /** Names an authority: the first bytes of its key's digest. */
 export const AUTHORITY_ID = patternText(/^[A-Za-z0-9_-]{16}$/, 16, 'must be 12 bytes in base64url');
 
-/** Says whose a key is, by the signature of an authority. */
+/** Certifies the owner of a key, by the signature of an authority. */
 export const CERTIFICATE = z.object({ publicKey: CURVE_KEY, signature: SIGNATURE });
 export type Certificate = z.infer<typeof CERTIFICATE>;
 
-/** With what a process proves to those who believe one authority who it is. */
+/** A process' proof of its identity for those that trust one authority. */
 export interface Credential {
   readonly authorityId: string;
   readonly certificate: Certificate;
   readonly privateKey: KeyObject;
 }
 
-/** Who a process is on control links, and whom it believes (SPEC KY1, KY3). */
+/** The identity of a process on control links, and the authorities that it trusts (SPEC KY1, KY3). */
 export interface ControlIdentity extends LinkEnd {
-  /** One for each authority that it believes, the preferred one first. */
+  /** One for each trusted authority, the preferred one first. */
   readonly credentials: readonly Credential[];
   readonly authorities: ReadonlyMap<string, KeyObject>;
 }
 
-/** DER of a private key of Ed25519 (RFC 8410) up to its 32 bytes. */
+/** The DER prefix of an Ed25519 private key (RFC 8410), before its 32 bytes. */
 const PRIVATE_KEY_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 function privateKeyOf(seed: Buffer): KeyObject {
@@ -59,12 +59,12 @@ function authorityIdOf(publicKey: string): string {
   return createHash('sha256').update(publicKey).digest().subarray(0, 12).toString('base64url');
 }
 
-/** Kind and id are in it, so that what proves one process to be itself proves it to be no other. */
+/** Contains kind and id, so that the certificate of one process proves no other. */
 function certificateText({ kind, id }: LinkEnd, publicKey: string): Buffer {
   return Buffer.from(JSON.stringify(['plenary control certificate 1', kind, id, publicKey]));
 }
 
-/** Whether an authority says that this key is of that process. */
+/** Whether an authority certifies that this key belongs to that process. */
 export function certifies(authority: KeyObject, end: LinkEnd, certificate: Certificate): boolean {
   const text = certificateText(end, certificate.publicKey);
   return verify(null, text, authority, Buffer.from(certificate.signature, 'base64url'));
@@ -74,7 +74,7 @@ export function signWith(credential: Credential, text: string): string {
   return sign(null, Buffer.from(text), credential.privateKey).toString('base64url');
 }
 
-/** Whether a text is signed by the key of a certificate, which has to be checked by itself. */
+/** Whether a text is signed by the key of a certificate; the certificate itself must be checked separately. */
 export function isSignedBy({ publicKey }: Certificate, text: string, signature: string): boolean {
   return verify(null, Buffer.from(text), publicKeyOf(publicKey), Buffer.from(signature, 'base64url'));
 }
@@ -85,7 +85,7 @@ interface Issued {
   readonly certificate: Certificate;
 }
 
-/** Derives the key of a process, and signs that it is its. */
+/** Derives the key of a process, and certifies it. */
 function issue(secret: string, end: LinkEnd): Issued {
   const authority = privateKeyOf(deriveBytes(secret, 'control-authority'));
   const seed = deriveBytes(secret, `control:${end.kind}:${end.id}`);
@@ -109,7 +109,7 @@ function identityOf(end: LinkEnd, issued: readonly Issued[]): ControlIdentity {
   };
 }
 
-/** Of a process that has the cluster's secret. */
+/** The identity of a process with the cluster's secret. */
 export function identityOfSecrets(secrets: Secrets, { kind, id }: LinkEnd): ControlIdentity {
   return identityOf(
     { kind, id },
@@ -117,7 +117,7 @@ export function identityOfSecrets(secrets: Secrets, { kind, id }: LinkEnd): Cont
   );
 }
 
-/** The key of one media node, from which nobody learns the cluster's secret or the key of another process (SPEC KY3). */
+/** The key of one media node; it reveals neither the cluster's secret nor the key of another process (SPEC KY3). */
 export interface NodeKey extends Issued {
   readonly mediaNodeId: MediaNodeId;
 }
@@ -133,7 +133,7 @@ export function nodeKeyText(secret: string, mediaNodeId: MediaNodeId): string {
 
 const NODE_KEY_PARTS = z.tuple([z.literal(NODE_KEY_VERSION), MEDIA_NODE_ID, CURVE_KEY, CURVE_KEY, SIGNATURE]);
 
-/** @returns `undefined` for what is none, or was changed */
+/** @returns `undefined` if the text is no node key, or was changed */
 export function parseNodeKey(text: string): NodeKey | undefined {
   const parts = NODE_KEY_PARTS.safeParse(text.split('.'));
   if (!parts.success) return undefined;
@@ -155,7 +155,7 @@ export const nodeKeysSetting = z.string().transform((text, context): readonly No
   return whole;
 });
 
-/** Of a media node that has keys of its own. */
+/** The identity of a media node with its own keys. */
 export function identityOfNodeKeys(mediaNodeId: MediaNodeId, keys: readonly NodeKey[]): ControlIdentity {
   return identityOf({ kind: 'media-node', id: mediaNodeId }, keys);
 }

@@ -4,30 +4,30 @@ import { z } from 'zod';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import type { Namespace } from '../namespace.ts';
 
-/** What keys are derived for. A key for one purpose is of no use for another (SPEC KY1). */
+/** The purposes of derived keys. A key for one purpose is useless for another (SPEC KY1). */
 export type KeyPurpose =
   /** Names a secret, so that a process can tell which of its keys made something. Public. */
   | 'key-id'
-  /** Stands for the secret in one namespace. */
+  /** Replaces the secret within one namespace. */
   | `namespace:${string}`
   | 'session-token'
   | 'rejoin-token'
   | 'peer-id'
-  /** Proves that an edge published something. */
+  /** Proves that an edge published a message. */
   | 'publication'
-  /** Proves that an edge is at the address that the registry has of it. */
+  /** Proves that an edge is at its address in the registry. */
   | 'edge-address'
-  /** Signs which key is whose on control links. */
+  /** Certifies the keys of processes on control links. */
   | 'control-authority'
   /** The own key of one process on control links, and of one process for its operators. */
   | `control:${string}`
   | `admin:${string}`;
 
 const KEY_BYTES = 32;
-/** Public: it keeps Plenary's keys apart from whatever else is derived from the same secret. */
+/** Public: it separates Plenary's keys from anything else that is derived from the same secret. */
 const SALT = 'plenary keys 1';
 
-/** 32 bytes for one purpose (HKDF, RFC 5869), from which nobody learns the secret or a key for another purpose. */
+/** Derives 32 bytes for one purpose (HKDF, RFC 5869); they reveal neither the secret nor a key for another purpose. */
 export function deriveBytes(secret: string, purpose: KeyPurpose): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, SALT, purpose, KEY_BYTES));
 }
@@ -36,12 +36,12 @@ export function deriveKey(secret: string, purpose: KeyPurpose): KeyObject {
   return createSecretKey(deriveBytes(secret, purpose));
 }
 
-/** Secrets that are valid at a time: the first one makes, all of them check (SPEC KY2). */
+/** The secrets that are valid at a time: the first one signs, all are accepted (SPEC KY2). */
 export type Secrets = readonly [current: string, ...others: string[]];
 
 /**
- * The secrets of the cluster of one namespace: clusters that were given the same secret believe nothing of each other (SPEC
- * NS3). In the default namespace they are the given ones.
+ * The cluster's secrets within one namespace: clusters with the same secret in different namespaces do not trust each
+ * other (SPEC NS3). In the default namespace they are the given ones.
  */
 export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): Secrets {
   if (namespace === DEFAULT_NAMESPACE) return [current, ...others];
@@ -51,21 +51,24 @@ export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): 
 }
 
 const MAX_SECRETS = 4;
-/** Shipped files have such a placeholder where a secret belongs. */
+/** The placeholder that shipped files contain in place of a secret. */
 const PLACEHOLDER = /change[-_ ]?me/i;
 export const isPlaceholder = (secret: string): boolean => PLACEHOLDER.test(secret);
-/** A random secret of 32 characters, of hexadecimal digits too, has at least that many different ones. */
+/**
+ * The smallest number of different characters; a random secret of 32 characters, even of hexadecimal digits, has at
+ * least as many.
+ */
 const DIFFERENT_CHARACTERS = 6;
 
-/** What a placeholder in a secret's place is answered with. */
+/** The fault of a placeholder in place of a secret. */
 export const A_PLACEHOLDER = 'is a placeholder: take a random one, such as deploy/make-secrets.sh makes';
 
-/** Settings that hold a secret, with their secrets. */
+/** The settings with secrets, and their secrets. */
 export type NamedSecrets = readonly (readonly [name: string, secrets: readonly string[]])[];
 
 /**
- * Secrets that work and are weak (SPEC CF24, CF25): those that repeat a few characters, and those that stand in an earlier setting too,
- * so that whoever has it for one purpose has it for both.
+ * Finds secrets that work but are weak (SPEC CF24, CF25): those that repeat a few characters, and those that an
+ * earlier setting contains too, so that whoever knows it for one purpose knows it for both.
  */
 export function weakSecrets(settings: NamedSecrets): readonly string[] {
   return settings.flatMap(([name, secrets], index) => {
@@ -79,14 +82,14 @@ export function weakSecrets(settings: NamedSecrets): readonly string[] {
         : []),
       ...(other === undefined
         ? []
-        : [`${name}: holds a secret of ${other[0]}, and whoever has one has both; give each its own`]),
+        : [`${name}: holds a secret of ${other[0]}, so that knowing one reveals both; give each its own`]),
     ];
   });
 }
 
 /**
- * One secret, or several joined by commas while they are changed: each has at least 32 characters, so that it cannot be
- * guessed.
+ * One secret, or several joined by commas while they are changed: each has at least 32 characters, so that it cannot
+ * be guessed.
  */
 export const secretsSetting = z
   .string()

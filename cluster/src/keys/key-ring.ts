@@ -8,9 +8,9 @@ export interface NamedKey {
   readonly key: KeyObject;
 }
 
-/** The keys for one purpose: one that signs, and all that are believed (SPEC KY2). */
+/** The keys for one purpose: one signs, and all are accepted (SPEC KY2). */
 export class KeyRing {
-  /** What is new is signed with it. */
+  /** The key that signs. */
   readonly current: NamedKey;
   readonly #keys: ReadonlyMap<string, KeyObject>;
 
@@ -29,7 +29,7 @@ export class KeyRing {
   }
 }
 
-/** The public name of a secret, which tells nothing of it. */
+/** The public name of a secret; it does not reveal the secret. */
 export function keyIdOf(secret: string): string {
   return deriveBytes(secret, 'key-id').subarray(0, 6).toString('base64url');
 }

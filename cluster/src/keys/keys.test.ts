@@ -36,7 +36,7 @@ describe('keys of the cluster', () => {
     expect(deriveBytes(SECRET, 'peer-id')).toEqual(expanded);
   });
 
-  it('[NS3] a namespace has keys of its own; the default one those of the secret', () => {
+  it('[NS3] a namespace has its own keys; the default namespace has those of the secret', () => {
     const [one, two] = [NAMESPACE.parse('one'), NAMESPACE.parse('two')];
     const all = [DEFAULT_NAMESPACE, one, two].flatMap((namespace) =>
       secretsIn(namespace, [SECRET, `${SECRET}2`]),
@@ -46,14 +46,14 @@ describe('keys of the cluster', () => {
     expect(secretsIn(one, [SECRET])).toEqual(secretsIn(one, [SECRET]));
   });
 
-  it('[KY2] the first secret signs, all are believed, others are not', () => {
+  it('[KY2] the first secret signs, all are accepted, others are not', () => {
     const ring = KeyRing.derive([SECRET, `${SECRET}2`], 'session-token');
     expect(ring.current.id).toBe(keyIdOf(SECRET));
     expect(ring.find(keyIdOf(`${SECRET}2`))?.export()).toEqual(deriveBytes(`${SECRET}2`, 'session-token'));
     expect(ring.find(keyIdOf(`${SECRET}3`))).toBeUndefined();
   });
 
-  it('[KY2] are given by one secret, or by several with commas between', () => {
+  it('[KY2] one secret gives the keys, or several separated by commas', () => {
     const [one, two] = [SECRET, `${SECRET}2`];
     expect(secretsSetting.parse(one)).toEqual([one]);
     expect(secretsSetting.parse(`${one}, ${two}`)).toEqual([one, two]);

@@ -3,24 +3,24 @@ import { describe, expect, it } from 'vitest';
 import { Replaceable } from './replaceable.ts';
 import type { CloseReason } from './transition.ts';
 
-/** Something that is opened, may carry, and is closed once. */
+/** An item that is opened, may carry, and is closed once. */
 interface Thing {
   readonly number: number;
-  /** It ended without having been closed. */
+  /** Whether the item ended without being closed. */
   hasEnded: boolean;
   closedFor: CloseReason | undefined;
 }
 
-/** A user that keeps account of everything it opens, and complains when a rule breaks. */
+/** A user that records everything it opens, and fails if a rule breaks. */
 class Account {
   readonly things: Thing[] = [];
-  /** Openings that are not answered. */
+  /** Openings without an answer. */
   readonly unanswered: number[] = [];
   readonly attempts: number[] = [];
   current: Thing | undefined;
   missing = 0;
   #watched: { readonly attempt: number; readonly next: Thing } | undefined;
-  /** The last event was one that takes everything away. */
+  /** Whether the last event closes everything. */
   isClosing = false;
   readonly place = new Replaceable<Thing>({
     open: (attempt, beside) => {
@@ -34,7 +34,7 @@ class Account {
     },
     promote: (item, replaces) => {
       expect(replaces).toBe(this.current);
-      // While the new one takes its place, the old one is open still.
+      // While the new item takes its place, the old one is still open.
       expect(replaces?.closedFor).toBeUndefined();
       expect(item.closedFor).toBeUndefined();
       this.current = item;
@@ -43,7 +43,7 @@ class Account {
       expect(item.closedFor).toBeUndefined();
       if (reason === 'replaced') expect(this.current).not.toBe(item);
       if (reason === 'lost') expect(item.hasEnded).toBe(true);
-      if (reason === 'given_up') expect(this.current).not.toBe(item);
+      if (reason === 'abandoned') expect(this.current).not.toBe(item);
       if (reason === 'closed') expect(this.isClosing).toBe(true);
       item.closedFor = reason;
       if (this.current === item) this.current = undefined;
@@ -66,7 +66,7 @@ class Account {
     this.place.dispatch(opens ? { type: 'opened', attempt, item: this.make() } : { type: 'failed', attempt });
   }
 
-  /** What was said of the one that was watched last comes, however late. */
+  /** Reports on the item that was watched last, however late. */
   watched(type: 'carries' | 'failed'): void {
     if (this.#watched !== undefined) this.place.dispatch({ type, attempt: this.#watched.attempt });
   }
@@ -90,7 +90,7 @@ class Account {
       ...('lost' in one ? [one.lost] : []),
       ...('next' in one ? [one.next] : []),
     ]);
-    // Never two current ones, and nothing open that nobody knows of.
+    // There are never two current items, and every open item is known.
     expect(new Set(held)).toEqual(new Set(open));
     expect(this.current).toBe('lost' in state ? state.lost : this.place.current);
     expect(this.attempts).toEqual([...new Set(this.attempts)].toSorted((one, other) => one - other));
@@ -99,7 +99,7 @@ class Account {
 
 const COMMANDS: readonly ((account: Account, choice: number) => void)[] = [
   (account) => account.place.dispatch({ type: 'begin' }),
-  (account) => account.place.dispatch({ type: 'begin_anew' }),
+  (account) => account.place.dispatch({ type: 'restart' }),
   (account, choice) => account.answer(choice, true),
   (account, choice) => account.answer(choice, true),
   (account, choice) => account.answer(choice, false),
@@ -111,7 +111,7 @@ const COMMANDS: readonly ((account: Account, choice: number) => void)[] = [
 ];
 
 describe('make before break, over any course of events', () => {
-  it('[MB2] [MB5] [MB6] has one current at most, closes none that carries before another one does, and each once', () => {
+  it('[MB2] [MB5] [MB6] has at most one current item, closes none that carries before another one does, and each once', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(COMMANDS.length - 1), fc.nat(5)), { maxLength: 60 }), (course) => {
         const account = new Account();
@@ -124,7 +124,7 @@ describe('make before break, over any course of events', () => {
     );
   });
 
-  it('[MB3] leaves nothing open once it was closed and every answer has come', () => {
+  it('[MB3] leaves nothing open after it was closed and every opening was answered', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(COMMANDS.length - 1), fc.nat(5)), { maxLength: 60 }), (course) => {
         const account = new Account();
@@ -139,7 +139,7 @@ describe('make before break, over any course of events', () => {
 });
 
 describe('a place', () => {
-  it('[MB4] finishes the effects of one event before it takes the next', () => {
+  it('[MB4] finishes the effects of one event before it handles the next', () => {
     const course: string[] = [];
     const place: Replaceable<string> = new Replaceable<string>({
       open: (attempt) => place.dispatch({ type: 'opened', attempt, item: `item ${attempt}` }),

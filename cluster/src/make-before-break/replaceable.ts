@@ -10,20 +10,20 @@ import {
   type ReplaceableState,
 } from './transition.ts';
 
-/** What the user of a {@link Replaceable} does; each is called at once, in the table's order. */
+/** The effects that the user of a {@link Replaceable} carries out; each is called at once, in the table's order. */
 export interface ReplaceableEffects<Item> {
-  /** To be answered with `opened` or `failed` of this attempt. @param beside - the one that carries meanwhile, if any */
+  /** Opens an item; answer with `opened` or `failed` of this attempt. @param beside - the item that carries meanwhile, if any */
   readonly open: (attempt: number, beside: Item | undefined) => void;
-  /** To be answered with `carries`, or `failed`, of this attempt. */
+  /** Watches the next item; answer with `carries` or `failed` of this attempt. */
   readonly watch: (attempt: number, next: Item, current: Item) => void;
-  /** This one is the current one from now on. @param replaces - the one that was it, if any */
+  /** This item is the current one from now on. @param replaces - the previous current item, if any */
   readonly promote: (item: Item, replaces: Item | undefined) => void;
   readonly close: (item: Item, reason: CloseReason) => void;
-  /** Nothing carries although something is wanted; who wants it still begins again. */
+  /** No item carries although one is wanted; a user that still wants one begins again. */
   readonly missing: () => void;
 }
 
-/** Holds the state of one place and carries out what the table says. */
+/** Holds the state of one place, and carries out the effects of the table. */
 export class Replaceable<Item> {
   readonly #effects: ReplaceableEffects<Item>;
   #state: ReplaceableState<Item> = EMPTY;
@@ -38,22 +38,22 @@ export class Replaceable<Item> {
     return this.#state;
   }
 
-  /** The one that was there first, while it carries. */
+  /** The older of two open items, while it carries. */
   get current(): Item | undefined {
     return currentOf(this.#state);
   }
 
-  /** The newest one that is open, whether it carries or not. */
+  /** The newest open item, whether it carries or not. */
   get newest(): Item | undefined {
     return newestOf(this.#state);
   }
 
-  /** Whether an opening of this number would be taken; else whoever opens can stop. */
+  /** Whether the answer to this attempt would be used; if not, the user can stop opening. */
   awaits(attempt: number): boolean {
     return isAwaited(this.#state, attempt);
   }
 
-  /** An event that comes out of an effect waits until all effects of the one before are done. */
+  /** Handles an event. An event from within an effect waits until all effects of the current one are done. */
   dispatch(event: ReplaceableEvent<Item>): void {
     this.#waiting.push(event);
     if (this.#isRunning) return;

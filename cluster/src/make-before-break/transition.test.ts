@@ -20,7 +20,7 @@ const STATES = {
 
 const EVENTS = {
   begin: { type: 'begin' },
-  'begin anew': { type: 'begin_anew' },
+  restart: { type: 'restart' },
   opened: { type: 'opened', attempt: ATTEMPT, item: 'answer' },
   'opened, late': { type: 'opened', attempt: LATE, item: 'answer' },
   failed: { type: 'failed', attempt: ATTEMPT },
@@ -35,7 +35,7 @@ const EVENTS = {
 type StateName = keyof typeof STATES;
 type EventName = keyof typeof EVENTS;
 
-/** What is left, and what is done: `old` and `new` are open, `answer` is what was asked for, `gift` what was not. */
+/** The new state and the effects: `old` and `new` are open, `answer` is the requested item, `gift` an unrequested one. */
 type Outcome = readonly [state: string, ...effects: string[]];
 
 const SAME = 'as before';
@@ -44,9 +44,9 @@ const UNCHANGED: Outcome = [SAME];
 const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> = {
   empty: {
     begin: ['opening 8', 'open 8'],
-    'begin anew': ['opening 8', 'open 8'],
-    opened: [SAME, 'close answer: given_up'],
-    'opened, late': [SAME, 'close answer: given_up'],
+    restart: ['opening 8', 'open 8'],
+    opened: [SAME, 'close answer: abandoned'],
+    'opened, late': [SAME, 'close answer: abandoned'],
     failed: UNCHANGED,
     'failed, late': UNCHANGED,
     carries: UNCHANGED,
@@ -57,9 +57,9 @@ const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> =
   },
   opening: {
     begin: UNCHANGED,
-    'begin anew': ['opening 8', 'open 8'],
+    restart: ['opening 8', 'open 8'],
     opened: ['steady answer', 'promote answer'],
-    'opened, late': [SAME, 'close answer: given_up'],
+    'opened, late': [SAME, 'close answer: abandoned'],
     failed: ['empty', 'missing'],
     'failed, late': UNCHANGED,
     carries: UNCHANGED,
@@ -70,9 +70,9 @@ const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> =
   },
   steady: {
     begin: ['replacing old 8', 'open 8 beside old'],
-    'begin anew': ['replacing old 8', 'open 8 beside old'],
-    opened: [SAME, 'close answer: given_up'],
-    'opened, late': [SAME, 'close answer: given_up'],
+    restart: ['replacing old 8', 'open 8 beside old'],
+    opened: [SAME, 'close answer: abandoned'],
+    'opened, late': [SAME, 'close answer: abandoned'],
     failed: UNCHANGED,
     'failed, late': UNCHANGED,
     carries: UNCHANGED,
@@ -83,9 +83,9 @@ const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> =
   },
   replacing: {
     begin: UNCHANGED,
-    'begin anew': ['replacing old 8', 'open 8 beside old'],
+    restart: ['replacing old 8', 'open 8 beside old'],
     opened: ['overlapping old answer', 'watch answer beside old'],
-    'opened, late': [SAME, 'close answer: given_up'],
+    'opened, late': [SAME, 'close answer: abandoned'],
     failed: ['steady old'],
     'failed, late': UNCHANGED,
     carries: UNCHANGED,
@@ -96,9 +96,9 @@ const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> =
   },
   recovering: {
     begin: UNCHANGED,
-    'begin anew': ['recovering old 8', 'open 8'],
+    restart: ['recovering old 8', 'open 8'],
     opened: ['steady answer', 'promote answer for old', 'close old: lost'],
-    'opened, late': [SAME, 'close answer: given_up'],
+    'opened, late': [SAME, 'close answer: abandoned'],
     failed: ['empty', 'close old: lost', 'missing'],
     'failed, late': UNCHANGED,
     carries: UNCHANGED,
@@ -109,16 +109,16 @@ const TABLE: Readonly<Record<StateName, Readonly<Record<EventName, Outcome>>>> =
   },
   overlapping: {
     begin: UNCHANGED,
-    'begin anew': ['replacing old 8', 'close new: given_up', 'open 8 beside old'],
-    opened: [SAME, 'close answer: given_up'],
-    'opened, late': [SAME, 'close answer: given_up'],
-    failed: ['steady old', 'close new: given_up'],
+    restart: ['replacing old 8', 'close new: abandoned', 'open 8 beside old'],
+    opened: [SAME, 'close answer: abandoned'],
+    'opened, late': [SAME, 'close answer: abandoned'],
+    failed: ['steady old', 'close new: abandoned'],
     'failed, late': UNCHANGED,
     carries: ['steady new', 'promote new for old', 'close old: replaced'],
     'carries, late': UNCHANGED,
-    given: ['steady gift', 'promote gift for old', 'close old: replaced', 'close new: given_up'],
+    given: ['steady gift', 'promote gift for old', 'close old: replaced', 'close new: abandoned'],
     lost: ['steady new', 'promote new for old', 'close old: lost'],
-    closed: ['empty', 'close old: closed', 'close new: given_up'],
+    closed: ['empty', 'close old: closed', 'close new: abandoned'],
   },
 };
 
@@ -161,7 +161,7 @@ describe('make before break, as a table', () => {
       const after = transition<string>(before, EVENTS[event]);
       const outcome = [after.state === before ? SAME : write(after.state), ...after.effects.map(writeEffect)];
       const [left, ...effects] = TABLE[state][event];
-      // What closes an empty place leaves an equal one.
+      // Closing an empty place leaves an equal state.
       expect([outcome[0] === state ? SAME : outcome[0], ...outcome.slice(1)]).toEqual([
         left === state ? SAME : left,
         ...effects,

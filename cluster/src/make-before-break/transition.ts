@@ -1,5 +1,5 @@
 /**
- * Make before break, as one table: what carries is replaced by a new one that is made beside it, and is closed only when the new
+ * Make before break, as one table: a new item is opened beside the one that carries, which is closed only when the new
  * one carries. A consumer, a published track and the transports of a media session are all replaced this way, in browsers, in the
  * bots of the load tests and in the simulation.
  *
@@ -17,48 +17,51 @@
  * watches and closes, says with which attempt each answer belongs, and decides after which pause it begins again.
  */
 
-/** What carries in one place, and what is to carry next. `attempt` numbers the openings: an answer to an older one is late. */
+/** The state of one place. `attempt` numbers the openings: an answer to an older one is late. */
 export type ReplaceableState<Item> =
-  /** Nothing carries, and nothing is being opened. */
+  /** No item carries, and none is being opened. */
   | { readonly phase: 'empty'; readonly attempt: number }
-  /** Nothing carries; the first one is being opened. */
+  /** No item carries; the first one is being opened. */
   | { readonly phase: 'opening'; readonly attempt: number }
   | { readonly phase: 'steady'; readonly attempt: number; readonly current: Item }
   /** The current one carries while the next is being opened. */
   | { readonly phase: 'replacing'; readonly attempt: number; readonly current: Item }
-  /** The current one ended while the next was being opened. Its remains, as a last picture, stay until that is decided. */
+  /** The current item ended while the next was being opened. Its remains, such as a last picture, stay until that is decided. */
   | { readonly phase: 'recovering'; readonly attempt: number; readonly lost: Item }
-  /** Both are open, and the next one does not carry yet. */
+  /** Both items are open, and the next one does not carry yet. */
   | { readonly phase: 'overlapping'; readonly attempt: number; readonly current: Item; readonly next: Item };
 
 export type ReplaceableEvent<Item> =
-  /** Something is to be opened: a first one, or one that replaces the current one. Changes nothing while one is being opened. */
+  /** Opens an item: a first one, or one that replaces the current one. Changes nothing while one is being opened. */
   | { readonly type: 'begin' }
-  /** The same, but what is being opened, or was opened and does not carry, is of no use any more. */
-  | { readonly type: 'begin_anew' }
+  /** Like `begin`, but discards an item that is being opened, or is open and does not carry. */
+  | { readonly type: 'restart' }
   | { readonly type: 'opened'; readonly attempt: number; readonly item: Item }
-  /** The next one could not be opened, or ended before it carried. */
+  /** The next item could not be opened, or ended before it carried. */
   | { readonly type: 'failed'; readonly attempt: number }
   | { readonly type: 'carries'; readonly attempt: number }
-  /** One that carries already came without having been asked for. */
+  /** An item that already carries arrived without a request. */
   | { readonly type: 'given'; readonly item: Item }
-  /** The current one ended without having been closed. */
+  /** The current item ended without being closed. */
   | { readonly type: 'lost' }
-  /** Nothing is wanted here any more. */
+  /** No item is wanted here any more. */
   | { readonly type: 'closed' };
 
-/** `replaced`: another one carries. `lost`: it had ended. `given_up`: it never carried. `closed`: nothing is wanted any more. */
-export type CloseReason = 'replaced' | 'lost' | 'given_up' | 'closed';
+/**
+ * `replaced`: another item carries. `lost`: the item had ended. `abandoned`: it never carried. `closed`: no item is
+ * wanted any more.
+ */
+export type CloseReason = 'replaced' | 'lost' | 'abandoned' | 'closed';
 
 export type ReplaceableEffect<Item> =
-  /** To be answered with `opened` or `failed`. */
+  /** The user answers with `opened` or `failed`. */
   | { readonly type: 'open'; readonly attempt: number; readonly beside: Item | undefined }
-  /** To be answered with `carries`, as soon as the next one can take the place of the current one, or `failed`. */
+  /** The user answers with `carries`, as soon as the next item can replace the current one, or with `failed`. */
   | { readonly type: 'watch'; readonly attempt: number; readonly next: Item; readonly current: Item }
-  /** This one is the current one from now on. */
+  /** This item is the current one from now on. */
   | { readonly type: 'promote'; readonly item: Item; readonly replaces: Item | undefined }
   | { readonly type: 'close'; readonly item: Item; readonly reason: CloseReason }
-  /** Nothing carries although something is wanted. */
+  /** No item carries although one is wanted. */
   | { readonly type: 'missing' };
 
 export interface Transition<Item> {
@@ -68,7 +71,7 @@ export interface Transition<Item> {
 
 export const EMPTY = { phase: 'empty', attempt: 0 } as const satisfies ReplaceableState<never>;
 
-/** The only place where what carries is replaced. An event that does not fit the state changes nothing, and leaves nothing open. */
+/** The only place that decides on a replacement. An event that does not fit the state changes nothing, and leaves nothing open. */
 export function transition<Item>(
   state: ReplaceableState<Item>,
   event: ReplaceableEvent<Item>,
@@ -76,7 +79,7 @@ export function transition<Item>(
   switch (event.type) {
     case 'begin':
       return state.phase === 'empty' || state.phase === 'steady' ? open(state) : unchanged(state);
-    case 'begin_anew':
+    case 'restart':
       return open(state);
     case 'opened':
       return isAwaited(state, event.attempt) ? opened(state, event.item) : late(state, event.item);
@@ -95,7 +98,7 @@ export function transition<Item>(
   }
 }
 
-/** Whether an opening of this number would be taken. */
+/** Whether the answer to this attempt would be used. */
 export function isAwaited<Item>(
   state: ReplaceableState<Item>,
   attempt: number,
@@ -104,12 +107,12 @@ export function isAwaited<Item>(
   return state.phase === 'opening' || state.phase === 'replacing' || state.phase === 'recovering';
 }
 
-/** The one that was there first, while it carries. */
+/** The older of two open items, while it carries. */
 export function currentOf<Item>(state: ReplaceableState<Item>): Item | undefined {
   return 'current' in state ? state.current : undefined;
 }
 
-/** The newest one that is open. */
+/** The newest open item. */
 export function newestOf<Item>(state: ReplaceableState<Item>): Item | undefined {
   return state.phase === 'overlapping' ? state.next : currentOf(state);
 }
@@ -137,7 +140,7 @@ function open<Item>(state: ReplaceableState<Item>): Transition<Item> {
       const { current, next } = state;
       return {
         state: { phase: 'replacing', attempt, current },
-        effects: [close(next, 'given_up'), { type: 'open', attempt, beside: current }],
+        effects: [close(next, 'abandoned'), { type: 'open', attempt, beside: current }],
       };
     }
   }
@@ -175,7 +178,7 @@ function failed<Item>(state: ReplaceableState<Item>): Transition<Item> {
       return { state: empty(state), effects: [close(state.lost, 'lost'), { type: 'missing' }] };
     case 'overlapping': {
       const { attempt, current, next } = state;
-      return { state: { phase: 'steady', attempt, current }, effects: [close(next, 'given_up')] };
+      return { state: { phase: 'steady', attempt, current }, effects: [close(next, 'abandoned')] };
     }
   }
 }
@@ -194,7 +197,7 @@ function lost<Item>(state: ReplaceableState<Item>): Transition<Item> {
         effects: [],
       };
     case 'overlapping':
-      // There is nothing left to compare the next one with, and nothing better.
+      // The next item is all that is left, so it needs no comparison.
       return promote(state, state.next, [close(state.current, 'lost')]);
   }
 }
@@ -211,9 +214,9 @@ function promote<Item>(
   };
 }
 
-/** Nobody waits for it any more. */
+/** Closes an item whose opening nobody awaits any more. */
 function late<Item>(state: ReplaceableState<Item>, item: Item): Transition<Item> {
-  return { state, effects: [close(item, 'given_up')] };
+  return { state, effects: [close(item, 'abandoned')] };
 }
 
 function closeAll<Item>(
@@ -230,7 +233,7 @@ function closeAll<Item>(
     case 'recovering':
       return [close(state.lost, 'lost')];
     case 'overlapping':
-      return [close(state.current, reason), close(state.next, 'given_up')];
+      return [close(state.current, reason), close(state.next, 'abandoned')];
   }
 }
 

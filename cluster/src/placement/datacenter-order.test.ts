@@ -23,7 +23,7 @@ describe('orderDatacenters', () => {
     expect(order({ configured: [waw, sbg] })).toEqual([gra, waw, sbg]);
   });
 
-  it('[PL22] of datacenters that are as near as the nearest, the edge’s own comes first, then as configured', () => {
+  it('[PL22] among datacenters as near as the nearest, the edge’s own comes first, then as configured', () => {
     const near = [
       { datacenter: sbg, roundTripMs: 1 },
       { datacenter: waw, roundTripMs: 11.5 },
@@ -35,7 +35,7 @@ describe('orderDatacenters', () => {
     expect(order({ roundTrips: near, own: waw })).toEqual([sbg, rbx, gra, waw]);
   });
 
-  it('[PL9] names each datacenter once, at its best place', () => {
+  it('[PL9] lists each datacenter once, at its best position', () => {
     expect(order({ hint: rbx, roundTrips: measured, configured: [rbx, sbg, gra] })).toEqual([rbx, sbg, gra]);
   });
 });

@@ -12,31 +12,31 @@ import type { AdminChallenge, AdminSubject } from './admin-proof.ts';
 
 const ANSWER_WITHIN_MS = 5_000;
 
-/** What a process answered to its operator; its proof was checked. */
+/** The answer of a process to its operator; its proof was checked. */
 export interface AdminAnswered {
   readonly status: number;
   readonly body: unknown;
 }
 
-/** A process did not answer as one of this cluster does; the message says why. */
+/** A process did not answer like one of this cluster; the message says why. */
 export class AdminFault extends Error {
   override readonly name = 'AdminFault';
 }
 
 export interface AdminTarget {
-  /** Of the operators' port. */
+  /** The URL of the operators' port. */
   readonly url: string;
-  /** Who it must be; absent where a person named the address. */
+  /** The expected process; absent if a person named the address. */
   readonly subject?: AdminSubject | undefined;
 }
 
-/** A thousand rooms or people with the longest names. */
+/** Enough for a thousand rooms or people with the longest names. */
 const ANSWER_BODY = OPAQUE_TEXT.refine((text) => text.length <= 1_048_576, 'is too long');
 
 /**
- * Sends an operator's request to a process. Nothing of it can be used elsewhere: it is bound to this process, this method,
- * path and body, and to a challenge that is good once (SPEC OP2, OP8).
- * @returns the answer; status 401 where the process knows none of these tokens
+ * Sends an operator's request to a process. No part of it can be reused elsewhere: it is bound to this process, this
+ * method, path and body, and to a challenge that is valid once (SPEC OP2, OP8).
+ * @returns the answer; status 401 if the process knows none of these tokens
  * @throws AdminFault
  */
 export async function askAdmin(
@@ -67,7 +67,7 @@ async function askWith(
     ...(body === '' ? {} : { body }),
   });
   const text = ANSWER_BODY.parse(await response.text());
-  // Who does not know the token cannot prove a refusal either.
+  // A process without the token cannot prove a refusal either.
   if (response.status === 401) return { status: 401, body: undefined };
   const proof = answerProof(key, challenge.challenge, response.status, text);
   if (response.headers.get(ADMIN_PROOF_HEADER) !== proof) {
@@ -105,6 +105,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // The schema says what it misses.
+    return undefined; // The schema reports what is missing.
   }
 }

@@ -1,7 +1,7 @@
 /**
- * How operators and processes prove themselves to each other (SPEC OP2, OP8): the process gives a challenge, the operator's tool
- * proves with it that it knows the admin token, and the answer proves that the process does as well. The token itself
- * never travels, and a proof is good for one request to one process.
+ * How operators and processes prove their identity to each other (SPEC OP2, OP8). The process gives a challenge, the
+ * operator's tool proves with it that it knows the admin token, and the answer proves that the process knows it too.
+ * The token itself is never sent, and a proof is valid for one request to one process.
  */
 import { createHash, createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
@@ -10,13 +10,13 @@ import type { Clock } from '../clock.ts';
 import { deriveKey } from '../keys/derive.ts';
 
 export const ADMIN_CHALLENGE_PATH = '/admin/challenge';
-/** In which an answer carries its proof. */
+/** The header that carries the proof of an answer. */
 export const ADMIN_PROOF_HEADER = 'plenary-proof';
-/** A challenge is to be used within this time. */
+/** How long a challenge is valid, in milliseconds. */
 const CHALLENGE_MS = 30_000;
 const SCHEME = 'Plenary';
 
-/** Who a process is to its operators. */
+/** The identity of a process towards its operators. */
 export const ADMIN_SUBJECT = z.object({
   kind: z.enum(['edge', 'media-node']),
   id: z
@@ -40,7 +40,7 @@ export interface ProvedRequest {
   readonly body: string;
 }
 
-/** The key of one process for its operators: what it knows is of no use at another process. */
+/** The key of one process for its operators; it is useless at any other process. */
 export function adminKey(token: string, { kind, id }: AdminSubject): KeyObject {
   return deriveKey(token, `admin:${kind}:${id}`);
 }
@@ -53,13 +53,13 @@ export function adminKeyText(token: string, subject: AdminSubject): string {
   return [ADMIN_KEY_VERSION, subject.kind, subject.id, key].join('.');
 }
 
-/** Such a key, and whose it is. */
+/** An admin key, and the process that it belongs to. */
 export interface AdminKey {
   readonly subject: AdminSubject;
   readonly key: KeyObject;
 }
 
-/** @returns `undefined` for what is none */
+/** @returns `undefined` if the text is no admin key */
 export function parseAdminKey(text: string): AdminKey | undefined {
   const [version, kind, id, key = '', ...more] = text.split('.');
   const subject = ADMIN_SUBJECT.safeParse({ kind, id });
@@ -95,21 +95,21 @@ export function answerProof(key: KeyObject, challenge: string, status: number, b
   return mac(key, ['answer', challenge, status, digestOf(body)]).toString('base64url');
 }
 
-/** In constant time. */
+/** Compares in constant time. */
 export function isSameProof(given: string, expected: Buffer): boolean {
   const bytes = Buffer.from(given, 'base64url');
   return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }
 
-/** What a request proved. */
+/** The result of a request's proof. */
 export interface Proved {
   /** Proves an answer to it. */
   prove(status: number, body: string): string;
 }
 
 /**
- * The process' side. Challenges are not kept: they carry their own seal, so that whoever asks for thousands takes no place
- * of an operator's. Only used ones are remembered, until they would have run out.
+ * Checks proofs for the process. It stores no challenges: each carries its own seal, so that a stranger who requests
+ * thousands takes no place from operators. It remembers only used ones, until they expire.
  */
 export class AdminDoor {
   readonly #keys: readonly KeyObject[];
@@ -160,7 +160,7 @@ export class AdminDoor {
 
   #forgetOld(): void {
     const nowMs = this.#clock.monotonicMs();
-    // In the order of their use: those before one that would still be good are kept a little longer at most.
+    // Challenges are in the order of their use: those before a valid one stay at most a little longer.
     for (const [challenge, untilMs] of this.#used) {
       if (untilMs > nowMs) break;
       this.#used.delete(challenge);

@@ -74,7 +74,7 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
 }
 
 describe('the operators\u2019 port', () => {
-  it('[OP1] tells liveness, readiness and metrics, and nothing else', async () => {
+  it('[OP1] serves liveness, readiness and metrics, and nothing else', async () => {
     const { url } = await operators();
     const get = async (path: string) => {
       const response = await fetch(`${url}${path}`);
@@ -108,10 +108,10 @@ describe('the operators\u2019 port', () => {
     const asked = async (): Promise<number> =>
       (await fetch(`${url}/health`, { headers: { connection: 'close' } })).status;
     for (let count = 0; count < 208; count += 1) await hold('127.0.0.2');
-    await waitFor('what is beyond the part of an address to be closed', () => closed >= 16);
+    await waitFor('connections beyond the limit of one address to be closed', () => closed >= 16);
     expect(await asked()).toBe(200);
     expect(warnings).toEqual([{ reason: 'address' }]);
-    // Behind Docker's proxy, or address translation, everybody has one address.
+    // All clients behind Docker's proxy, or address translation, have one address.
     for (let count = 0; count < 208; count += 1) await hold('127.0.0.1');
     expect(await asked()).toBe(200);
     for (const localAddress of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.6'])
@@ -133,7 +133,7 @@ describe('the operators\u2019 port', () => {
     expect(await check('/metrics')).toBe('HTTP/1.1 405 Method Not Allowed');
   });
 
-  it('[DR6] [DR24] drains, tells how far it is, and cancels', async () => {
+  it('[DR6] [DR24] drains, shows the progress, and cancels', async () => {
     const { ask, drain } = await operators();
     expect(await ask('GET')).toMatchObject({ status: 200, body: { id: 'edge-1', state: 'serving' } });
     const begun = await ask('POST', { deadlineMs: 60_000, id: 'edge-1' });
@@ -143,7 +143,7 @@ describe('the operators\u2019 port', () => {
     expect(drain.isOn).toBe(false);
   });
 
-  it('[DR23] refuses what is malformed, meant for another process, or unknown', async () => {
+  it('[DR23] refuses a request that is malformed, meant for another process, or unknown', async () => {
     const { ask, drain } = await operators();
     for (const body of ['', [], { deadlineMs: -1 }, { deadlineMs: 1e12 }])
       expect((await ask('POST', body)).status).toBe(400);
@@ -152,7 +152,7 @@ describe('the operators\u2019 port', () => {
     expect(drain.isOn).toBe(false);
   });
 
-  it('[OP10] is closed to who does not know the token, and takes either one while it is changed', async () => {
+  it('[OP10] refuses anybody without the token, and accepts both tokens while it is changed', async () => {
     const { ask, url, drain } = await operators([OTHER, TOKEN]);
     expect((await ask('POST', { deadlineMs: 1 }, 'x'.repeat(40))).status).toBe(401);
     const bearer = await fetch(`${url}${ADMIN_DRAIN_PATH}`, {
@@ -167,7 +167,7 @@ describe('the operators\u2019 port', () => {
     ).toBe(200);
   });
 
-  it('[OP2] a proof is good once, for one request, to one process', async () => {
+  it('[OP2] a proof is valid once, for one request, to one process', async () => {
     const { url } = await operators();
     const other = await operators([TOKEN], 'edge-2');
     const request = { method: 'DELETE', path: ADMIN_DRAIN_PATH, body: '' };
@@ -182,14 +182,14 @@ describe('the operators\u2019 port', () => {
     expect(await ask(url, proof, 'GET')).toBe(401);
     expect(await ask(url, proof)).toBe(200);
     expect(await ask(url, proof)).toBe(401);
-    // Who stands between hands on the challenge of another process.
+    // An attacker in the middle forwards the challenge of another process.
     const relayed = authorizationOf(key, await challenge(other.url), request);
     expect(await ask(other.url, relayed)).toBe(401);
     const made = Buffer.alloc(56, 1).toString('base64url');
     expect(await ask(url, authorizationOf(key, made, request))).toBe(401);
   });
 
-  it('[OP5] [OP19] a process with its key alone lets in who knows the token, and the key opens nothing else', async () => {
+  it('[OP5] [OP19] a process with only its key admits an operator with the token, and the key opens nothing else', async () => {
     const [own, other] = [subject, { kind: 'media-node', id: 'media-1' } as const].map((of) =>
       parseAdminKey(adminKeyText(TOKEN, of)),
     );
@@ -209,7 +209,7 @@ describe('the operators\u2019 port', () => {
       expect(parseAdminKey(wrong), wrong).toBeUndefined();
   });
 
-  it('[OP9] an action that fails is told with a proof, and its fault is reported', async () => {
+  it('[OP9] a failed action is answered with a proof, and its error is reported', async () => {
     const { url, faults } = await operators();
     const failed = await askAdmin({ url, subject }, [TOKEN], { method: 'POST', path: BROKEN_PATH });
     expect(failed).toMatchObject({
@@ -219,7 +219,7 @@ describe('the operators\u2019 port', () => {
     expect(faults).toEqual([new Error('a bug')]);
   });
 
-  it('[OP2] a challenge runs out', () => {
+  it('[OP2] a challenge expires', () => {
     let nowMs = 0;
     const door = new AdminDoor([TOKEN], subject, { monotonicMs: () => nowMs, wallMs: () => 0 });
     const request = { method: 'GET', path: ADMIN_DRAIN_PATH, body: '' };
@@ -228,7 +228,7 @@ describe('the operators\u2019 port', () => {
     expect(door.check(authorization, request)).toBeUndefined();
   });
 
-  it('[OP8] what answers in place of a process learns no token and is not believed', async () => {
+  it('[OP8] an impostor of a process learns no token and is not believed', async () => {
     const heard: string[] = [];
     const impostor = createServer((request, response) => {
       heard.push(JSON.stringify(request.headers));

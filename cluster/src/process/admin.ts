@@ -1,4 +1,4 @@
-import { inBackground } from './entry.ts';
+import { inBackground } from './guarded-callbacks.ts';
 import { z } from 'zod';
 import type { Drain } from '../drain/drain.ts';
 import { DRAIN_STATUS } from '../drain/drain.ts';
@@ -6,31 +6,31 @@ import { plainId } from '../protocol/text.ts';
 import { describeIssues } from '../rpc/route.ts';
 import type { AdminDoor, AdminSubject } from './admin-proof.ts';
 
-/** Where operators drain a process. */
+/** The path at which operators drain a process. */
 export const ADMIN_DRAIN_PATH = '/admin/drain';
-/** The longest time that a drain may be given, in milliseconds. */
+/** The longest time that an operator may give a drain, in milliseconds. */
 export const MAX_DRAIN_MS = 24 * 3_600_000;
-/** Longest body of a request, in UTF-16 units. */
+/** The longest body of a request, in UTF-16 units. */
 export const MAX_ADMIN_BODY_LENGTH = 1_024;
 
-/** What `POST` asks for. */
+/** The body of a `POST`. */
 export const DRAIN_REQUEST = z.object({
   deadlineMs: z.int().min(0).max(MAX_DRAIN_MS),
-  /** Who is meant; another process than this refuses with 409. */
+  /** The id of the process that is meant; any other process refuses with 409. */
   id: plainId(64).optional(),
 });
-/** What is answered to every request that is carried out. */
+/** The answer to every request that is carried out. */
 export const ADMIN_DRAIN_REPLY = DRAIN_STATUS.extend({
   kind: z.enum(['edge', 'media-node']),
   id: plainId(64),
 });
 export type AdminDrainReply = z.infer<typeof ADMIN_DRAIN_REPLY>;
 
-/** What a process answers beside the drain, by path: each gets what was posted, parsed as JSON. */
+/** The actions of a process beside the drain, by path: each gets the posted body, parsed as JSON. */
 export type AdminActions = Readonly<Record<string, (body: unknown) => Promise<AdminAnswer>>>;
 
 export interface AdminSettings extends AdminSubject {
-  /** Lets in who knows the operators' token, and nobody else. */
+  /** Admits only requests that prove the operators' token. */
   readonly door: AdminDoor;
   readonly drain: Pick<Drain<unknown>, 'begin' | 'cancel' | 'status'>;
   readonly actions?: AdminActions;
@@ -38,11 +38,11 @@ export interface AdminSettings extends AdminSubject {
 
 export interface AdminAnswer {
   readonly status: number;
-  /** To be sent as JSON. */
+  /** A value that is sent as JSON. */
   readonly body: unknown;
 }
 
-/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} to who proved to be an operator (SPEC DR6, DR23, DR24). */
+/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} to a proved operator (SPEC DR6, DR23, DR24). */
 export function answerDrainRequest(
   { kind, id, drain }: AdminSettings,
   request: { readonly method: string; readonly body: string },
@@ -60,7 +60,7 @@ export function answerDrainRequest(
       if (asked.data.id !== undefined && asked.data.id !== id) {
         return { status: 409, body: { error: `this is ${id}, not ${asked.data.id}` } };
       }
-      // Who asked looks again and again; how it ends is in the status.
+      // The operator polls the status, which also shows how the drain ends.
       inBackground(() => drain.begin(asked.data.deadlineMs));
       break;
     }
@@ -70,12 +70,12 @@ export function answerDrainRequest(
   return { status: 200, body: { kind, id, ...drain.status } satisfies AdminDrainReply };
 }
 
-/** Whether a process answers its operators at this path. */
+/** Whether a process answers operators at this path. */
 export function hasAdminPath({ actions = {} }: AdminSettings, path: string): boolean {
   return path === ADMIN_DRAIN_PATH || Object.hasOwn(actions, path);
 }
 
-/** Answers who proved to be an operator. */
+/** Answers a proved operator. */
 export async function answerAdminRequest(
   settings: AdminSettings,
   request: { readonly method: string; readonly path: string; readonly body: string },
@@ -91,6 +91,6 @@ function parse(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {
-    return undefined; // The schema says what it misses.
+    return undefined; // The schema reports the missing body.
   }
 }

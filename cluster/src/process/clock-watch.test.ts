@@ -18,7 +18,7 @@ beforeEach(() => {
   watch = new ClockWatch({ store, clock, logger: { error, warn, info }, show });
 });
 
-/** The store's clock is behind this host's by so much. */
+/** Sets the store's clock this far behind this host's. */
 function behindBy(aheadMs: number, roundTripMs = 0): void {
   theirMs = async () => {
     const answer = clock.wallMs() + roundTripMs / 2 - aheadMs;
@@ -33,7 +33,7 @@ describe('the comparison of clocks', () => {
     expect(offsetMs(70_100, 10_000, 200)).toBe(60_000);
   });
 
-  it('[HL12] shows the difference, says one beyond two seconds once, and that it is gone', async () => {
+  it('[HL12] shows the difference, logs one beyond two seconds once, and logs its end', async () => {
     behindBy(1_900, 800);
     await watch.compare();
     expect(show).toHaveBeenLastCalledWith(1.9);
@@ -58,13 +58,13 @@ describe('the comparison of clocks', () => {
   });
 
   it.each([60_000, -60_000])(
-    '[HL12] is off by %s ms, where tokens fail that others take',
+    '[HL12] is off by %s ms, at which tokens fail that other processes accept',
     async (apartMs) => {
       behindBy(apartMs);
       await watch.compare();
       expect(watch.isOff).toBe(true);
       expect(error.mock.calls[0]?.[1]).toContain('60 s');
-      // What took so long says nothing, nor does a store that is away: the last comparison counts.
+      // A comparison that took too long counts for nothing, nor does one that failed: the last good one counts.
       behindBy(0, 5_000);
       await watch.compare();
       theirMs = async () => Promise.reject(new Error('away'));

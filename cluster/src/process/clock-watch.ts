@@ -1,26 +1,29 @@
 import type { Clock } from '../clock.ts';
 import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
-import { entry, every, inBackground } from './entry.ts';
+import { guardCallback, every, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
 /** How often the clocks are compared, in milliseconds. */
 const COMPARE_EVERY_MS = 10_000;
-/** An answer that took longer says too little of what time it was there, in milliseconds. */
+/** The longest round trip, in milliseconds, after which an answer still says enough about the other clock. */
 const LONGEST_ROUND_TRIP_MS = 2_000;
-/** Clocks further apart are worth a line, in milliseconds; less is what a machine without a time server drifts by. */
+/** The smallest difference of clocks that is logged, in milliseconds; a machine without a time server drifts by less. */
 const SAID_FROM_MS = 2_000;
-/** From here on tokens fail that others take. */
+/** The difference from which tokens fail that other processes accept, in milliseconds. */
 export const CLOCK_OFF_MS = CLOCK_LEEWAY_SECONDS * 1_000;
 
-/** How far this clock is before another one, in milliseconds, where half of a round trip had gone by when the other was read. */
+/**
+ * How far this clock is ahead of another one, in milliseconds, assuming that the other was read after half of the
+ * round trip.
+ */
 export const offsetMs = (ownMs: number, theirMs: number, roundTripMs: number): number =>
   ownMs - (theirMs + roundTripMs / 2);
 
-/** What is asked of the store. */
+/** The parts of the store that the watch uses. */
 export interface StoreClock {
-  /** Its time, in milliseconds since the epoch. */
+  /** The store's time, in milliseconds since the epoch. */
   timeMs(): Promise<number>;
-  /** Calls back when it is away and when it answers again. Returns the function that ends it. */
+  /** Calls back when the store becomes unreachable and when it answers again. @returns a function that ends it */
   onAvailability(listener: (available: boolean) => void): () => void;
 }
 
@@ -31,7 +34,7 @@ export interface ClockWatchSettings {
   readonly show: (offsetSeconds: number) => void;
 }
 
-/** Compares the clock of this host with the store's, which is the one that all processes of a cluster can ask (SPEC HL12). */
+/** Compares the clock of this host with the store's, which all processes of a cluster can read (SPEC HL12). */
 export class ClockWatch {
   readonly #settings: ClockWatchSettings;
   #timer: NodeJS.Timeout | undefined;
@@ -43,7 +46,7 @@ export class ClockWatch {
     this.#settings = settings;
   }
 
-  /** Whether the clock here and the store's are so far apart that tokens fail; false as long as that is not known. */
+  /** Whether the clocks of this host and the store are so far apart that tokens fail; false as long as this is unknown. */
   get isOff(): boolean {
     return Math.abs(this.#offsetMs) > CLOCK_OFF_MS;
   }
@@ -52,7 +55,7 @@ export class ClockWatch {
     this.#timer = every(COMPARE_EVERY_MS, () => this.compare());
     // A store that answers again may be another server.
     this.#stopListening = this.#settings.store.onAvailability(
-      entry('store', (isAvailable) => {
+      guardCallback('store', (isAvailable) => {
         if (isAvailable) inBackground(() => this.compare());
       }),
     );
@@ -64,7 +67,7 @@ export class ClockWatch {
     this.#stopListening();
   }
 
-  /** Never throws: while the store is away the last comparison counts. */
+  /** Compares the clocks. Never throws: while the store is unreachable the last comparison counts. */
   async compare(): Promise<void> {
     const { store, clock, show } = this.#settings;
     const askedMs = clock.monotonicMs();
@@ -72,7 +75,7 @@ export class ClockWatch {
     try {
       theirMs = await store.timeMs();
     } catch {
-      // That the store is away is said by those who watch it.
+      // Other watches report that the store is unreachable.
       return;
     }
     const roundTripMs = clock.monotonicMs() - askedMs;

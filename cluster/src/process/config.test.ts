@@ -30,7 +30,7 @@ function faultsOf(environment: Record<string, string>): readonly string[] {
 }
 
 describe('parseConfig', () => {
-  it('[CF1] parses and freezes what is given, with defaults', () => {
+  it('[CF1] parses and freezes the given values, with defaults', () => {
     const config = parseConfig(SCHEMA, {
       PLENARY_PORT: '3000',
       PLENARY_CLUSTER_SECRET: SECRET,
@@ -49,7 +49,7 @@ describe('parseConfig', () => {
     ]);
   });
 
-  it('[CF4] what Kubernetes and Docker links say of services is no fault', () => {
+  it('[CF4] variables that Kubernetes and Docker links add for services are no fault', () => {
     const services = {
       PLENARY_SERVICE_HOST: '10.96.0.1',
       PLENARY_SERVICE_PORT: '3000',
@@ -101,19 +101,22 @@ describe('parseConfig', () => {
     ['PLENARY_EDGE_PORT', '3000', undefined],
     ['PLENARY_EDGE_NAME', 'edge-1', undefined],
     ['PLENARY_EDGE_ENV_TZ', 'UTC', undefined],
-  ])('[CF5] %s=%s, which nobody injects, is a fault that names what is nearest', (name, value, nearest) => {
-    const [fault = '', ...others] = faultsOf({
-      PLENARY_PORT: '1',
-      PLENARY_CLUSTER_SECRET: SECRET,
-      [name]: value,
-    });
-    expect(others).toEqual([]);
-    expect(fault).toContain(`${name}: is not a setting of this process`);
-    if (nearest === undefined) expect(fault).not.toContain('enableServiceLinks');
-    else expect(fault).toContain(`did you mean ${nearest}?`);
-  });
+  ])(
+    '[CF5] %s=%s, which no platform adds, is a fault that names the nearest setting',
+    (name, value, nearest) => {
+      const [fault = '', ...others] = faultsOf({
+        PLENARY_PORT: '1',
+        PLENARY_CLUSTER_SECRET: SECRET,
+        [name]: value,
+      });
+      expect(others).toEqual([]);
+      expect(fault).toContain(`${name}: is not a setting of this process`);
+      if (nearest === undefined) expect(fault).not.toContain('enableServiceLinks');
+      else expect(fault).toContain(`did you mean ${nearest}?`);
+    },
+  );
 
-  it('[CF14] reads a secret from a file, and refuses it given twice or unreadable', () => {
+  it('[CF14] reads a secret from a file, and refuses one that is given twice or unreadable', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
     try {
       const path = join(folder, 'secret');
@@ -147,21 +150,18 @@ describe('parseConfig', () => {
     `\t${SECRET}`,
   ];
 
-  it.each(SPACED)(
-    '[CF7] space, line ends and a byte order mark around a value are no part of it: %j',
-    (text) => {
-      const direct = parseConfig(SCHEMA, {
-        PLENARY_PORT: '3000\r',
-        PLENARY_CLUSTER_SECRET: text,
-        PLENARY_GUESTS: ' on\n',
-      });
-      expect(direct).toEqual({ PLENARY_PORT: 3000, PLENARY_CLUSTER_SECRET: SECRET, PLENARY_GUESTS: true });
-      withFile(text, (path) => {
-        const byFile = { PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET_FILE: `${path}\r` };
-        expect(parseConfig(SCHEMA, byFile).PLENARY_CLUSTER_SECRET).toBe(SECRET);
-      });
-    },
-  );
+  it.each(SPACED)('[CF7] space, line ends and a byte order mark around a value are removed: %j', (text) => {
+    const direct = parseConfig(SCHEMA, {
+      PLENARY_PORT: '3000\r',
+      PLENARY_CLUSTER_SECRET: text,
+      PLENARY_GUESTS: ' on\n',
+    });
+    expect(direct).toEqual({ PLENARY_PORT: 3000, PLENARY_CLUSTER_SECRET: SECRET, PLENARY_GUESTS: true });
+    withFile(text, (path) => {
+      const byFile = { PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET_FILE: `${path}\r` };
+      expect(parseConfig(SCHEMA, byFile).PLENARY_CLUSTER_SECRET).toBe(SECRET);
+    });
+  });
 
   it.each([`${SECRET},\n${SECRET}\n`, `${SECRET}\r\n,\t${SECRET}`])(
     '[CF7] the entries of a list may stand on lines of their own: %j',
@@ -207,15 +207,18 @@ describe('parseConfig', () => {
     'c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
     '/c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
     `redis://:${SECRET}@10.1.0.31:6379/0`,
-  ])('[CF22] what is given in place of a file, and may be the secret itself, is not repeated: %j', (text) => {
-    const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: text });
-    expect(others).toEqual([]);
-    expect(fault).toMatch(/^PLENARY_CLUSTER_SECRET_FILE: .*the path of a file.*ENOENT/);
-    expect(fault).not.toContain(text);
-  });
+  ])(
+    '[CF22] a value in place of a file name, which may be the secret itself, is not repeated: %j',
+    (text) => {
+      const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: text });
+      expect(others).toEqual([]);
+      expect(fault).toMatch(/^PLENARY_CLUSTER_SECRET_FILE: .*the path of a file.*ENOENT/);
+      expect(fault).not.toContain(text);
+    },
+  );
 
   it.each(['/nowhere', '/etc/plenary/none', 'cluster/none/cluster_secret'])(
-    '[CF14] the path of a file that is not there is named: %s',
+    '[CF14] the path of a missing file is named: %s',
     (path) => {
       expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([
         expect.stringMatching(`^PLENARY_CLUSTER_SECRET_FILE: cannot read ${path} .ENOENT`),
@@ -223,7 +226,7 @@ describe('parseConfig', () => {
     },
   );
 
-  it('[CF2] an empty variable is not given, beside a file or as the name of one', () => {
+  it('[CF2] an empty variable counts as not given, beside a file or as the name of one', () => {
     withFile(SECRET, (path) => {
       const given = { PLENARY_PORT: '1', PLENARY_PORT_FILE: '', PLENARY_CLUSTER_SECRET_FILE: path };
       expect(faultsOf({ ...given, PLENARY_CLUSTER_SECRET: '' })).toEqual([]);

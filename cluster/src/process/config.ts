@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isInjected, nearestName } from './injected.ts';
 
-/** All that is wrong with a configuration, at once, so that nobody mends one fault to meet the next. */
+/** All faults of a configuration together, so that nobody fixes one only to meet the next. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly faults: readonly string[];
@@ -22,16 +22,16 @@ const MIN_SECRET_LENGTH = 32;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface GivenSettings {
-  /** The text of each setting that is given; empty where that cannot be read or used. */
+  /** The text of each given setting; empty if it cannot be read or used. */
   readonly values: Readonly<Record<string, string>>;
-  /** Why not. */
+  /** The reasons why settings cannot be read or used. */
   readonly faults: readonly string[];
 }
 
 /**
- * What an environment says of the settings of a schema: from files where it names them (`NAME_FILE`), without what Kubernetes
- * or a Docker link wrote there for a service, and without the space and line ends around it (SPEC CF2, CF4, CF7). What is
- * empty is not given.
+ * Reads the settings of a schema from an environment: from files where variables name them (`NAME_FILE`), without the
+ * variables that Kubernetes or a Docker link adds for a service, and without surrounding white space (SPEC CF2, CF4,
+ * CF7). An empty variable counts as not given.
  */
 export function givenSettings(schema: z.ZodObject, environment: Environment): GivenSettings {
   const own = withoutNames(environment, injectedNames(environment));
@@ -49,9 +49,9 @@ export function givenSettings(schema: z.ZodObject, environment: Environment): Gi
 /**
  * Parses environment variables by a schema whose keys are their names, and freezes the result. A variable `NAME_FILE`
  * gives the value of `NAME` from a file, as Docker secrets do. An unknown `PLENARY_*` variable is a fault, because a
- * misspelt one would otherwise be ignored in silence. What Kubernetes or a Docker link wrote there for a service is none,
- * and never the value of a setting.
- * @param findCrossFaults - what the caller finds wrong between settings, to be told along with the rest
+ * misspelt one would otherwise be ignored in silence. Variables that Kubernetes or a Docker link adds for a service
+ * are ignored, and never used as the value of a setting.
+ * @param findCrossFaults - finds contradictions between settings, which are reported with the rest
  * @throws ConfigError with every fault
  */
 export function parseConfig<Shape extends z.ZodRawShape>(
@@ -75,7 +75,7 @@ export function parseConfig<Shape extends z.ZodRawShape>(
     for (const issue of parsed.error.issues) {
       const [first = 'configuration', ...parts] = issue.path;
       const name = String(first);
-      // It is given, and has its fault already.
+      // The setting is given, and its fault is listed already.
       if (values[name] === '') continue;
       const missing = values[name] === undefined && parts.length === 0;
       const hint = injected.includes(name) ? serviceLinkHint(environment[name] ?? '') : '';
@@ -105,19 +105,19 @@ function unknownFault(name: string, known: ReadonlySet<string>): string {
 const serviceLinkHint = (value: string): string =>
   ` (${value} is not a setting but what Kubernetes or a Docker link says of a service; set this variable for the container itself, and enableServiceLinks: false for its pod)`;
 
-/** @returns undefined where the setting is not given, or is empty */
+/** @returns undefined if the setting is not given, or is empty */
 function readValue(
   name: string,
   environment: Environment,
 ): { readonly value: string } | { readonly fault: string } | undefined {
-  // A byte order mark counts as space.
+  // `trim` removes a byte order mark too.
   const direct = (environment[name] ?? '').trim();
   const path = (environment[`${name}_FILE`] ?? '').trim();
   if (path === '' && direct === '') return undefined;
   if (path !== '' && direct !== '') return { fault: `${name}: is given both directly and by ${name}_FILE` };
   try {
     const value = inOneLine(path === '' ? direct : UTF8.decode(readFileSync(path)).trim());
-    // A secret that was never written must not pass for one that nobody wants.
+    // A secret that was never written must not count as an unset one.
     if (value === '') return { fault: `${name}_FILE: ${path} is empty` };
     const fault = faultOfText(value);
     return fault === undefined ? { value } : { fault: `${name}: ${fault}` };
@@ -130,13 +130,13 @@ function unreadable(path: string, error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   if (error instanceof TypeError && code !== 'ERR_INVALID_ARG_VALUE')
     return `cannot read ${path} (it is not UTF-8 text)`;
-  // Docker and Kubernetes hand out secrets by owner and mode.
+  // Docker and Kubernetes protect secrets by owner and mode.
   const who = code === 'EACCES' ? `; this process runs as user ${process.getuid?.() ?? 'unknown'}` : '';
   if (isLikeAPath(path)) return `cannot read ${path} (${message})${who}`;
   return `must be the path of a file that holds the value; what is given is none (${code ?? 'unknown'}), and is not repeated here since it may be the value itself`;
 }
 
-/** A secret may have slashes, too, as base64 has. A path that somebody meant begins with a folder that there is. */
+/** Whether a text looks like a path. A base64 secret may contain slashes too, but a real path begins with an existing folder. */
 function isLikeAPath(text: string): boolean {
   const [first = '', ...rest] = text.replace(/^\//, '').split('/');
   const isAbsolute = text.startsWith('/');
@@ -153,14 +153,15 @@ function inOneLine(text: string): string {
     .join(',');
 }
 
-/** Throws a TypeError for what is in another encoding, such as the UTF-16 that PowerShell writes. */
+/** Throws a TypeError for another encoding, such as the UTF-16 that PowerShell writes. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 const QUOTED = /^(["'])[^]*\1$/;
 
 /**
- * What nobody means to be part of a setting and nobody sees there. Above all in a secret, of which nothing else is known: it
- * would be another one than that of the other processes. The text itself is not repeated.
+ * Finds invisible characters and quotation marks, which nobody means to be part of a value. They matter most in a
+ * secret, where nothing else would reveal that it differs from that of other processes. The fault does not repeat the
+ * text.
  */
 function faultOfText(text: string): string | undefined {
   if (UNSEEN.test(text)) return 'holds a line end or another character that cannot be seen';
@@ -169,12 +170,15 @@ function faultOfText(text: string): string | undefined {
   return undefined;
 }
 
-/** How a fault names an entry of a list: it may be a secret that was typed into the wrong setting, or have one in it. */
+/**
+ * How a fault names an entry of a list: not by its text, which may be or contain a secret that was typed into the
+ * wrong setting.
+ */
 export function shownEntry(text: string, index: number): string {
   return text.length < MIN_SECRET_LENGTH && !text.includes('@') ? text : `entry ${index + 1}`;
 }
 
-/** A whole number out of an environment variable. */
+/** A whole number from an environment variable. */
 export const integerSetting = (minimum: number, maximum: number) =>
   z
     .string()
@@ -196,15 +200,15 @@ export const portSetting = integerSetting(1, 65_535);
 
 const LABEL = '[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?';
 const HOST_NAME = new RegExp(`^(?=.{1,253}$)${LABEL}(\\.${LABEL})*$`, 'i');
-/** Whatever resolves names takes these for an address, or for a broken one: `256.1.1.1`, `127.1`, `0x7f.1`. */
+/** Resolvers treat these names as an address, or as a broken one: `256.1.1.1`, `127.1`, `0x7f.1`. */
 const LIKE_AN_ADDRESS = /(^|\.)(\d+|0x[0-9a-f]*)$/i;
 
-/** Whether a text is a host's name, and no address that was misspelt. */
+/** Whether a text is a host name, and not a misspelt address. */
 export function isHostName(text: string): boolean {
   return HOST_NAME.test(text) && !LIKE_AN_ADDRESS.test(text);
 }
 
-/** Where to listen. */
+/** The address to listen on. */
 export const hostSetting = z
   .string()
   .refine(
@@ -216,12 +220,12 @@ export const logLevelSetting = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
   .default('info');
 
-/** Whether an address stands for every interface, so that nobody could reach anything there. */
+/** Whether an address stands for every interface, so that nobody can connect to it. */
 export function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || /^[0:]+$/.test(address);
 }
 
-/** Why nobody could reach a host that a URL names, if that is certain. */
+/** The reason why nobody can reach the host of a URL, if that is certain. */
 export function hostFault(text: string): string | undefined {
   const hostname = URL.parse(text)?.hostname.replace(/^\[|\]$/g, '') ?? '';
   if (isUnspecified(hostname))
@@ -230,7 +234,7 @@ export function hostFault(text: string): string | undefined {
   return undefined;
 }
 
-/** What a URL has beyond scheme, host and port, where nothing else would have an effect; nothing of it that is secret. */
+/** The parts of a URL beyond scheme, host and port, which would have no effect; secret parts are not repeated. */
 export function beyondOrigin(text: string): string | undefined {
   const url = URL.parse(text);
   if (url === null) return undefined;

@@ -1,24 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { devNull } from 'node:os';
-import { every, inBackground } from './entry.ts';
+import { every, inBackground } from './guarded-callbacks.ts';
 import { codeOf } from './tls-fault.ts';
 
-/** How often it is tried whether a file can be opened, in milliseconds. */
+/** How often the watch tries to open a file, in milliseconds. */
 const TRY_EVERY_MS = 1_000;
 
-/** After so many tries in a row that went well it is said again, should it happen again. */
+/** The number of successful tries in a row after which a new exhaustion is reported again. */
 const WELL_TRIES = 60;
 
-/** Whether something failed since the process, or the system, may have no more files open. Clients repeat it in their own messages. */
+/**
+ * Whether an error means that the process, or the system, may open no more files. Clients repeat such an error in
+ * their own messages.
+ */
 export const lacksFiles = (error: Error): boolean =>
   /\b(?:EMFILE|ENFILE)\b/.test(`${codeOf(error)} ${error.message}`);
 
-/** What raises the limit, for messages. */
+/** The settings that raise the limit, for messages. */
 export const RAISE_FILE_LIMIT = 'ulimit -n, LimitNOFILE=, --ulimit nofile=';
 
 /**
- * How many files a process may have open, by what the kernel says of it; `undefined` where it does not say, as outside Linux.
+ * The number of files that a process may have open, as the kernel gives it; `undefined` if it does not, as outside
+ * Linux.
  * @param limits - text of `/proc/self/limits`
  */
 export function fileLimitOf(limits: string | undefined = readLimits()): number | undefined {
@@ -36,15 +40,15 @@ function readLimits(): string | undefined {
 }
 
 /**
- * Says once each time that the process has as many files open as it may: nobody can connect then, and neither Node nor uWebSockets.js says a
- * word of connections that they could not take (SPEC AD15).
+ * Reports once each time that the process has as many files open as it may. Nobody can connect then, and neither Node
+ * nor uWebSockets.js reports connections that they could not accept (SPEC AD15).
  */
 export class FileWatch {
   readonly #timer: NodeJS.Timeout;
-  /** Tries that went well since it was said. */
+  /** The number of successful tries since the last report. */
   #wellTries = WELL_TRIES;
 
-  /** @param onExhausted - called once, and again when it comes back a minute after it was over */
+  /** @param onExhausted - called once, and again if it happens again after a minute without it */
   constructor(onExhausted: (limit: number | undefined) => void, tryToOpen = openOne) {
     this.#timer = every(TRY_EVERY_MS, () =>
       inBackground(async () => {

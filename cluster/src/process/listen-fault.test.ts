@@ -11,7 +11,7 @@ async function faultOf(port: number, host: string): Promise<string | undefined> 
 }
 
 describe('[CF10] why a server cannot listen', () => {
-  it('names the port where another process has it, and nothing where it is free', async () => {
+  it('names the port if another process has it, and nothing if it is free', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const address = other.address();
@@ -24,14 +24,14 @@ describe('[CF10] why a server cannot listen', () => {
     expect(await faultOf(port, '127.0.0.1')).toBeUndefined();
   });
 
-  it('names the host where this machine does not have it', async () => {
+  it('names the host if this machine does not have the address', async () => {
     expect(await faultOf(3_000, '192.0.2.1')).toMatch(
       /^PLENARY_HOST 192\.0\.2\.1: is no address of an interface/,
     );
     expect(await faultOf(3_000, 'nobody.invalid')).toMatch(/^PLENARY_HOST nobody\.invalid: is a name/);
   });
 
-  it('says how a port is allowed that the user may not bind', () => {
+  it('says how to allow a port that the user may not bind', () => {
     const error = Object.assign(new Error('listen EACCES'), { code: 'EACCES' });
     expect(listenFault(SETTINGS, 443, '0.0.0.0', error)).toMatch(
       /^PLENARY_PORT 443 on 0\.0\.0\.0: .*ip_unprivileged_port_start=443/,

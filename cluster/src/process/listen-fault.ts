@@ -1,16 +1,16 @@
 import { createServer } from 'node:net';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 
-/** The settings that say where a server listens, by name. */
+/** The names of the settings for a server's port and address. */
 export interface ListenSettings {
   readonly port: string;
   readonly host: string;
 }
 
-/** Where clients of an edge, and edges of a media node, connect to. */
+/** The settings for the port at which clients reach an edge, and edges a media node. */
 export const LISTEN_SETTINGS: ListenSettings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
 
-/** Why a server cannot listen, beginning with the setting that is to be changed (SPEC CF10). */
+/** The reason why a server cannot listen; begins with the setting that must be changed (SPEC CF10). */
 export function listenFault(
   settings: ListenSettings,
   port: number,
@@ -35,18 +35,18 @@ export function listenFault(
   }
 }
 
-/** Asks the system why a port cannot be listened on, for servers that do not say. @returns undefined where it now can */
+/** Asks the system why a port cannot be listened on, for servers that do not say. @returns undefined if it now can */
 export function probeListening(port: number, host: string): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once(
       'error',
-      entry('http', (error: NodeJS.ErrnoException) => resolve(error)),
+      guardCallback('http', (error: NodeJS.ErrnoException) => resolve(error)),
     );
     probe.listen(
       port,
       host,
-      entry('http', () => probe.close(entry('http', () => resolve(undefined)))),
+      guardCallback('http', () => probe.close(guardCallback('http', () => resolve(undefined)))),
     );
   });
 }

@@ -1,4 +1,4 @@
-/** The last lines of a process whose reader is slow, or whose disk is full. */
+/** Tests the last lines of a process whose reader is slow, or whose disk is full. */
 import { execFileSync, fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { z } from 'zod';
 import { FULL_DISK } from '../testing/full-outputs.ts';
 
 const CHILD = fileURLToPath(new URL('../testing/logging-child.ts', import.meta.url));
-/** So that no busy machine decides what is read in time, in milliseconds. */
+/** Long enough that a busy machine does not change what is read in time, in milliseconds. */
 const LONG_MS = 60_000;
 
 const report = z.object({ lost: z.number() });
@@ -30,7 +30,7 @@ afterEach(async () => {
   ends = [];
 });
 
-/** Starts a child and waits until it has logged everything: its lost lines so far are the answer. */
+/** Starts a child and waits until it has logged everything. @returns the number of lost lines so far */
 async function logged(child: ChildProcess): Promise<number> {
   ends.push(() => {
     child.kill('SIGKILL');
@@ -59,7 +59,7 @@ async function read(stream: Readable): Promise<LogLine[]> {
 /** The output of a child that nobody reads yet. */
 interface Unread {
   readonly child: ChildProcess;
-  /** Reads all of it, to its end. */
+  /** Reads the output to its end. */
   readonly read: () => Promise<LogLine[]>;
 }
 
@@ -82,7 +82,7 @@ const KINDS: Readonly<Record<string, (...parameters: string[]) => Promise<Unread
     return {
       child,
       read: async () => {
-        // A descriptor that waits; the other one kept the pipe open until here.
+        // This descriptor blocks; the other one kept the pipe open until here.
         const stream = createReadStream(path);
         await once(stream, 'open');
         closeSync(reader);
@@ -93,7 +93,7 @@ const KINDS: Readonly<Record<string, (...parameters: string[]) => Promise<Unread
 };
 
 describe.each(Object.entries(KINDS))('the output of a process that dies, into a %s', (_kind, start) => {
-  it('[LC19] has its last lines where the reader was slow', async () => {
+  it('[LC19] contains the last lines if the reader was slow', async () => {
     const { child, read: readAll } = await start('4000', String(LONG_MS));
     expect(await logged(child)).toBe(0);
     const [code, lines] = await Promise.all([died(child), readAll()]);
@@ -102,7 +102,7 @@ describe.each(Object.entries(KINDS))('the output of a process that dies, into a 
     expect(lines.at(-1)?.msg).toBe('the last one');
   });
 
-  it('[LC18] keeps the newest lines where more wait than may, and says where and how many are missing', async () => {
+  it('[LC18] keeps the newest lines if too many wait, and says where and how many are missing', async () => {
     const { child, read: readAll } = await start('20000', String(LONG_MS));
     const lost = await logged(child);
     expect(lost).toBeGreaterThan(1_000);
@@ -115,14 +115,14 @@ describe.each(Object.entries(KINDS))('the output of a process that dies, into a 
     expect(lines.filter((line) => line.lost !== undefined)).toMatchObject([{ lost }]);
   });
 
-  it('[LC19] holds its end up for no longer than it may where nobody reads', async () => {
+  it('[LC19] delays the end no longer than allowed if nobody reads', async () => {
     const { child } = await start('20000');
     await logged(child);
     expect(await died(child)).toBe(3);
   });
 });
 
-it('[LC7] a process whose disk is full dies as it would, and all its lines count as lost', async () => {
+it('[LC7] a process whose disk is full dies normally, and all its lines count as lost', async () => {
   const full = openSync(FULL_DISK, 'w');
   ends.push(() => closeSync(full));
   const child = fork(CHILD, ['10'], { stdio: ['ignore', full, full, 'ipc'] });

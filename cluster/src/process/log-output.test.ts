@@ -4,7 +4,7 @@ import { createLogger } from './logging.ts';
 
 const IDENTITY = { kind: 'edge', id: 'edge-1', datacenter: 'gra' } as const;
 
-/** A file that takes what its limits say, one write after the other, and everything after them. */
+/** A file that accepts as many bytes of each write as its limits say, and after them everything. */
 function fileOf(limits: (number | 'ENOSPC' | 'EAGAIN')[]) {
   const file = { text: '' };
   const write = (data: Uint8Array): number => {
@@ -17,7 +17,7 @@ function fileOf(limits: (number | 'ENOSPC' | 'EAGAIN')[]) {
 }
 
 describe('the output of a log', () => {
-  it('[LC7] [LC17] loses lines while a disk is full, counts them, and says so when there is room again', () => {
+  it('[LC7] [LC17] loses lines while a disk is full, counts them, and logs their number when there is room again', () => {
     const { file, output } = fileOf(['ENOSPC', 'ENOSPC']);
     const logger = createLogger(IDENTITY, 'info', output);
     logger.info('first');
@@ -42,7 +42,7 @@ describe('the output of a log', () => {
     expect(file.text).toBe('{"li\n{"line":4}\n');
   });
 
-  it('[LC17] counts the line that tells of lost ones as one more when it is lost itself', () => {
+  it('[LC17] counts the line about lost lines as one more if it is lost itself', () => {
     const { file, output } = fileOf(['ENOSPC', 'ENOSPC', 1_000, 'ENOSPC']);
     const logger = createLogger(IDENTITY, 'info', output);
     for (const name of ['first', 'second', 'third', 'fourth']) logger.info(name);
@@ -54,7 +54,7 @@ describe('the output of a log', () => {
     ]);
   });
 
-  it('[LC18] goes on within the line of which a slow reader took a part, and keeps the newest lines for it', () => {
+  it('[LC18] continues the line that a slow reader took in part, and keeps the newest lines for it', () => {
     vi.useFakeTimers();
     const full = Array<'EAGAIN'>(40).fill('EAGAIN');
     const { file, output } = fileOf([5, ...full]);
@@ -80,7 +80,7 @@ describe('the output of a log', () => {
     vi.useRealTimers();
   });
 
-  it('[LC8] is plain text, whatever it says, and means the same', () => {
+  it('[LC8] is plain text for any content, with the same meaning', () => {
     const { file, output } = fileOf([]);
     const said = 'a\u202eb\u009b31m\u2028c\u2029\u0085\u200b\u{e0041}\u001b\n\u007fé😀';
     createLogger({ ...IDENTITY, datacenter: said }, 'info', output).warn(

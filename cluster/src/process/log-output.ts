@@ -1,32 +1,35 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { entry, every } from './entry.ts';
+import { guardCallback, every } from './guarded-callbacks.ts';
 
-/** So much may wait for a reader that is slow, in bytes: beyond it the oldest lines are lost. */
+/** The largest number of bytes that wait for a slow reader: beyond it the oldest lines are lost. */
 const MAX_WAITING_BYTES = 1_048_576;
-/** How often it is tried whether a slow reader takes more, in milliseconds. */
+/** How often the output retries a slow reader, in milliseconds. */
 const TRY_EVERY_MS = 20;
-/** For how long the end of a process is held up by a slow reader of its last lines, in milliseconds (SPEC LC19). A stop has five seconds. */
+/**
+ * How long a slow reader of the last lines may delay the end of a process, in milliseconds (SPEC LC19). A stop has
+ * five seconds.
+ */
 const LAST_LINES_WITHIN_MS = 500;
 const STANDARD_OUTPUT = 1;
 const LINE_END = 0x0a;
 
 /**
- * What a terminal or a reader would obey or not show: C1 controls, line separators, bidirectional overrides, and invisible
- * characters. JSON escapes the other controls by itself.
+ * Characters that a terminal or a reader would interpret or hide: C1 controls, line separators, bidirectional
+ * overrides, and invisible characters. JSON escapes the other controls.
  */
 const NOT_PLAIN = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Writes what is taken at once.
- * @returns how many bytes that was
- * @throws with the code `EAGAIN` when the reader takes no more for now; else when nothing can be written
+ * Writes as many bytes as are accepted at once.
+ * @returns the number of written bytes
+ * @throws with the code `EAGAIN` if the reader accepts no more for now; another error if nothing can be written
  */
 export type Write = (data: Uint8Array) => number;
 
 /**
- * Where the lines of a log go. Lines wait for a slow reader, the newest of them: the last ones say why a process ended. What
- * cannot be written (a disk that is full, a reader that is gone or does not read) costs lines and nothing else: it neither
- * ends the process nor holds it up (SPEC LC7, LC17, LC18).
+ * The destination of log lines. For a slow reader it keeps the newest lines, because the last ones say why a process
+ * ended. A full disk, or a reader that is gone or does not read, costs lines: it neither ends the process nor delays
+ * it (SPEC LC7, LC17, LC18).
  */
 export class LogOutput {
   readonly #write: Write;
@@ -34,15 +37,15 @@ export class LogOutput {
   #onReturn: (lost: number) => void = () => undefined;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  /** How much of the first waiting line is written. */
+  /** The number of written bytes of the first waiting line. */
   #begun = 0;
-  /** The last byte that was written ended no line. */
+  /** Whether the last written byte is inside a line. */
   #isTorn = false;
   #isDraining = false;
   #timer: NodeJS.Timeout | undefined;
-  /** Lines that are lost and not yet told of in the log. */
+  /** The number of lost lines that the log does not report yet. */
   #lost = 0;
-  /** How many lost lines the first waiting line tells of. */
+  /** The number of lost lines that the first waiting line reports. */
   #telling = 0;
   #lostUntold = 0;
 
@@ -50,21 +53,21 @@ export class LogOutput {
     this.#write = write;
   }
 
-  /** pino hands its lines to this: JSON, of which each becomes plain text that means the same (SPEC LC8). */
+  /** Takes pino's JSON lines, and makes each plain text with the same meaning (SPEC LC8). */
   write(line: string): void {
     const plain = Buffer.from(line.replace(NOT_PLAIN, escaped));
     const isFirst = this.#waiting.length === 0;
     this.#waiting.push(plain);
     this.#waitingBytes += plain.byteLength;
-    // Behind a slow reader the timer tries: an attempt for each line of a flood would cost more than the lines.
+    // Behind a slow reader the timer retries: an attempt for each line of a flood would cost more than the lines.
     if (isFirst) this.#drain();
-    // The rest of a line that was begun is written all the same, since else it would swallow the next one.
+    // The rest of a begun line is always written, since otherwise it would swallow the next line.
     while (this.#waitingBytes > MAX_WAITING_BYTES)
       this.#lose(this.#begun > 0 && this.#waiting.length > 1 ? 1 : 0);
     this.#tryLater();
   }
 
-  /** Calls back for each line that was lost, and for those that were before. */
+  /** Calls back for each lost line, including those lost before this call. */
   onLost(listener: () => void): void {
     this.#onLost = () => {
       for (; this.#lostUntold > 0; this.#lostUntold -= 1) listener();
@@ -72,12 +75,12 @@ export class LogOutput {
     this.#onLost();
   }
 
-  /** Calls back when a line is taken again after so many were lost. */
+  /** Calls back when a line is written again after lost ones. */
   onReturn(listener: (lost: number) => void): void {
     this.#onReturn = listener;
   }
 
-  /** Waits for a slow reader, `withinMs` at most. For the end of a process alone: nothing else runs meanwhile. */
+  /** Waits for a slow reader, at most `withinMs`. Only for the end of a process: nothing else runs meanwhile. */
   finish(withinMs: number): void {
     const untilMs = performance.now() + withinMs;
     const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -108,12 +111,12 @@ export class LogOutput {
     }
   }
 
-  /** Writes the first waiting line. @returns whether it is written */
+  /** Writes the first waiting line. @returns whether it is written completely */
   #putFirst(): boolean {
     const [line] = this.#waiting;
     if (line === undefined) return false;
     try {
-      // A line that was cut off by a full disk must not swallow this one.
+      // A line that a full disk cut off must not swallow this one.
       if (this.#begun === 0 && this.#isTorn && this.#put(LINE_END_ONLY) > 0) this.#isTorn = false;
       while (this.#begun < line.byteLength) {
         this.#begun += this.#put(line.subarray(this.#begun));
@@ -127,14 +130,14 @@ export class LogOutput {
     return true;
   }
 
-  /** @throws as `Write` does, also where nothing is written without a reason */
+  /** @throws as `Write` does, also if nothing is written without a reason */
   #put(data: Uint8Array): number {
     const written = this.#write(data);
     if (written === 0) throw new Error('Nothing can be written.');
     return written;
   }
 
-  /** Puts the line that says how many are missing where they are. */
+  /** Inserts the line with the number of lost lines at their position. */
   #tell(): void {
     const later = this.#waiting;
     const lost = this.#lost;
@@ -173,9 +176,10 @@ const escaped = (character: string): string =>
     .join('');
 
 /**
- * Standard output. From now on a standard error that cannot be written harms the process no more than this does.
+ * Opens standard output. From now on an unwritable standard error harms the process no more than an unwritable
+ * standard output.
  * @param standard - the streams and the end of the process; a port for tests
- * @param lastLinesWithinMs - how long a slow reader of the last lines may hold the end of the process up
+ * @param lastLinesWithinMs - how long a slow reader of the last lines may delay the end of the process
  */
 export function openStandardOutput(
   standard: Pick<NodeJS.Process, 'stdout' | 'stderr' | 'once'> = process,
@@ -183,33 +187,34 @@ export function openStandardOutput(
 ): LogOutput {
   standard.stderr.on(
     'error',
-    entry('signal', () => undefined),
+    guardCallback('signal', () => undefined),
   );
   const descriptor = openWithoutWaiting(standard);
   const output = new LogOutput((data) => writeSync(descriptor, data));
   standard.once(
     'exit',
-    entry('signal', () => output.finish(lastLinesWithinMs)),
+    guardCallback('signal', () => output.finish(lastLinesWithinMs)),
   );
   return output;
 }
 
-/** A descriptor of standard output that waits for no reader, where it is a pipe or a socket. */
+/** A non-blocking descriptor of standard output, if that is a pipe or a socket. */
 function openWithoutWaiting(standard: Pick<NodeJS.Process, 'stdout'>): number {
   const kind = kindOf(STANDARD_OUTPUT);
   if (kind === 'file') return STANDARD_OUTPUT;
   if (kind === 'pipe') {
     try {
-      // One of its own, since whoever shares the other one decides whether that waits: a shell, or a process that ends.
+      // A separate descriptor, since every process that shares the other one can make it blocking: a shell, or a
+      // process that ends.
       return openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK);
     } catch {
-      // There is no such file system, or the pipe is another user's.
+      // There is no such file system, or the pipe belongs to another user.
     }
   }
-  // Node sets the descriptor to wait for nobody as soon as it has its stream; written by two, lines would be torn.
+  // Node makes the descriptor non-blocking when it creates its stream; two writers would tear lines apart.
   standard.stdout.on(
     'error',
-    entry('signal', () => undefined),
+    guardCallback('signal', () => undefined),
   );
   return STANDARD_OUTPUT;
 }

@@ -3,7 +3,7 @@ import { MalformedRecords } from '../redis/malformed.ts';
 import { LogOutput } from './log-output.ts';
 import { createLogger } from './logging.ts';
 
-it('[LC10] a line has each name once, and tells who wrote it', () => {
+it('[LC10] a line has each field once, and names the process that wrote it', () => {
   let text = '';
   const output = new LogOutput((data) => {
     text += Buffer.from(data).toString('utf8');

@@ -4,7 +4,7 @@ import type { LogOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
-/** What every line of a process carries. */
+/** The fields of every line of a process. */
 export interface ProcessIdentity {
   readonly kind: 'edge' | 'media-node';
   readonly id: string;
@@ -12,8 +12,8 @@ export interface ProcessIdentity {
 }
 
 /**
- * The logger of a process: JSON lines. `docs/logging.md` says what belongs on which level. Secrets
- * never reach a log: tokens, ICE passwords and keys are redacted wherever they stand in a logged object.
+ * Creates the logger of a process: JSON lines. `docs/logging.md` says what belongs on which level. Secrets never
+ * reach a log: tokens, ICE passwords and keys are redacted anywhere in a logged object.
  */
 export function createLogger(identity: ProcessIdentity, level: string, output: LogOutput): Logger {
   const logger = pino(
@@ -40,7 +40,7 @@ export function createLogger(identity: ProcessIdentity, level: string, output: L
   output.onReturn((lost) =>
     logger.warn(
       { lost },
-      'the log could not be written for a while, and lines are lost; it is written again',
+      'the log could not be written for a while and lines were lost; it is written again',
     ),
   );
   return logger;
@@ -51,7 +51,10 @@ export function silentLogger(): Logger {
   return pino({ level: 'silent' });
 }
 
-/** A name that a line has twice is read as the last one: what a line is about never takes the place of who wrote it. */
+/**
+ * Readers take the last field of a repeated name. So a line's own fields must never replace those of the process that
+ * wrote it.
+ */
 function besideIdentity(identity: ProcessIdentity, fields: Record<string, unknown>): Record<string, unknown> {
   if (!Object.keys(identity).some((name) => Object.hasOwn(fields, name))) return fields;
   return Object.fromEntries(

@@ -10,7 +10,7 @@ import type { ResolveName } from './name-lookups.ts';
 const at = (address: string): readonly LookupAddress[] => [{ address, family: 4 }];
 const fault = (code: string): Error => Object.assign(new Error(`getaddrinfo ${code}`), { code });
 
-/** A name service that a test answers for. */
+/** A name service whose answers the test gives. */
 class NameService {
   readonly asked: string[] = [];
   readonly #open = new Map<string, PromiseWithResolvers<readonly LookupAddress[]>>();
@@ -57,7 +57,7 @@ describe('NameLookups', () => {
     expect(await found).toEqual(at(address));
   }
 
-  it('[HL14] looks a name up once for all who ask, and anew for who asks later', async () => {
+  it('[HL14] looks a name up once for simultaneous callers, and again for a later one', async () => {
     const found = Promise.all([find('redis'), find('redis'), find('redis')]);
     await settled();
     expect(service.asked).toEqual(['redis']);
@@ -67,7 +67,7 @@ describe('NameLookups', () => {
     expect(service.asked).toEqual(['redis', 'redis']);
   });
 
-  it('[HL57] names that nobody answers for hold up no name that was known', async () => {
+  it('[HL57] unanswered names delay no known name', async () => {
     await know('redis', '10.1.0.31');
     const hanging = Promise.allSettled(names('lost', 100).map(find));
     await settled();
@@ -80,7 +80,7 @@ describe('NameLookups', () => {
     expect((await hanging).every(({ status }) => status === 'rejected')).toBe(true);
   });
 
-  it('[HL57] known names that fall silent all at once hold up others only once, and attempts do not pile up', async () => {
+  it('[HL57] known names that all become silent delay others only once, and attempts do not pile up', async () => {
     const lost = names('lost', 40);
     for (const name of lost) await know(name, '10.9.0.1');
     await know('redis', '10.1.0.31');
@@ -94,7 +94,7 @@ describe('NameLookups', () => {
     }
     await Promise.all(waiting);
     expect(service.asked).toHaveLength(lost.length);
-    // From now on they are known to be silent.
+    // These names are now known to be silent.
     const again = lost.map(find);
     await know('redis', '10.1.0.32');
     for (const name of lost) {
@@ -104,7 +104,7 @@ describe('NameLookups', () => {
     await Promise.all(again);
   });
 
-  it('[HL58] a name that was known keeps its address while nobody answers, or the answer is that it cannot be said', async () => {
+  it('[HL58] a known name keeps its address while the name server is silent or answers that it cannot tell', async () => {
     await know('redis', '10.1.0.31');
     const waiting = find('redis');
     await vi.advanceTimersByTimeAsync(500);
@@ -122,7 +122,7 @@ describe('NameLookups', () => {
     expect(logger.info).toHaveBeenCalledTimes(1);
   });
 
-  it('[HL58] a name that there is no more has no address, nor has one that never had any', async () => {
+  it('[HL58] a name that no longer exists has no address, nor has one that never had any', async () => {
     await know('redis', '10.1.0.31');
     for (const name of ['redis', 'never']) {
       const failing = find(name);
@@ -136,7 +136,7 @@ describe('NameLookups', () => {
     await expect(later).rejects.toMatchObject({ code: 'EAI_AGAIN' });
   });
 
-  it('[HL57] a stranger who names thousands has most of them refused', async () => {
+  it('[HL57] most of a stranger’s thousands of names are refused', async () => {
     const ends = Promise.allSettled(names('made-up', 2_000).map(find));
     await settled();
     for (const name of names('made-up', 2_000)) {
@@ -166,7 +166,7 @@ describe('lookupOver', () => {
     expect(told.slice(0, 3).filter((value) => value !== undefined)).toEqual([null, ...expected]);
   });
 
-  it('is made into a promise as dns.lookup is', async () => {
+  it('can be promisified like dns.lookup', async () => {
     const promised = promisify(lookup);
     expect(await promised('redis')).toEqual({ address: '10.1.0.31', family: 4 });
     expect(await promised('redis', 4)).toEqual({ address: '10.1.0.31', family: 4 });
@@ -176,7 +176,7 @@ describe('lookupOver', () => {
     await expect(promisify(failing)('gone')).rejects.toMatchObject({ code: 'ENOTFOUND' });
   });
 
-  it('leaves addresses, and what is no name, to dns.lookup', async () => {
+  it('leaves addresses and invalid names to dns.lookup', async () => {
     const told = await new Promise<unknown[]>((resolve) => lookup('::1', {}, (...args) => resolve(args)));
     expect(told).toEqual([null, '::1', 6]);
   });

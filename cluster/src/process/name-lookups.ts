@@ -1,7 +1,7 @@
 /**
- * How names are looked up in a process of ours. Node does it on threads of which there are few, one for each lookup: a name whose
- * name server is silent holds one for ten seconds and more, each attempt to connect asks anew, and every other name, `localhost` too, waits
- * behind them for minutes. Somebody's lost datacenter would keep Redis from being reached again.
+ * Bounds name lookups. Node looks names up on a small number of threads, one lookup each. A name with a silent name
+ * server holds one for ten seconds or more, each attempt to connect looks it up again, and every other name, even
+ * `localhost`, waits behind them for minutes. So one lost datacenter could keep Redis unreachable.
  */
 import dns from 'node:dns';
 import type { LookupAddress, LookupAllOptions, LookupOptions } from 'node:dns';
@@ -11,25 +11,25 @@ import { promisify } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { withDeadline } from '../deadline.ts';
 import { forgetOldest } from '../forget-oldest.ts';
-import { entry, inBackground } from './entry.ts';
+import { guardCallback, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 import { leftOut } from './rare-lines.ts';
 import type { RareLines } from './rare-lines.ts';
 import { systemTimers } from './timers.ts';
 
-/** Lookups at a time: as many as there are threads for, see `thread-pool.ts`. */
+/** The number of lookups at a time: `thread-pool.ts` provides as many threads. */
 const AT_A_TIME = 16;
-/** Of them, of names that gave no address the last time, or are new. */
+/** The number of them for names that are new or gave no address the last time. */
 const UNSURE_AT_A_TIME = 8;
-/** Names that wait for their turn at most: a writer of the registry names as many as it likes. */
+/** The largest number of names that wait: a writer of the registry can name any number. */
 const MAX_WAITING = 256;
-/** Names that are remembered: far more than a cluster has. */
+/** The largest number of remembered names: far more than a cluster has. */
 const MAX_KNOWN = 1_024;
-/** A name that is not answered for so long is answered with what was last known of it, in milliseconds. */
+/** If a name is not answered for this long, in milliseconds, its last known address is used. */
 const LAST_KNOWN_AFTER_MS = 500;
 
 type Addresses = readonly LookupAddress[];
-/** Every address of a name. */
+/** Returns every address of a name. */
 export type ResolveName = (name: string, options: LookupAllOptions) => Promise<Addresses>;
 
 type Callback = (
@@ -53,15 +53,15 @@ interface Lookup {
 export interface NameLookupsOptions {
   readonly resolve: ResolveName;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
-  /** A writer of the registry decides for how many names there is something to say. */
+  /** Limited, because a writer of the registry decides how many names there are. */
   readonly lines: Pick<RareLines, 'say'>;
 }
 
-/** Whether there is no such name, by the word of somebody who knows. */
+/** Whether a name server has said that the name does not exist. */
 const isKnownToBeNone = (thrown: unknown): boolean =>
   thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOTFOUND';
 
-/** What was said when too many names wait already. */
+/** The error if too many names are waiting already. */
 function tooMany(name: string): Error {
   return Object.assign(new Error(`getaddrinfo EAI_AGAIN ${name}: too many names are being looked up`), {
     code: 'EAI_AGAIN',
@@ -77,7 +77,7 @@ function tooMany(name: string): Error {
 export class NameLookups {
   readonly #options: NameLookupsOptions;
   readonly #known = new LRUCache<string, Addresses>({ max: MAX_KNOWN });
-  /** Of the known ones, those that gave no address the last time; each was said. */
+  /** Known names that gave no address the last time; each was logged. */
   readonly #failing = new Set<string>();
   readonly #underWay = new Map<string, Promise<Addresses>>();
   readonly #waiting: Lookup[] = [];
@@ -152,7 +152,7 @@ export class NameLookups {
     );
   }
 
-  /** Said once, until there is an answer again. */
+  /** Logs a failing name once, until it is answered again. */
   #noteFailure(key: string, name: string, thrown: unknown): void {
     const known = this.#known.get(key);
     if (isKnownToBeNone(thrown)) this.#known.delete(key);
@@ -167,7 +167,7 @@ export class NameLookups {
       (...unsaid) => {
         logger.warn(
           { name, addresses, err: thrown, ...leftOut(...unsaid) },
-          'the name service gives no answer for a name: the address that it had is used',
+          'the name service gives no answer for a name: its last known address is used',
         );
       },
       name,
@@ -175,7 +175,7 @@ export class NameLookups {
   }
 }
 
-/** `dns.lookup` of Node, over {@link NameLookups}; `util.promisify` makes of it what it makes of Node's own. */
+/** `dns.lookup` of Node, over {@link NameLookups}; `util.promisify` treats it like Node's own. */
 export function lookupOver(
   lookups: Pick<NameLookups, 'find'>,
   original: typeof dns.lookup,
@@ -184,12 +184,12 @@ export function lookupOver(
     const given: LookupOptions = typeof options === 'object' ? options : {};
     const { all = false, ...rest } = typeof options === 'number' ? { family: options } : given;
     const done = typeof options === 'function' ? options : callback;
-    // Nothing is looked up of these.
+    // These need no lookup.
     if (done === undefined || typeof name !== 'string' || name === '' || isIP(name) !== 0) {
       Reflect.apply(original, dns, [name, options, callback]);
       return;
     }
-    const tell = entry('background', done);
+    const tell = guardCallback('background', done);
     const answer = (found: Addresses): void => {
       const [first] = found;
       if (all) tell(null, [...found]);
@@ -205,7 +205,7 @@ export function lookupOver(
         else if (typeof address === 'string') resolve({ address, family: family ?? 0 });
         else resolve(address ?? []);
       };
-      lookup(name, options, entry('background', settle));
+      lookup(name, options, guardCallback('background', settle));
     });
   return Object.assign(lookup, { [promisify.custom]: promised });
 }
@@ -213,8 +213,8 @@ export function lookupOver(
 let isInstalled = false;
 
 /**
- * Puts it in place of `dns.lookup` for the whole process: clients of Redis, Consul and HTTP take none of their own. Once, by `main.ts`, and
- * nowhere else.
+ * Replaces `dns.lookup` for the whole process, because clients of Redis, Consul and HTTP accept no lookup function.
+ * Only `main.ts` calls it, once.
  */
 export function installNameLookups(about: Omit<NameLookupsOptions, 'resolve'>): void {
   if (isInstalled) return;

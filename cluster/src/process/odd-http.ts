@@ -1,8 +1,8 @@
-/** What a server of Node answers where Node itself would close the connection without a word (SPEC EN5). */
+/** Answers of a Node server where Node itself would close the connection silently (SPEC EN5). */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { codeOf } from './tls-fault.ts';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 
 const STATUS_OF: ReadonlyMap<string, string> = new Map([
   ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
@@ -14,22 +14,22 @@ const STATUS_OF: ReadonlyMap<string, string> = new Map([
 
 const BAD_REQUEST = '400 Bad Request';
 
-/** Answers what is no HTTP of ours, and closes. A connection that broke, or on which an answer has begun, is only closed. */
+/** Answers invalid HTTP, and closes the connection. A connection that broke, or on which an answer has begun, is only closed. */
 export function answerOddHttp(server: Server): void {
   const answers = new WeakMap<Duplex, ServerResponse>();
   server.on(
     'request',
-    entry('http', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    guardCallback('http', ({ socket }: IncomingMessage, response: ServerResponse) => {
       answers.set(socket, response);
       response.on(
         'close',
-        entry('http', () => answers.delete(socket)),
+        guardCallback('http', () => answers.delete(socket)),
       );
     }),
   );
   server.on(
     'clientError',
-    entry('http', (error: Error, socket: Duplex) => {
+    guardCallback('http', (error: Error, socket: Duplex) => {
       const status = isLineEnd(error) ? BAD_REQUEST : (STATUS_OF.get(codeOf(error)) ?? BAD_REQUEST);
       if (socket.writable && answers.get(socket)?.headersSent !== true && !isBroken(error)) {
         socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -39,35 +39,35 @@ export function answerOddHttp(server: Server): void {
   );
   server.on(
     'connect',
-    entry('http', (_request: IncomingMessage, socket: Duplex) => {
+    guardCallback('http', (_request: IncomingMessage, socket: Duplex) => {
       socket.on(
         'error',
-        entry('http', () => socket.destroy()),
+        guardCallback('http', () => socket.destroy()),
       );
-      // Node's server sets no time limit behind CONNECT, and waits for the other side to close.
+      // Node's server sets no time limit after CONNECT, and waits for the other side to close.
       socket.end(
         'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
-        entry('http', () => socket.destroy()),
+        guardCallback('http', () => socket.destroy()),
       );
     }),
   );
 }
 
-/** Node's parser says the same code of a version that is followed by the wrong line end. */
+/** Node's parser gives this code also for a version that is followed by the wrong line end. */
 const isLineEnd = (error: Error): boolean => error.message.includes('Expected CRLF');
 
-/** The connection itself failed, and not what was said on it. */
+/** Whether the connection itself failed, and not its content. */
 const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error));
 
-/** Where Socket.IO listens, on every server of ours. */
+/** The path of Socket.IO on every server. */
 export const SOCKET_PATH = '/socket.io/';
 
-/** A connection that breaks during a handshake is nobody's fault. */
-const ignoreBroken = entry('http', () => undefined);
+/** A connection that breaks during a handshake is no fault. */
+const ignoreBroken = guardCallback('http', () => undefined);
 
 /**
- * Before Engine.IO is asked for a WebSocket: at another path it would close without an answer, a second later, until which nobody
- * listens to what becomes of the connection, so that one that broke would end the process.
+ * Answers an upgrade at another path before Engine.IO sees it. Engine.IO would close it after a second without an
+ * answer, and until then nobody listens for errors of the connection: one that broke would end the process.
  * @returns whether the request was answered here
  */
 export function answerStrayUpgrade({ url }: IncomingMessage, socket: Duplex): boolean {

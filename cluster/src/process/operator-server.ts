@@ -6,7 +6,7 @@ import type { StoreTrouble } from '../redis/store-trouble.ts';
 import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin.ts';
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
-import { entry } from './entry.ts';
+import { guardCallback } from './guarded-callbacks.ts';
 import { systemClock } from '../clock.ts';
 import { listenFault } from './listen-fault.ts';
 import type { Logger } from './logging.ts';
@@ -19,11 +19,11 @@ import type { TlsFiles } from './tls-files.ts';
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];
-  /** Why the store is away, or a part of it; absent while all is well. */
+  /** Why the store, or a part of it, is unreachable; absent while it serves. */
   readonly store?: StoreTrouble;
-  /** Why edges do not hear each other although the store serves; absent while they do. */
+  /** Why edges do not receive each other's messages although the store serves; absent while they do. */
   readonly pubSub?: StoreTrouble;
-  /** Why Consul does not serve, or does not let the process announce itself; absent while all is well. */
+  /** Why Consul does not serve, or does not let the process announce itself; absent while it does. */
   readonly consul?: ConsulTrouble;
   /** Why an edge can use no media node, by kind; absent while it can. */
   readonly controlLinks?: readonly string[];
@@ -32,10 +32,10 @@ export interface Readiness {
 export interface OperatorSettings {
   readonly readiness: () => Readiness;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Absent where there is no admin token, or nothing to drain yet. */
+  /** Absent if there is no admin token, or nothing to drain yet. */
   readonly admin: () => AdminSettings | undefined;
   readonly onFault: (fault: unknown) => void;
-  /** Is told, now and then, that connections were closed because too many were open. */
+  /** Logs, rarely, that connections were closed because too many were open. */
   readonly logger: Pick<Logger, 'warn'>;
 }
 
@@ -59,16 +59,16 @@ const plain = (status: number, text: string): Answer => ({
 });
 
 /**
- * Answers operators, on a port of their own (SPEC OP1): `/health` (the process is well), `/ready` (send it new work),
- * `/metrics`, and `/admin`. Liveness never depends on the store or on workers: an orchestrator must not kill a process
- * whose meetings go on.
+ * Answers operators on a separate port (SPEC OP1): `/health` (the process is well), `/ready` (send it new work),
+ * `/metrics`, and `/admin`. Liveness never depends on the store or on workers: an orchestrator must not kill a
+ * process whose meetings continue.
  */
 async function answerOperator(settings: OperatorSettings, request: IncomingMessage): Promise<Answer> {
   const { method = '' } = request;
   // A proxy may send the whole URL (RFC 9112, absolute form).
   const path = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '/';
   if (path.startsWith('/admin/')) return answerAdmin(settings, { method, path }, request);
-  // HAProxy's `option httpchk` that names nothing.
+  // HAProxy's `option httpchk` without arguments sends this.
   if (method === 'OPTIONS' && (path === '/' || path === '*')) return answerReady(settings);
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'method not allowed');
   switch (path) {
@@ -108,14 +108,14 @@ async function answerAdmin(
   const asked = { method, path, body };
   const { status, body: reply } = await answerAdminRequest(admin, asked).catch((fault: unknown) => {
     onFault(fault);
-    // With a proof as well: without one the operator would be told of an impostor.
+    // With a proof too: without one the operator's tool would report an impostor.
     return { status: 500, body: { error: 'internal: the log of the process says why' } };
   });
   const answer = json(status, reply);
   return { ...answer, headers: { [ADMIN_PROOF_HEADER]: proved.prove(status, answer.text) } };
 }
 
-/** A body that is too long is cut, which no schema lets pass. */
+/** A body that is too long is cut, and no schema accepts that. */
 async function readBody(request: IncomingMessage): Promise<string> {
   let text = '';
   request.setEncoding('utf8');
@@ -131,20 +131,20 @@ const OPERATOR_LISTEN_SETTINGS = {
   host: 'PLENARY_OPERATOR_HOST (or PLENARY_HOST)',
 };
 
-/** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
+/** Few clients connect here, and briefly: these limits bound what a stranger can occupy. */
 const LIMITS = {
-  // Of TLS only.
+  // Applies to TLS only.
   handshakeTimeout: TLS_HANDSHAKE_MS,
-  // Health checks and scrapers of any make are answered.
+  // Allows health checks and scrapers of any kind.
   maxHeaderSize: 32_768,
   requireHostHeader: false,
   requestTimeout: 5_000,
   headersTimeout: 5_000,
-  // By default connections that say nothing are looked for only every 30 s.
+  // By default Node looks for silent connections only every 30 s.
   connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 10_000,
 } as const;
-/** The oldest go where there are more: a health check that found no place would have the process killed. */
+/** Beyond it the oldest connections are closed: a health check that found no place would have the process killed. */
 const MAX_CONNECTIONS = 256;
 const CONNECTIONS_PER_ADDRESS = 192;
 
@@ -153,9 +153,9 @@ export class OperatorServer {
   readonly #tls: TlsFiles | undefined;
   readonly #lines = new RareLines(systemClock);
 
-  /** @param tls - it speaks TLS with these */
+  /** @param tls - the certificate; with it the server speaks TLS */
   constructor(settings: OperatorSettings, tls?: TlsFiles) {
-    const listener = entry('http', async (request: IncomingMessage, response: ServerResponse) => {
+    const listener = guardCallback('http', async (request: IncomingMessage, response: ServerResponse) => {
       let answer: Answer;
       try {
         answer = await answerOperator(settings, request);
@@ -189,20 +189,20 @@ export class OperatorServer {
     answerOddHttp(this.#server);
   }
 
-  /** @throws Error with the setting's name, when the port cannot be listened on */
+  /** @throws Error with the setting's name if the port cannot be listened on */
   listen(port: number, host: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      // Not only until it listens: without a listener one that cannot be accepted would end the process.
+      // The listener stays: without it a connection that cannot be accepted would end the process.
       this.#server.on(
         'error',
-        entry('http', (error: NodeJS.ErrnoException) => {
+        guardCallback('http', (error: NodeJS.ErrnoException) => {
           reject(new Error(listenFault(OPERATOR_LISTEN_SETTINGS, port, host, error)));
         }),
       );
       this.#server.listen(
         port,
         host,
-        entry('http', () => {
+        guardCallback('http', () => {
           this.#tls?.follow(this.#server);
           resolve();
         }),

@@ -8,13 +8,13 @@ import type { TlsPaths } from './tls-files.ts';
 
 const fileSetting = z.string().min(1).max(4_096);
 
-/** What edges and media nodes are told of their operators' port and of TLS. */
+/** The settings of edges and media nodes for the operators' port and for TLS. */
 export const OPERATOR_SETTINGS = {
-  /** Where /health, /ready, /metrics and /admin are answered; default PLENARY_PORT + {@link OPERATOR_PORT_OFFSET}. */
+  /** The port of /health, /ready, /metrics and /admin; default PLENARY_PORT + {@link OPERATOR_PORT_OFFSET}. */
   PLENARY_OPERATOR_PORT: portSetting.optional(),
-  /** On which address; default PLENARY_HOST. */
+  /** The address of the operators' port; default PLENARY_HOST. */
   PLENARY_OPERATOR_HOST: hostSetting.optional(),
-  /** As `plenaryctl` reaches it; default that address and port. */
+  /** The URL at which `plenaryctl` reaches the process; default that address and port. */
   PLENARY_OPERATOR_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .max(512)
@@ -28,30 +28,33 @@ export const OPERATOR_SETTINGS = {
       return URL.parse(text)?.origin ?? z.NEVER;
     })
     .optional(),
-  /** Of operators, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain the process. */
+  /**
+   * The operators' token, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain
+   * the process.
+   */
   PLENARY_ADMIN_TOKEN: secretsSetting.optional(),
-  /** In place of the token, the key of this process alone: it lets operators in here, and is of no use at another process. */
+  /** Replaces the token: a key that admits operators to this process, and is useless at any other. */
   PLENARY_ADMIN_KEY: adminKeysSetting.optional(),
-  /** The certificate of this process' own servers, and its key: then they speak TLS. */
+  /** The certificate of this process' own servers, and its key: with both, the servers speak TLS. */
   PLENARY_TLS_CERT_FILE: fileSetting.optional(),
   PLENARY_TLS_KEY_FILE: fileSetting.optional(),
-  /** Whose certificates are believed where this process opens control links; default those that Node knows. */
+  /** The authorities that this process trusts when it opens control links; default those that Node knows. */
   PLENARY_TLS_CA_FILE: fileSetting.optional(),
 };
 
-/** Far enough that the ports of several processes of one machine keep apart. */
+/** The offset keeps the ports of several processes on one machine apart. */
 export const OPERATOR_PORT_OFFSET = 10_000;
 
 export interface OperatorConfig {
   readonly host: string;
   readonly port: number;
-  /** `undefined` where nobody can tell it: an operator has to name the address. */
+  /** `undefined` if the process cannot know it: an operator must name the address. */
   readonly url: string | undefined;
-  /** `undefined`: nobody drains this process from outside. */
+  /** `undefined` if nobody can drain this process from outside. */
   readonly adminSecrets: readonly (string | KeyObject)[] | undefined;
-  /** Of the process' own servers; `undefined`: they speak plain HTTP. */
+  /** The certificate of the process' own servers; `undefined` for plain HTTP. */
   readonly tls: TlsPaths | undefined;
-  /** For links that it opens. */
+  /** The authorities for links that the process opens. */
   readonly caFile: string | undefined;
 }
 
@@ -61,7 +64,7 @@ type Parsed = z.output<z.ZodObject<typeof OPERATOR_SETTINGS>> & {
   readonly PLENARY_PORT: number;
 };
 
-/** Faults between these settings. */
+/** Contradictions between these settings. */
 export function operatorFaults(parsed: Parsed, kind: AdminSubject['kind']): string[] {
   const faults: string[] = [];
   const { PLENARY_ADMIN_KEY: adminKeys = [], PLENARY_ID: id } = parsed;

@@ -5,7 +5,7 @@ import { ManualClock } from '../clock.ts';
 import { guardConnections, PortGate } from './port-gate.ts';
 import type { GuardedSocket, PortRefusal } from './port-gate.ts';
 
-/** A connection from an address, as far as the guard looks at one. */
+/** A connection from an address, with only the parts that the guard uses. */
 class SocketFrom extends EventEmitter implements GuardedSocket {
   readonly remoteAddress: string;
   bytesRead = 0;
@@ -45,7 +45,7 @@ function subject(closesOfAddress: 'newest' | 'oldest' = 'newest') {
 }
 
 describe('the control port', () => {
-  it('[EN11] bounds unproven connections of one address, and of all: the oldest goes', () => {
+  it('[EN11] bounds unproven connections of one address, and in all: closes the oldest', () => {
     const { guard, refused, open } = subject();
     const first = open('a');
     open('a');
@@ -61,7 +61,7 @@ describe('the control port', () => {
     expect(open('b').destroyed).toBe(false);
   });
 
-  it('[EN35] closes the oldest connection of an address where many hosts share it', () => {
+  it('[EN35] closes the oldest connection of an address if many hosts share it', () => {
     const { guard, refused, open } = subject('oldest');
     const elsewhere = open('b');
     const [first, second, third] = [open('a'), open('a'), open('a')];
@@ -77,7 +77,7 @@ describe('the control port', () => {
     expect(refused).toEqual(['address', 'address']);
   });
 
-  it('[EN11] bounds the time and the bytes in which a WebSocket proves itself', () => {
+  it('[EN11] bounds the time and the bytes that a WebSocket has for its proof', () => {
     const { clock, guard, refused, open } = subject();
     const [slow, request, long, honest] = [open('a'), open('b'), open('c'), open('d')];
     for (const socket of [slow, long, honest]) guard.upgraded({ socket });
@@ -91,16 +91,16 @@ describe('the control port', () => {
     guard.closeLate();
     expect(slow.destroyed).toBe(true);
     expect(honest.destroyed).toBe(false);
-    // A request has Node's own limits, and a scraper keeps its connection.
+    // A request has Node's own limits, and a scraper keeps its connection open.
     expect(request.destroyed).toBe(false);
     expect(refused).toEqual(['long', 'late']);
     expect(honest.listenerCount('data')).toBe(0);
   });
 
-  it('[EN33] knows what TLS is spoken on, also where the last connection of these ends tells late that it is closed', () => {
+  it('[EN33] finds the connection below TLS, even if an earlier connection between the same ends reports its close late', () => {
     const { guard } = subject();
     const server = new Server();
-    // Node's own listener needs sockets that are more than what the guard looks at.
+    // Node's own listener needs more of a socket than this fake provides.
     server.removeAllListeners('connection');
     guardConnections(server, guard);
     const [before, carrier] = [new SocketFrom('a'), new SocketFrom('a')];

@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
-import { entry, every } from './entry.ts';
+import { guardCallback, every } from './guarded-callbacks.ts';
 import { answerStrayUpgrade } from './odd-http.ts';
 
-/** Why a connection was closed by the guard: a closed set, since it is a label of metrics. */
+/** The reasons for which the guard closes a connection: a closed set, since it is a label of metrics. */
 export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
 
-/** What is used of a connection. */
+/** The parts of a connection that the guard uses. */
 export interface GuardedSocket {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -22,25 +22,25 @@ export interface GuardedSocket {
   once(event: 'close', listener: () => void): unknown;
 }
 
-/** What is used of the request that a connection began with. */
+/** The parts of a connection's first request that the guard uses. */
 interface GuardedRequest {
   readonly socket: GuardedSocket;
 }
 
 export interface PortGuardSettings {
-  /** Connections that have not proven themselves, in all and from one address. */
+  /** The largest number of connections without a proof, in all and from one address. */
   readonly maxUnproven: number;
   readonly maxPerAddress: number;
-  /** Which connection of an address is closed where it has too many: the oldest, where many hosts may share one address. */
+  /** Which connection is closed if an address has too many: the oldest if many hosts may share one address. */
   readonly closesOfAddress: 'newest' | 'oldest';
-  /** For how long a WebSocket may prove itself, and with how many bytes. */
+  /** The time and the bytes that a WebSocket has for its proof. */
   readonly withinMs: number;
   readonly maxBytes: number;
   readonly clock: Clock;
   readonly onRefused: (why: PortRefusal) => void;
 }
 
-/** Of a control port. */
+/** The limits of a control port. */
 export const PORT_GUARD_LIMITS = {
   maxUnproven: 1_024,
   maxPerAddress: 128,
@@ -48,28 +48,28 @@ export const PORT_GUARD_LIMITS = {
   withinMs: 10_000,
   maxBytes: 16_384,
 } as const;
-/** A TLS handshake takes three round trips at most. By default Node waits for two minutes. */
+/** A TLS handshake takes three round trips at most, but Node waits for two minutes by default. */
 export const TLS_HANDSHAKE_MS = 5_000;
 
 const CLOSE_LATE_MS = 1_000;
 
 interface Unproven {
   readonly address: string;
-  /** Since when it is a WebSocket; before that Node's own time limits for requests hold. */
+  /** When it became a WebSocket; before that Node's own time limits for requests apply. */
   upgradedAtMs: number | undefined;
 }
 
 /**
- * Bounds what strangers can hold of the control port (SPEC EN11): connections that have not proven who they are, in number,
- * in time and in bytes. When there are too many, the one that has waited longest goes: whoever is of the cluster proves
- * itself within a moment.
+ * Bounds what strangers can occupy of the control port (SPEC EN11): connections without a proof, in number, in time
+ * and in bytes. If there are too many, the one that has waited longest is closed, because a process of the cluster
+ * proves itself within a moment.
  */
 export class PortGate {
   readonly #settings: PortGuardSettings;
-  /** In the order in which they came. */
+  /** In the order of their arrival. */
   readonly #unproven = new Map<GuardedSocket, Unproven>();
   readonly #perAddress = new Map<string, number>();
-  /** What TLS is spoken on, by the socket that speaks it. */
+  /** The plain socket below each TLS socket. */
   readonly #carriers = new WeakMap<GuardedSocket, GuardedSocket>();
 
   constructor(settings: PortGuardSettings) {
@@ -94,35 +94,35 @@ export class PortGate {
     this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     socket.once(
       'close',
-      entry('control_link', () => this.#forget(socket)),
+      guardCallback('control_link', () => this.#forget(socket)),
     );
   }
 
-  /** TLS is spoken on a connection that was opened before: requests come by the new socket. */
+  /** A TLS session began on an open connection: requests come by the new socket. */
   secured(socket: GuardedSocket, carrier: GuardedSocket): void {
     this.#carriers.set(socket, carrier);
   }
 
-  /** It asks to be a WebSocket. */
+  /** The connection asks to be a WebSocket. */
   upgraded({ socket }: GuardedRequest): void {
     const carrier = this.#carrierOf(socket);
     const unproven = this.#unproven.get(carrier);
     if (unproven === undefined) return;
     unproven.upgradedAtMs = this.#settings.clock.monotonicMs();
     const before = socket.bytesRead;
-    const count = entry('control_link', () => {
+    const count = guardCallback('control_link', () => {
       if (!this.#unproven.has(carrier)) socket.off('data', count);
       else if (socket.bytesRead - before > this.#settings.maxBytes) this.#refuse(carrier, 'long');
     });
     socket.on('data', count);
   }
 
-  /** It is a process of the cluster, and counts no more. */
+  /** The connection belongs to a process of the cluster, and no longer counts. */
   proven({ socket }: GuardedRequest): void {
     this.#forget(this.#carrierOf(socket));
   }
 
-  /** Closes those that have had their time; called now and then. */
+  /** Closes connections whose time is over; called periodically. */
   closeLate(): void {
     const { clock, withinMs } = this.#settings;
     const before = clock.monotonicMs() - withinMs;
@@ -160,21 +160,21 @@ const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: GuardedS
   `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 
 /**
- * Has a guard judge the connections of a server from the accepting on, also those on which TLS never begins. To be called before
- * anything else listens to the server, so that the guard is asked first.
+ * Lets a guard check the connections of a server from the moment they are accepted, even if TLS never begins on them.
+ * Call it before anything else listens to the server, so that the guard is called first.
  */
 export function guardConnections(server: Server, guard: PortGate): void {
-  /** By their two ends, until TLS is spoken on them: Node does not say which one a TLS socket is on. */
+  /** Plain sockets by their two ends, until TLS begins on them: Node does not say which one a TLS socket uses. */
   const opened = new Map<string, Socket>();
   server.on(
     'connection',
-    entry('http', (socket: Socket) => {
+    guardCallback('http', (socket: Socket) => {
       const ends = endsOf(socket);
       opened.set(ends, socket);
       socket.once(
         'close',
-        entry('http', () => {
-          // The same two ends may be those of a later connection before this one has told that it is closed.
+        guardCallback('http', () => {
+          // A later connection may have the same two ends before this one reports its close.
           if (opened.get(ends) === socket) opened.delete(ends);
         }),
       );
@@ -183,7 +183,7 @@ export function guardConnections(server: Server, guard: PortGate): void {
   );
   server.on(
     'secureConnection',
-    entry('http', (socket: TLSSocket) => {
+    guardCallback('http', (socket: TLSSocket) => {
       const carrier = opened.get(endsOf(socket));
       if (carrier !== undefined) guard.secured(socket, carrier);
     }),
@@ -191,13 +191,13 @@ export function guardConnections(server: Server, guard: PortGate): void {
 }
 
 /**
- * Has a guard judge the WebSockets of a server as well, and answers those at other paths. A server that has none must not listen for
- * them. To be called before Socket.IO listens.
+ * Lets a guard check the WebSockets of a server too, and answers those at other paths. Do not call it for a server
+ * without WebSockets. Call it before Socket.IO listens.
  */
 export function guardWebSockets(server: Server, guard: PortGate): void {
   server.on(
     'upgrade',
-    entry('http', (request: IncomingMessage, socket: Duplex) => {
+    guardCallback('http', (request: IncomingMessage, socket: Duplex) => {
       guard.upgraded(request);
       answerStrayUpgrade(request, socket);
     }),
@@ -206,6 +206,6 @@ export function guardWebSockets(server: Server, guard: PortGate): void {
   late.unref();
   server.once(
     'close',
-    entry('http', () => clearInterval(late)),
+    guardCallback('http', () => clearInterval(late)),
   );
 }

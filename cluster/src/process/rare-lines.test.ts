@@ -2,7 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
 import { leftOut, RareLines } from './rare-lines.ts';
 
-it('[BU8] lines of one kind are ten seconds apart, and say how many were left out', () => {
+it('[BU8] lines of one kind are ten seconds apart, and give the number of omitted ones', () => {
   const clock = new ManualClock();
   const lines = new RareLines(clock);
   const said: string[] = [];
@@ -19,7 +19,7 @@ it('[BU8] lines of one kind are ten seconds apart, and say how many were left ou
   expect(said.slice(2)).toEqual(['forbidden 500']);
 });
 
-it('[BU8] a few lines of one kind may be said at once, where each names something else', () => {
+it('[BU8] a few lines of one kind may be written at once if each names something else', () => {
   const clock = new ManualClock();
   const lines = new RareLines(clock, 3);
   const said: number[] = [];
@@ -38,7 +38,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('[BU8] what was left out is told at the end, and nothing after it', () => {
+it('[BU8] omitted lines are reported at the end, and nothing after it', () => {
   vi.useFakeTimers();
   const lines = new RareLines(new ManualClock());
   const said: number[] = [];
@@ -54,7 +54,7 @@ it('[BU8] what was left out is told at the end, and nothing after it', () => {
   expect(said).toEqual([0, 498]);
 });
 
-it('[BU8] what was left out is not told before its time by the clock', () => {
+it('[BU8] omitted lines are not reported before their time by the clock', () => {
   vi.useFakeTimers();
   const clock = new ManualClock();
   const lines = new RareLines(clock);
@@ -68,7 +68,7 @@ it('[BU8] what was left out is not told before its time by the clock', () => {
   lines.close();
 });
 
-it('[BU8] what was left out is told, and what it named, where no other line comes', () => {
+it('[BU8] omitted lines and their names are reported if no other line comes', () => {
   vi.useFakeTimers();
   const clock = new ManualClock();
   const lines = new RareLines(clock, 5);

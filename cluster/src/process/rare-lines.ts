@@ -1,22 +1,25 @@
-import { after } from './entry.ts';
+import { after } from './guarded-callbacks.ts';
 import type { Clock } from '../clock.ts';
 
-/** For how long the lines of one kind are counted together, in milliseconds. */
+/** How long the lines of one kind are counted together, in milliseconds. */
 const LINES_EVERY_MS = 10_000;
-/** Where each line names something else that somebody must act on: the first few tell what it is about. */
+/** The number of lines that are written at once if each names something else that somebody must act on. */
 export const FIRST_LINES = 5;
 
-/** So many of what was left out is named. */
+/** The largest number of names of omitted lines in one line. */
 const NAMED = 20;
 
-/** How many lines were left out before one, and what they named, as fields of it; nothing where none was. */
+/** Log fields with the number of omitted lines and their names; empty if none was omitted. */
 export const leftOut = (
   unsaid: number,
   names: readonly string[] = [],
 ): { readonly unsaid?: number; readonly unsaidNames?: readonly string[] } =>
   unsaid === 0 ? {} : { unsaid, ...(names.length === 0 ? {} : { unsaidNames: names }) };
 
-/** Writes a line; `unsaid` is how many lines of this kind were left out since the last one, `names` what some of them named. */
+/**
+ * Writes a line; `unsaid` is the number of lines of this kind that were omitted since the last one, `names` contains
+ * some of their names.
+ */
 export type RareLine = (unsaid: number, names: readonly string[]) => void;
 
 interface Kind {
@@ -24,13 +27,14 @@ interface Kind {
   said: number;
   unsaid: number;
   readonly names: Set<string>;
-  /** The last line that was left out, which is said in the end where no other one comes. */
+  /** The last omitted line: it is written at the end of the time if no other line follows. */
   rest: { readonly line: RareLine; readonly timer: NodeJS.Timeout | undefined } | undefined;
 }
 
 /**
- * For lines of the log whose number a stranger decides: one in ten seconds of each kind, or a few, with how many were left out
- * before. Metrics count all of them. Kinds are a closed set, such as error codes, since each of them is remembered.
+ * Limits log lines whose number a stranger decides: one (or a few) in ten seconds of each kind, with the number of
+ * lines omitted before. Metrics count all of them. Kinds are a closed set, such as error codes, since each of them is
+ * remembered.
  */
 export class RareLines {
   readonly #clock: Clock;
@@ -38,13 +42,13 @@ export class RareLines {
   readonly #said = new Map<string, Kind>();
   #isClosed = false;
 
-  /** @param atOnce - how many lines of one kind are said in ten seconds */
+  /** @param atOnce - the number of lines of one kind that are written in ten seconds */
   constructor(clock: Clock, atOnce = 1) {
     this.#clock = clock;
     this.#atOnce = atOnce;
   }
 
-  /** @param name - what the line is about, such as the id of a media node: told where the line itself is left out */
+  /** @param name - the subject of the line, such as the id of a media node: reported even if the line itself is omitted */
   say(kind: string, line: RareLine, name?: string): void {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#said.get(kind);
@@ -60,7 +64,7 @@ export class RareLines {
     }
   }
 
-  /** Says what was left out, and from then on nothing more by itself. Call it when the process, or the owner, ends. */
+  /** Writes what was omitted, and sets no more timers. Call it when the process, or the owner, ends. */
   close(): void {
     for (const [kind, last] of [...this.#said]) this.#sayRest(kind, last);
     this.#isClosed = true;
@@ -77,14 +81,14 @@ export class RareLines {
     if (this.#isClosed) return undefined;
     const restMs = last.sinceMs + LINES_EVERY_MS - this.#clock.monotonicMs();
     return after(restMs, () => {
-      // The clock decides, and a timer may come before it.
+      // A timer may fire before its time by the clock; the clock decides.
       const isDue = this.#clock.monotonicMs() - last.sinceMs >= LINES_EVERY_MS;
       if (isDue) this.#sayRest(kind, last);
       else if (last.rest !== undefined) last.rest = { ...last.rest, timer: this.#restLater(kind, last) };
     }).unref();
   }
 
-  /** No other line came that could tell of those that were left out. */
+  /** Writes the last omitted line if no other line came. */
   #sayRest(kind: string, last: Kind): void {
     const { rest } = last;
     if (rest === undefined || this.#said.get(kind) !== last) return;

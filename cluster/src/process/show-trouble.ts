@@ -1,4 +1,4 @@
-/** Shows why something does not serve as a metric whose labels are the troubles: all at 0 while all is well. */
+/** Shows why something does not serve, as a metric with one label for each trouble: all are 0 while it serves. */
 export function showTrouble<Trouble extends string>(
   gauge: { set(labels: { readonly reason: Trouble }, value: number): void },
   troubles: readonly Trouble[],

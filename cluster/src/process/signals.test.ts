@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { drainThenStop } from './signals.ts';
 
 describe('a signal to end', () => {
-  it('[DR7] drains first, and stops when that is done', async () => {
+  it('[DR7] drains first, and stops when the drain is done', async () => {
     const stops: string[] = [];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const signal = drainThenStop(
@@ -16,7 +16,7 @@ describe('a signal to end', () => {
     expect(stops).toEqual(['SIGTERM']);
   });
 
-  it('[DR26] that comes again stops at once, and the end of the drain does not stop a second time', async () => {
+  it('[DR26] that arrives a second time stops at once, and the end of the drain does not stop again', async () => {
     const stops: string[] = [];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const signal = drainThenStop(
@@ -31,7 +31,7 @@ describe('a signal to end', () => {
     expect(stops).toEqual(['SIGINT']);
   });
 
-  it('[DR7] stops at once where nothing is to be drained', () => {
+  it('[DR7] stops at once if there is nothing to drain', () => {
     const stops: string[] = [];
     drainThenStop(
       () => undefined,

@@ -1,9 +1,10 @@
-import { entry, inBackground } from './entry.ts';
+import { guardCallback, inBackground } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
 /**
- * What a signal to end does: the first one drains and then stops, and a further one stops at once (SPEC DR7, DR26).
- * @param drain - settles when the process is empty, or its time is over; absent, there is nothing to wait for
+ * Handles signals to end: the first one drains and then stops the process, a further one stops it at once (SPEC DR7,
+ * DR26).
+ * @param drain - settles when the process is empty or its time is over; absent if there is nothing to wait for
  */
 export function drainThenStop(
   drain: () => Promise<unknown> | undefined,
@@ -25,7 +26,7 @@ export function drainThenStop(
     }
     isDraining = true;
     const done = (): void => {
-      // A second signal did not wait for this.
+      // A second signal did not wait for the drain.
       if (isStopping) return;
       isStopping = true;
       stop(why);
@@ -34,17 +35,17 @@ export function drainThenStop(
   };
 }
 
-/** What asks a process to end: an orchestrator, a person at the keyboard, or the end of the terminal it was started from. */
+/** Signals that request the end of a process: from an orchestrator, from the keyboard, or from a closed terminal. */
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Where Node itself would open its debugger, to whoever reaches the loopback, nothing happens (SPEC LC21). */
+/** Ignores the signal on which Node would open its debugger to anybody who reaches the loopback (SPEC LC21). */
 export function refuseDebugger(
   process: { on(event: 'SIGUSR1', listener: () => void): unknown },
   logger: Pick<Logger, 'warn'>,
 ): void {
   process.on(
     'SIGUSR1',
-    entry('signal', () => logger.warn('SIGUSR1 is ignored: it opens no debugger here')),
+    guardCallback('signal', () => logger.warn('SIGUSR1 is ignored: it opens no debugger here')),
   );
 }

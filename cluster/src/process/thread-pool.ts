@@ -1,7 +1,8 @@
 /**
- * How many threads Node has for what blocks, of which half may look up names (`name-lookups.ts` counts on so many). With Node's own four, two
- * names whose name server is silent hold up every other one. It is read when the first
- * thread is needed, which a loader of modules may do before this runs: images and the local cluster set it as well.
+ * The number of Node's threads for blocking work; name lookups may use half of them (`name-lookups.ts` relies on this
+ * number). With Node's default of four, two names with a silent name server block all other names. Node reads the
+ * variable when it first needs a thread, and a module loader may need one before this code runs. So images and the
+ * local cluster set it too.
  */
 export const THREADS = { UV_THREADPOOL_SIZE: '32' } as const;
 

@@ -1,5 +1,5 @@
 import type { Timers } from '../deadline.ts';
-import { after } from './entry.ts';
+import { after } from './guarded-callbacks.ts';
 
 export const systemTimers: Timers = {
   after: (delayMs, action) => {

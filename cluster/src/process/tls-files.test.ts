@@ -18,8 +18,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it('[OP13] a certificate that nobody renews is said once before it ends, and once when it has ended', async () => {
-  // Issued for two days.
+it('[OP13] a certificate that nobody renews is logged once before it ends, and once when it has ended', async () => {
+  // The certificate is valid for two days.
   const files = createAuthority(folder, 'authority').issue('node');
   vi.useFakeTimers();
   const logger = silentLogger();
@@ -41,7 +41,7 @@ it('[OP13] a certificate that nobody renews is said once before it ends, and onc
   expect(error).toHaveBeenCalledOnce();
   expect(error).toHaveBeenCalledWith(
     expect.objectContaining({ certFile: files.certFile }),
-    'the certificate has ended: whoever connects anew refuses it',
+    'the certificate has ended: new connections are refused',
   );
   tls.stop();
 });
@@ -62,7 +62,7 @@ describe('[CF23] a file of authorities', () => {
     expect(() => new AuthorityFile(path).current()).toThrow(`PLENARY_TLS_CA_FILE ${path}: cannot be used`);
   });
 
-  it('that is spoiled later goes on as it was', () => {
+  it('that becomes invalid later keeps its last valid content', () => {
     const file = new AuthorityFile(authority.caFile);
     const before = file.current();
     expect(before).toContain('BEGIN CERTIFICATE');

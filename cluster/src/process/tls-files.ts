@@ -3,16 +3,19 @@ import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { SecureContextOptions, Server } from 'node:tls';
 import { systemClock } from '../clock.ts';
-import { every } from './entry.ts';
+import { every } from './guarded-callbacks.ts';
 import type { Logger } from './logging.ts';
 
-/** How often files are looked at, in milliseconds. */
+/** How often the files are checked, in milliseconds. */
 const LOOK_EVERY_MS = 2_000;
 
-/** With less than this share of its time left, a certificate should have been renewed: programs that renew begin at a third. */
+/** The share of its lifetime below which a certificate is late: programs that renew begin at a third. */
 const LATE_SHARE = 0.1;
 
-/** When a file was last written, and how long it is: also a link that leads elsewhere now shows, as Kubernetes makes it. */
+/**
+ * The time of the last change and the size of a file. It also shows a link with a new target, which is how Kubernetes
+ * replaces files.
+ */
 function stampOf(path: string): string {
   const { mtimeMs, size, ino } = statSync(path);
   return `${mtimeMs} ${size} ${ino}`;
@@ -23,7 +26,7 @@ export interface TlsPaths {
   readonly keyFile: string;
 }
 
-/** From when a certificate is late to be renewed, and when it ends, in milliseconds since the epoch. */
+/** When a certificate is late to be renewed, and when it ends, in milliseconds since the epoch. */
 interface Term {
   readonly lateMs: number;
   readonly endMs: number;
@@ -38,9 +41,10 @@ function termOf(certificate: Buffer): Term {
 type SecureServer = Pick<Server, 'setSecureContext'>;
 
 /**
- * A certificate with its key, in files that something else renews: a server takes a new pair without a restart. A pair that
- * does not fit together is said, and the old one goes on. A certificate that nobody renews is said before it ends and when it has ended: connections
- * that stand go on, so that the end would show when the next one is made, and then everywhere.
+ * A certificate and its key, in files that another program renews: a server uses a new pair without a restart. A pair
+ * that does not fit together is logged, and the old one stays in use. A certificate that nobody renews is logged
+ * before it ends and when it has ended. Open connections survive that, so otherwise nobody would notice until all new
+ * connections fail.
  */
 export class TlsFiles {
   readonly #paths: TlsPaths;
@@ -49,7 +53,7 @@ export class TlsFiles {
   #stamp = '';
   #refused = '';
   #term: Term | undefined;
-  /** The last line that was said about the end of the certificate in use. */
+  /** The last line that was logged about the end of the current certificate. */
   #saidOfEnd: 'nothing' | 'late' | 'over' = 'nothing';
 
   constructor(paths: TlsPaths, logger: Logger) {
@@ -57,7 +61,7 @@ export class TlsFiles {
     this.#logger = logger;
   }
 
-  /** @throws Error that names both files when they cannot be read, or do not fit together */
+  /** @throws Error that names both files if they cannot be read or do not fit together */
   read(): Pick<SecureContextOptions, 'cert' | 'key'> {
     const { certFile, keyFile } = this.#paths;
     try {
@@ -75,7 +79,7 @@ export class TlsFiles {
     }
   }
 
-  /** Gives the server a new pair whenever there is one, until {@link stop}. */
+  /** Gives the server each new pair, until {@link stop}. */
   follow(server: object): void {
     if (!isSecure(server)) return;
     this.#timer = every(LOOK_EVERY_MS, () => {
@@ -104,10 +108,10 @@ export class TlsFiles {
     const detail = {
       certFile,
       endsAt: new Date(endMs).toISOString(),
-      toDo: 'renew the certificate: its files are read anew',
+      toDo: 'renew the certificate: its files are read again',
     };
-    if (now === 'late') this.#logger.warn(detail, 'the certificate ends soon, and nobody has renewed it');
-    else this.#logger.error(detail, 'the certificate has ended: whoever connects anew refuses it');
+    if (now === 'late') this.#logger.warn(detail, 'the certificate ends soon and was not renewed');
+    else this.#logger.error(detail, 'the certificate has ended: new connections are refused');
   }
 
   #renew(server: SecureServer): void {
@@ -118,11 +122,11 @@ export class TlsFiles {
       this.#refused = '';
       this.#logger.info({ certFile: this.#paths.certFile }, 'the new certificate is in use');
     } catch (fault) {
-      // Looked at again: half of a pair may have been written when it was read.
+      // Checked again: half of a pair may have been written when it was read.
       this.#stamp = before;
       const why = fault instanceof Error ? fault.message : String(fault);
       if (why !== this.#refused) {
-        this.#logger.error({ why }, 'the new certificate cannot be used; the old one goes on');
+        this.#logger.error({ why }, 'the new certificate cannot be used; the old one stays in use');
       }
       this.#refused = why;
     }
@@ -133,7 +137,7 @@ function isSecure(server: object): server is SecureServer {
   return 'setSecureContext' in server;
 }
 
-/** The authorities whose certificates are believed, in a file that may change. */
+/** The authorities that are trusted, in a file that may change. */
 export class AuthorityFile {
   readonly #path: string;
   #stamp = '';
@@ -143,7 +147,7 @@ export class AuthorityFile {
     this.#path = path;
   }
 
-  /** As they are now; as they were when the file cannot be used. @throws Error when it never could (SPEC CF23) */
+  /** The current authorities; the previous ones if the file cannot be used. @throws Error if it never could (SPEC CF23) */
   current(): string {
     try {
       const stamp = stampOf(this.#path);
@@ -161,7 +165,10 @@ export class AuthorityFile {
 const CERTIFICATE =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^]*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
-/** Node takes a text without certificates for an authority that believes nobody. @throws Error which each of them is not one */
+/**
+ * Node treats a text without certificates as an authority that trusts nobody. @throws Error unless each part is a
+ * certificate
+ */
 function certificatesIn(path: string): string {
   const text = readFileSync(path, 'utf8');
   const certificates = text.match(CERTIFICATE) ?? [];

@@ -1,7 +1,7 @@
 /**
  * The protocol between a client and an edge: Socket.IO over WebSocket. `docs/protocol.md` is its reference, and a
- * test holds the two together. Requests go from the client and are acknowledged with a reply envelope; notices go from
- * the edge and expect no answer.
+ * test compares the two. A client sends requests, and the edge acknowledges each with a reply envelope. The edge
+ * sends notices, which have no answer.
  */
 import { z } from 'zod';
 import { FEATURE_REQUESTS } from '../features/index.ts';
@@ -54,35 +54,38 @@ import { RTP_CAPABILITIES, RTP_PARAMETERS } from './rtp.ts';
 import { RESUME_PROOF, SESSION_KEY } from './session-key.ts';
 import { CURSOR_TEXT, HTTP_URL, TOKEN_TEXT } from './text.ts';
 
-/** Largest Socket.IO packet that an edge reads, in bytes; a larger one closes the connection. */
+/** The largest Socket.IO packet that an edge reads, in bytes; a larger one closes the connection. */
 export const MAX_PACKET_BYTES = 65_536;
-/** Largest message, in UTF-16 units of its JSON; a larger one is answered with `message_too_large`. */
+/** The largest message, in UTF-16 units of its JSON; an edge answers a larger one with `message_too_large`. */
 export const MAX_MESSAGE_LENGTH = 32_768;
 /** How long a client waits for an acknowledgement before it treats the request as `timed_out`, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 10_000;
-/** Consumers that the edge opens by itself in a join, at most; the client subscribes to more when it wants them. */
+/**
+ * The largest number of consumers that the edge opens automatically in a join; the client subscribes to more when it
+ * wants them.
+ */
 export const MAX_INITIAL_CONSUMERS = 32;
-/** Tracks that one `subscribe` may name. */
+/** The largest number of tracks in one `subscribe`. */
 export const MAX_SUBSCRIBE_BATCH = 64;
-/** Consumers that one media of a client may have open. */
+/** The largest number of open consumers of one media session. */
 export const MAX_CONSUMERS = 1_000;
 
 /**
- * What the client asks of media in one request. With `dtls`, the edge's transports are connected at once and no
- * `transport.connect` is needed; a client that cannot make its certificate beforehand leaves it out.
+ * The client's request for a media session. With `dtls`, the edge's transports are connected at once and no
+ * `transport.connect` is needed; a client that cannot create its certificate beforehand omits it.
  */
 export const MEDIA_REQUEST = z.object({
   rtpCapabilities: RTP_CAPABILITIES,
-  /** Whether to open a transport for sending, which a viewer does without. */
+  /** Whether to open a sending transport; a viewer needs none. */
   publish: z.boolean(),
   dtls: z.object({ send: DTLS_PARAMETERS.optional(), receive: DTLS_PARAMETERS.optional() }).optional(),
 });
 export type MediaRequest = z.infer<typeof MEDIA_REQUEST>;
 
 /**
- * A consumer on the client's receiving transport. One that comes with the answer to `join` or `media.open` already
- * flows; one from `subscribe` starts paused when it is video, and the client resumes it by `consumers.update` once its
- * receiver is ready, so that the key frame is not lost.
+ * A consumer on the client's receiving transport. A consumer in the answer to `join` or `media.open` already carries
+ * packets. A video consumer from `subscribe` starts paused, and the client resumes it with `consumers.update` once
+ * its receiver is ready, so that the key frame is not lost.
  */
 export const CONSUMER_OFFER = z.object({
   consumerId: CONSUMER_ID,
@@ -90,18 +93,18 @@ export const CONSUMER_OFFER = z.object({
   peerId: PEER_ID,
   kind: MEDIA_KIND,
   source: TRACK_SOURCE,
-  /** What cannot be read counts as null: it costs its reader this consumer, and not the whole message. */
+  /** Unreadable parameters become null: so the client loses this consumer and not the whole message. */
   rtpParameters: RTP_PARAMETERS.nullable().catch(null),
   paused: z.boolean(),
   producerPaused: z.boolean(),
 });
 export type ConsumerOffer = z.infer<typeof CONSUMER_OFFER>;
 
-/** The media side of a session: where it lives, its transports, and the consumers that exist already. */
+/** A media session: its media node, its transports, and the consumers that exist already. */
 export const MEDIA_OFFER = z.object({
   mediaNodeId: MEDIA_NODE_ID,
   datacenter: DATACENTER_ID,
-  /** Names this media in requests; a client that moves has two of them for a while. */
+  /** Identifies this media session in requests; a client that moves has two for a while. */
   epoch: EPOCH,
   sendTransport: TRANSPORT_OFFER.optional(),
   receiveTransport: TRANSPORT_OFFER,
@@ -109,12 +112,12 @@ export const MEDIA_OFFER = z.object({
 });
 export type MediaOffer = z.infer<typeof MEDIA_OFFER>;
 
-/** Which of its media a client means; absent, the newest. */
+/** Identifies one of the client's media sessions; absent for the newest. */
 const OF_MEDIA = { epoch: EPOCH.optional() };
 
-/** Round trips that a join may tell of. */
+/** The largest number of round trips in a join. */
 export const MAX_ROUND_TRIPS = 16;
-/** How far a datacenter is from a client, as the client measured it. */
+/** The round-trip time between a client and a datacenter, as the client measured it. */
 export const ROUND_TRIP = z.object({
   datacenter: DATACENTER_ID,
   roundTripMs: z.number().min(0).max(60_000),
@@ -122,7 +125,7 @@ export const ROUND_TRIP = z.object({
 export type RoundTrip = z.infer<typeof ROUND_TRIP>;
 export const ROUND_TRIPS = z.array(ROUND_TRIP).max(MAX_ROUND_TRIPS);
 
-/** An edge that a client may use when its own is gone. */
+/** An edge that a client may use if its own is unreachable. */
 export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: HTTP_URL });
 export type EdgeHint = z.infer<typeof EDGE_HINT>;
 
@@ -131,27 +134,30 @@ const SESSION = z.object({
   roomId: ROOM_NAME,
   displayName: DISPLAY_NAME,
   role: ROLE,
-  /** Proves this session to any edge in `resume`, with the session’s key; replaced by each resume and by `session.renewed`. */
+  /**
+   * Proves this session to any edge in `resume`, together with the session’s key; replaced by each resume and by
+   * `session.renewed`.
+   */
   sessionToken: TOKEN_TEXT,
   /**
-   * With an answer to `join`: the token for a later join, with the session’s key, once this session is over. Absent when the
-   * time is over in which one may come back.
+   * In the answer to `join`: the token for joining again after this session has ended, together with the session’s
+   * key. Absent if the time for joining again is over.
    */
   rejoinToken: TOKEN_TEXT.optional(),
   /** How long an edge keeps a session whose connection broke, in milliseconds. */
   resumeWithinMs: z.int().min(0),
   edgeId: EDGE_ID,
   edges: z.array(EDGE_HINT).max(64),
-  /** Whether the room's bare link lets anybody in, as a guest; absent where the edge does not say. */
+  /** Whether anybody with the room's bare link may join as a guest; absent if the edge does not say. */
   openToGuests: z.boolean().optional(),
 });
 
-/** What may be changed of one consumer; absent fields stay as they are. */
+/** Changes of one consumer; absent fields stay unchanged. */
 export const CONSUMER_UPDATE = z.object({
   consumerId: CONSUMER_ID,
   paused: z.boolean().optional(),
   preferredLayers: PREFERRED_LAYERS.optional(),
-  /** 1 to 255; the higher, the sooner it gets bandwidth. */
+  /** From 1 to 255; consumers with a higher priority get bandwidth first. */
   priority: z.int().min(1).max(255).optional(),
 });
 
@@ -160,7 +166,7 @@ export const CONSUMER_UPDATES = z.object({
   consumers: z.array(CONSUMER_UPDATE).min(1).max(MAX_SUBSCRIBE_BATCH),
 });
 
-/** What a publisher says of a new track. */
+/** The publisher's description of a new track. */
 export const TRACK_PUBLICATION = z.object({
   requestId: REQUEST_ID,
   transportId: TRANSPORT_ID,
@@ -168,11 +174,11 @@ export const TRACK_PUBLICATION = z.object({
   source: TRACK_SOURCE,
   rtpParameters: RTP_PARAMETERS,
   paused: z.boolean(),
-  /** A track of one's own, of the same source, on other media: it is seen and heard until this one plays, then ended. */
+  /** A track of the same client and source in another media session: it continues until this one plays, then ends. */
   replaces: TRACK_ID.optional(),
 });
 
-/** Requests of the client, each acknowledged. */
+/** Requests of the client; the edge acknowledges each. */
 export const CLIENT_REQUESTS = {
   join: {
     summary:
@@ -181,14 +187,17 @@ export const CLIENT_REQUESTS = {
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
       roomId: ROOM_NAME,
-      /** A join token; or, with `proof`, a rejoin token. */
+      /** A join token, or, together with `proof`, a rejoin token. */
       token: TOKEN_TEXT,
-      /** Of a rejoin token: the session key’s signature over {@link rejoinProofText}. */
+      /** Given with a rejoin token: the session key’s signature over {@link rejoinProofText}. */
       proof: RESUME_PROOF.optional(),
       displayName: DISPLAY_NAME.optional(),
-      /** The public half of a key that the client makes for this session, and without which nobody resumes it. */
+      /**
+       * The public half of a key that the client creates for this session. Without the private half nobody can resume
+       * the session.
+       */
       sessionKey: SESSION_KEY,
-      /** Where the token does not say where the person is, media is opened in the nearest of these. */
+      /** If the token does not say where the person is, the edge chooses a media node in the nearest of these datacenters. */
       roundTrips: ROUND_TRIPS.optional(),
       media: MEDIA_REQUEST,
     }),
@@ -203,17 +212,17 @@ export const CLIENT_REQUESTS = {
       /** The session key’s signature over {@link resumeProofText}. */
       proof: RESUME_PROOF,
       lastEventId: EVENT_ID,
-      /** Of the media that the client has; absent, the newest. */
+      /** The epoch of the client's media session; absent for the newest. */
       epoch: EPOCH.optional(),
     }),
     reply: z.object({
       session: SESSION,
-      /** Either the events after `lastEventId`, or a snapshot where the log no longer reaches back so far. */
+      /** Either the events after `lastEventId`, or a snapshot if the log no longer contains all of them. */
       catchUp: z.discriminatedUnion('type', [
         z.object({ type: z.literal('events'), events: z.array(HEARD_EVENT) }),
         z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
       ]),
-      /** `false` when the media node lost the peer meanwhile: send `media.open`. */
+      /** `false` if the media node lost the peer meanwhile: send `media.open`. */
       mediaAlive: z.boolean(),
     }),
   },
@@ -233,11 +242,14 @@ export const CLIENT_REQUESTS = {
     summary:
       'Opens a new media session, on a newly chosen media node: after `media.lost`, when a resume found the media session lost, or, with `moveFrom`, beside the session that continues.',
     payload: MEDIA_REQUEST.extend({
-      /** After `media.move`: the epoch of the media that goes on until `media.moved`. A repeat gives the same media. */
+      /**
+       * After `media.move`: the epoch of the media session that continues until `media.moved`. A repeat gives the
+       * same new session.
+       */
       moveFrom: EPOCH.optional(),
-      /** With `moveFrom`: the epoch of an offer that could not be used and is to be made anew. */
+      /** With `moveFrom`: the epoch of an offer that could not be used and must be replaced. */
       insteadOf: EPOCH.optional(),
-      /** Without `moveFrom`: no path led to the media node of before, so that another one is to be preferred. */
+      /** Without `moveFrom`: no path led to the previous media node, so the edge should prefer another one. */
       isUnreachable: z.boolean().optional(),
     }),
     reply: MEDIA_OFFER,
@@ -251,9 +263,9 @@ export const CLIENT_REQUESTS = {
     summary: 'Asks whether the media node still hosts this client, which no longer receives media.',
     payload: z.object(OF_MEDIA),
     reply: z.object({
-      /** `false` when the media node lost the peer: send `media.open`. */
+      /** `false` if the media node lost the peer: send `media.open`. */
       alive: z.boolean(),
-      /** Where the node says so: two answers tell whether the path between it and the client is broken. */
+      /** Given if the node reports it: two answers show whether the path between the node and the client is broken. */
       ...MEDIA_TRAFFIC.partial().shape,
     }),
   },
@@ -335,10 +347,13 @@ export const CLIENT_REQUESTS = {
   ...FEATURE_REQUESTS,
 } as const;
 
-/** While anybody is heard, `speakers` is told again at least this often, in milliseconds: it may be lost. */
+/**
+ * The longest time between two `speakers` notices while anybody speaks, in milliseconds; repeated because a notice
+ * may be lost.
+ */
 export const SPEAKERS_REPEAT_MS = 2_000;
 
-/** Why media is gone from its node. */
+/** The reason why a media node lost a media session. */
 export const MEDIA_LOSS_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
 /** Notices of the edge. */

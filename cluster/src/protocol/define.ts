@@ -10,7 +10,7 @@ export interface RequestDefinition {
   readonly reply: z.ZodType;
 }
 
-/** One message that expects no answer. */
+/** One message without an answer. */
 export interface NoticeDefinition {
   readonly summary: string;
   readonly payload: z.ZodType;
@@ -21,11 +21,11 @@ export type NoticeTable = Record<string, NoticeDefinition>;
 
 export type RequestName<Table extends RequestTable> = Extract<keyof Table, string>;
 export type NoticeName<Table extends NoticeTable> = Extract<keyof Table, string>;
-/** What the receiver of a request reads: the parsed payload. */
+/** The parsed payload of a request, as its receiver reads it. */
 export type RequestOf<Table extends RequestTable, Name extends RequestName<Table>> = z.output<
   Table[Name]['payload']
 >;
-/** What the sender of a request writes. */
+/** The payload of a request, as its sender writes it. */
 export type RequestInputOf<Table extends RequestTable, Name extends RequestName<Table>> = z.input<
   Table[Name]['payload']
 >;
@@ -42,7 +42,7 @@ export type NoticeInputOf<Table extends NoticeTable, Name extends NoticeName<Tab
   Table[Name]['payload']
 >;
 
-/** A reply that carries nothing. */
+/** An empty reply. */
 export const NOTHING = z.object({});
 
 const WORD = patternText(/^[A-Za-z0-9_.-]+$/, 64, 'must be a word');

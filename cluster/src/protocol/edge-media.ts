@@ -1,7 +1,8 @@
 /**
- * The control protocol: between edges and media nodes, and between media nodes. A media node serves it; edges and other
- * media nodes open the link, and both ends prove who they are before anything is said (SPEC CL1, `control/`). Every
- * request about a peer carries the epoch it was issued under, and the node refuses one older than it has seen (EP2).
+ * The control protocol, between edges and media nodes and between media nodes. A media node serves it. Edges and
+ * other media nodes open the link, and both ends prove their identity before anything else (SPEC CL1, `control/`).
+ * Every request about a peer carries the epoch it was issued under, and the node refuses one older than it has seen
+ * (EP2).
  */
 import { z } from 'zod';
 import { CONSUMER_OFFER, CONSUMER_UPDATES, MEDIA_REQUEST, TRACK_PUBLICATION } from './client-edge.ts';
@@ -42,9 +43,9 @@ import { LOGGED_NODE_EVENT } from './room.ts';
 import { RTP_PARAMETERS } from './rtp.ts';
 import { HOST_TEXT, KEY_BASE64, patternText, plainId } from './text.ts';
 
-/** Grows when nodes of different versions can no longer work together. */
+/** Grows when processes of different versions can no longer work together. */
 export const CONTROL_VERSION = 3;
-/** Largest packet on a control link, in bytes. */
+/** The largest packet on a control link, in bytes. */
 export const MAX_CONTROL_PACKET_BYTES = 4_194_304;
 /** How long either side waits for an answer on a control link, in milliseconds. */
 export const CONTROL_TIMEOUT_MS = 5_000;
@@ -54,7 +55,7 @@ export const CONTROL_BEAT_MS = 500;
 export { EPOCH };
 export type { Epoch };
 
-/** Which placement of which peer a request is about. */
+/** The placement that a request is about. */
 export const PLACED_PEER = z.object({ roomId: ROOM_ID, peerId: PEER_ID, epoch: EPOCH });
 export type PlacedPeer = z.infer<typeof PLACED_PEER>;
 
@@ -69,12 +70,12 @@ export const TRACK_HOME = z.object({
 export type TrackHome = z.infer<typeof TRACK_HOME>;
 
 /**
- * Calls of mediasoup that an edge takes an admission for, and a media node charges the peer for (SPEC BU4, BU43): two transports, their
- * DTLS, and consumers of what is there, which are some dozens at most.
+ * The number of mediasoup calls that an edge requests an admission for, and that a media node charges the peer for
+ * (SPEC BU4, BU43): two transports, their DTLS, and consumers of the existing tracks, which are a few dozen at most.
  */
 export const CALLS_PER_ADMISSION = 40;
 
-/** Calls of mediasoup that a request took: what is so already takes none. */
+/** The number of mediasoup calls that a request caused; a request that changes nothing causes none. */
 const CALLS_TAKEN = z.int().min(0).optional();
 
 const FAILED_TRACK = z.object({ trackId: TRACK_ID, error: WIRE_ERROR });
@@ -89,7 +90,7 @@ export const SRTP_PARAMETERS = z.object({
   keyBase64: KEY_BASE64,
 });
 
-/** One end of a PipeTransport: where it listens and, when the pipe crosses hosts, how it encrypts. */
+/** One end of a PipeTransport: its address and, if the pipe crosses hosts, its encryption. */
 export const PIPE_END = z.object({
   address: HOST_TEXT,
   port: z.int().min(1).max(65_535),
@@ -97,18 +98,18 @@ export const PIPE_END = z.object({
 });
 export type PipeEnd = z.infer<typeof PIPE_END>;
 
-/** Names the pipe between two routers from the side that asks: its own router, and the remote one. */
+/** Identifies the pipe between two routers from the side that requests it: its own router, and the remote one. */
 const PIPE_KEY = z.object({ roomId: ROOM_ID, fromRouterId: ROUTER_ID, toRouterId: ROUTER_ID });
 
-/** A track as a pipe names it. */
+/** Identifies a track in a pipe. */
 export const TRACK_ORIGIN = TRACK_HOME.pick({ trackId: true, homeNodeId: true });
 export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
-/** Of a SHA-256 in hexadecimal digits, so many from the left. */
+/** The number of hexadecimal digits that are kept of a SHA-256, from the left. */
 export const DIGEST_LENGTH = 16;
-/** How a media node is told of a network or a person. */
+/** The form in which a media node receives the identity of a network or a person. */
 export const DIGEST = patternText(
   new RegExp(`^[\\da-f]{${DIGEST_LENGTH}}$`),
   DIGEST_LENGTH,
@@ -122,9 +123,9 @@ export const CONTROL_REQUESTS = {
     payload: PLACED_PEER.extend({
       media: MEDIA_REQUEST,
       tracks: z.array(TRACK_HOME).max(64),
-      /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL28). */
+      /** A digest of the client's network: distinguishes people who find no path to the node (SPEC HL28). */
       network: DIGEST.optional(),
-      /** A digest of whose media it is, by which a node knows again who asked for too much; absent of guests (SPEC MS10). */
+      /** A digest of the person, so that a node recognises somebody who requested too much; absent for guests (SPEC MS10). */
       person: DIGEST.optional(),
     }),
     reply: z.object({
@@ -138,7 +139,7 @@ export const CONTROL_REQUESTS = {
     summary:
       'Makes this control link the one that receives notices about a peer: after a resume on another edge.',
     payload: PLACED_PEER.extend({
-      /** Whether the reply is to count media, which costs two calls into mediasoup. */
+      /** Whether the reply should include the traffic, which costs two calls into mediasoup. */
       countMedia: z.boolean().optional(),
     }),
     reply: z.object({ alive: z.boolean(), ...MEDIA_TRAFFIC.partial().shape }),
@@ -214,9 +215,9 @@ export const CONTROL_REQUESTS = {
       'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: a repeat replaces the old pipe of the pair.',
     payload: PIPE_KEY.extend({
       end: PIPE_END,
-      /** By which of the home's own addresses the asking side reaches it; without it the home chooses. */
+      /** The address of the home that the requesting side can reach; without it the home chooses. */
       toAddress: HOST_TEXT.optional(),
-      /** Of the asking side, as in `hello`: without it what is not encrypted is refused. */
+      /** The machine of the requesting side, as in `hello`: without it unencrypted pipes are refused. */
       machineId: plainId(64).optional(),
     }),
     reply: z.object({ end: PIPE_END }),
@@ -263,11 +264,11 @@ export const CONTROL_NOTICES = {
       mediaNodeId: MEDIA_NODE_ID,
       incarnation: INCARNATION,
       datacenter: DATACENTER_ID,
-      /** The node's time, in milliseconds since the epoch: for nothing but to compare clocks. */
+      /** The node's time, in milliseconds since the epoch; only for comparing clocks. */
       wallMs: z.number().min(0).max(1e15).optional(),
-      /** Of the machine and network namespace, hashed: nodes of the same one need not encrypt what they send each other. */
+      /** A hash of the machine and network namespace: nodes with the same one need not encrypt their pipes. */
       machineId: plainId(64).optional(),
-      /** By which other media nodes reach it instead of what it announces to clients: one of each family at most. */
+      /** The addresses for other media nodes, if they differ from the announced ones: at most one of each family. */
       pipeAddresses: z.array(HOST_TEXT).max(2).optional(),
     }),
   },
@@ -349,7 +350,7 @@ export type ControlNoticeName = NoticeName<ControlNotices>;
 export type ControlNotice<Name extends ControlNoticeName> = NoticeOf<ControlNotices, Name>;
 export type ControlNoticeInput<Name extends ControlNoticeName> = NoticeInputOf<ControlNotices, Name>;
 
-/** What the asking side of a control link proves of itself. */
+/** The identity that the caller of a control link proves. */
 export const CONTROL_CALLER = z.object({
   kind: z.enum(['edge', 'media-node']),
   id: plainId(64),

@@ -1,6 +1,6 @@
 /**
- * Writes `protocol-schema.generated.json`: JSON Schemas of every message between a client and an edge, made of the schemas
- * that both parse by. Run by `npm run generate`; with `--check` it only compares, for `npm run check`.
+ * Writes `protocol-schema.generated.json`: JSON Schemas of every message between a client and an edge, generated from
+ * the schemas that both use. Run by `npm run generate`; with `--check` it only compares, for `npm run check`.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const titleOf = (constant: string): string =>
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join('');
 
-/** Every schema that the protocol names, so that the document names it as well. */
+/** Every exported schema of the protocol, so that the document uses the same names. */
 const named = z.registry<{ id: string }>();
 for (const [constant, value] of Object.entries(protocol)) {
   if (value instanceof z.ZodType) named.add(value, { id: titleOf(constant) });
@@ -27,8 +27,8 @@ for (const [constant, value] of Object.entries(protocol)) {
 const definitions: Record<string, unknown> = {};
 
 /**
- * What is sent, before it is parsed: fields that are not named may be there (docs/protocol.md, "Versions"). What a schema
- * uses by name goes to the document's definitions.
+ * The schema of a message as it is sent, before it is parsed: unknown fields are allowed (docs/protocol.md,
+ * "Versions"). Named schemas become definitions of the document.
  */
 function schemaOf(schema: z.ZodType): unknown {
   const { $schema: _dialect, $defs = {}, ...own } = z.toJSONSchema(schema, { io: 'input', metadata: named });
@@ -36,7 +36,7 @@ function schemaOf(schema: z.ZodType): unknown {
   return own;
 }
 
-/** The whole document. Requests and notices are where their names say: `#/$defs/request:join`. */
+/** The whole document. Requests and notices are listed under their names: `#/$defs/request:join`. */
 export function protocolSchema(): unknown {
   const messages: Record<string, unknown> = {};
   for (const [name, { summary, payload, reply }] of Object.entries(protocol.CLIENT_REQUESTS)) {

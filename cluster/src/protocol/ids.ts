@@ -5,20 +5,23 @@
 import { z } from 'zod';
 import { patternText, plainId } from './text.ts';
 
-/** Names a meeting within its tenant; chosen by people, so it may hold what fits into a link. Clients know no other name. */
+/**
+ * Names a room within its tenant. People choose it, so it contains only characters that fit into a link. Clients know
+ * no other name.
+ */
 export const ROOM_NAME = plainId(64).brand('RoomName');
 /**
- * Names a meeting within the cluster, as `tenant/name`: two tenants' rooms of one name are two rooms (SPEC TN1). Made by
- * {@link roomIdOf} from what a token proves; no part can hold the slash.
+ * Names a room within the cluster, as `tenant/name`: rooms of two tenants with the same name are two rooms (SPEC
+ * TN1). {@link roomIdOf} makes it from the claims of a token; no part can contain the slash.
  */
 export const ROOM_ID = patternText(
   /^[A-Za-z0-9_-]{1,64}\/[A-Za-z0-9_-]{1,64}$/,
   129,
   'must be a tenant and a room name such as acme/standup',
 ).brand('RoomId');
-/** Names one person's presence in one room; minted by the edge that admits it. */
+/** Names one peer of one room; the edge that admits the peer mints it. */
 export const PEER_ID = plainId(32).brand('PeerId');
-/** Names a track; it is the id of the mediasoup producer on the track's home node, and of its copies behind pipes. */
+/** Names a track: the id of the mediasoup producer on the track's home node, and of its copies behind pipes. */
 export const TRACK_ID = plainId(64).brand('TrackId');
 /** Names a mediasoup consumer. */
 export const CONSUMER_ID = plainId(64).brand('ConsumerId');
@@ -26,21 +29,21 @@ export const CONSUMER_ID = plainId(64).brand('ConsumerId');
 export const TRANSPORT_ID = plainId(64).brand('TransportId');
 /** Names a mediasoup router. */
 export const ROUTER_ID = plainId(64).brand('RouterId');
-/** Names a media node for as long as it is configured, over all its lives. */
+/** Names a media node as long as it is configured, over all its runs. */
 export const MEDIA_NODE_ID = plainId(64).brand('MediaNodeId');
-/** Names an edge for as long as it is configured, over all its lives. */
+/** Names an edge as long as it is configured, over all its runs. */
 export const EDGE_ID = plainId(64).brand('EdgeId');
 /** Names a datacenter, in Consul's spelling. */
 export const DATACENTER_ID = plainId(32).brand('DatacenterId');
 /** Names a tenant: the API key that signs its join tokens. */
 export const TENANT_ID = plainId(64).brand('TenantId');
-/** Chosen by the client; a request that comes twice with one id is carried out once. */
+/** Names a request. The client chooses it; a request that arrives twice with one id is carried out once. */
 export const REQUEST_ID = plainId(64).brand('RequestId');
-/** One life of a process: a process that restarts under the same id has another incarnation. */
+/** Names one run of a process: a process that restarts under the same id has another incarnation. */
 export const INCARNATION = z.uuid().brand('Incarnation');
 /**
- * A Redis stream id (`<ms>-<n>`); orders the events of one room. `0-0` stands before the first event. Nineteen digits always
- * fit into Redis' 64 bits, and no clock comes near to twenty.
+ * A Redis stream id (`<ms>-<n>`), which orders the events of one room. `0-0` is before the first event. Nineteen
+ * digits always fit into Redis' 64 bits, and no clock needs twenty.
  */
 export const EVENT_ID = patternText(
   /^\d{1,19}-\d{1,19}$/,
@@ -63,22 +66,22 @@ export type RequestId = z.infer<typeof REQUEST_ID>;
 export type Incarnation = z.infer<typeof INCARNATION>;
 export type EventId = z.infer<typeof EVENT_ID>;
 
-/** The room that a token opens: its tenant's one of that name (SPEC TN1). */
+/** The room that a token opens: the room of that name of the token's tenant (SPEC TN1). */
 export function roomIdOf(tenantId: TenantId, roomName: RoomName): RoomId {
   return ROOM_ID.parse(`${tenantId}/${roomName}`);
 }
 
-/** Whose room it is. */
+/** The tenant of a room. */
 export function tenantOf(roomId: RoomId): TenantId {
   return TENANT_ID.parse(roomId.slice(0, roomId.indexOf('/')));
 }
 
-/** What the people in a room call it: its id without the tenant, which is no client's to know (SPEC TN3). */
+/** The name of a room for the people in it: its id without the tenant, which clients must not know (SPEC TN3). */
 export function roomNameOf(roomId: RoomId): RoomName {
   return ROOM_NAME.parse(roomId.slice(roomId.indexOf('/') + 1));
 }
 
-/** Orders two event ids as Redis does: by milliseconds, then by number. Negative when `left` is the older one. */
+/** Orders two event ids as Redis does: by milliseconds, then by number. Negative if `left` is older. */
 export function compareEventIds(left: EventId, right: EventId): number {
   const [leftMs = '0', leftSequence = '0'] = left.split('-');
   const [rightMs = '0', rightSequence = '0'] = right.split('-');
@@ -87,11 +90,11 @@ export function compareEventIds(left: EventId, right: EventId): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
-/**
- * Which placement of a peer is meant: microseconds of Redis TIME at least, growing with each placement; fits a double's 53
- * bits until the year 2255.
- */
-/** The highest that scripts read, in which numbers are doubles: in µs, the year 2255. */
+/** The highest epoch that scripts can read, since numbers in scripts are doubles: in µs, the year 2255. */
 export const HIGHEST_EPOCH = 9_007_199_254_740_000;
+/**
+ * Names one placement of a peer: at least the microseconds of Redis TIME, and growing with each placement. It fits into the
+ * 53 bits of a double until the year 2255.
+ */
 export const EPOCH = z.int().min(1).max(HIGHEST_EPOCH).brand('Epoch');
 export type Epoch = z.infer<typeof EPOCH>;

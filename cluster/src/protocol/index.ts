@@ -1,4 +1,4 @@
-/** The client–edge protocol and what it is made of: all that the web client may know of the cluster. */
+/** The client–edge protocol and its parts: everything of the cluster that the web client may import. */
 export * from '../features/index.ts';
 export * from './client-edge.ts';
 export * from './define.ts';

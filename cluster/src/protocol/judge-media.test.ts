@@ -45,7 +45,10 @@ const LAYERS = ['r0', 'r1', 'r2'].map((rid) => ({ rid, scalabilityMode: 'L1T3' }
 const layers = (changes: object = {}) =>
   picture({ ...extensions(MID, RID, REPAIRED_RID), encodings: LAYERS, ...changes });
 
-/** `schema` where the parameters alone are malformed, a sentence where their parts do not fit, `undefined` where all is well. */
+/**
+ * The fault of a publication: `schema` if the parameters alone are malformed, a sentence if their parts do not fit,
+ * `undefined` if there is none.
+ */
 function verdict(
   source: TrackSource,
   rtpParameters: unknown,
@@ -56,14 +59,14 @@ function verdict(
 }
 
 describe('publications', () => {
-  it('[MS3] what browsers send is taken', () => {
+  it('[MS3] parameters that browsers send are accepted', () => {
     const all: [TrackSource, unknown][] = [
       [
         'microphone',
         sound({ codecs: [{ ...OPUS, parameters: { minptime: 10, useinbandfec: 1, usedtx: 1 } }] }),
       ],
       ['screen-audio', sound({ rtcp: { cname: 'Ab+/c=', reducedSize: true }, msid: '- {a4c0-1}' })],
-      // A browser that sends simulcast names none.
+      // A browser that sends simulcast gives no cname.
       ['microphone', sound({ rtcp: { cname: '', reducedSize: true } })],
       ['camera', layers()],
       [
@@ -84,11 +87,11 @@ describe('publications', () => {
       ['camera', picture({ codecs: [h264('42c028', 1)], encodings: [{ ssrc: 1 }] })],
       ['camera', picture({ ...extensions(MID), encodings: undefined })],
       ['camera', picture({ ...extensions(MID), encodings: [{}] })],
-      // Of a client that has no mid.
+      // A client without a mid sends this.
       ['camera', layers({ mid: undefined, ...extensions(RID) })],
-      // As Safari sends simulcast: by SSRC, with whatever extensions its session has.
+      // Safari sends simulcast so: by SSRC, with whatever extensions its session has.
       ['camera', picture({ encodings: [1, 3, 5].map((ssrc) => ({ ssrc, rtx: { ssrc: ssrc + 1 } })) })],
-      // Of one encoding that was given a name, as some clients do.
+      // Some clients give a rid to a single encoding.
       ['camera', picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 2 }, rid: 'r0' }] })],
     ];
     for (const [source, parameters] of all)
@@ -140,7 +143,7 @@ describe('publications', () => {
     );
   });
 
-  it('[MS3] each kind of lie is told apart', () => {
+  it('[MS3] each kind of false statement gets its own error', () => {
     const lies: [string, TrackSource, unknown, ('audio' | 'video')?][] = [
       ['is not', 'microphone', sound(), 'video'],
       ['is not', 'screen-audio', picture(), 'video'],
@@ -179,7 +182,7 @@ describe('publications', () => {
       ['Nothing tells', 'camera', picture({ mid: undefined, encodings: [{}] })],
       ['without the header extension', 'camera', layers({ headerExtensions: undefined })],
       ['without the header extension', 'camera', layers(extensions(MID, REPAIRED_RID))],
-      // Another camera's rid may be the same.
+      // Another camera may have the same rid.
       ['without the header extension', 'camera', layers(extensions(RID, REPAIRED_RID))],
       ['without the header extension', 'camera', picture({ ...extensions(MID), encodings: [{ rid: 'a' }] })],
       ['without the header extension', 'camera', picture({ encodings: undefined })],
@@ -251,7 +254,7 @@ describe('publications', () => {
     }
   });
 
-  it('[MS20] what a media node passes on holds no name that the sender chose', () => {
+  it('[MS20] a media node forwards no name that the sender chose', () => {
     const sent = RTP_PARAMETERS.parse(
       picture({
         msid: 'a b',
@@ -272,7 +275,7 @@ describe('publications', () => {
     });
   });
 
-  it('[WK11] an encoding that has an SSRC is passed on without its rid', () => {
+  it('[WK11] a media node forwards an encoding with an SSRC without its rid', () => {
     const encodings = [
       { ssrc: 1, rid: 'a', rtx: { ssrc: 2 } },
       { ssrc: 3, rid: 'b' },
@@ -282,7 +285,7 @@ describe('publications', () => {
     expect(passed(layers({ encodings: [{ rid: 'a' }, { rid: 'b' }] }))).toEqual([{ rid: 'a' }, { rid: 'b' }]);
   });
 
-  it('[MS21] of a codec’s settings only those that decoders go by are passed on, so that viewers are offered few forms', () => {
+  it('[MS21] a media node forwards only the codec settings that decoders use, so that viewers get few forms of offers', () => {
     const settings = (parameters: unknown): unknown => {
       const passed = passedOn(RTP_PARAMETERS.parse(parameters), 'peer-1');
       return passed.codecs.map((codec) => codec.parameters ?? {});
@@ -299,12 +302,12 @@ describe('publications', () => {
       { apt: 96 },
     ]);
     expect(settings(picture({ codecs: [{ ...VP9_CODEC, parameters: odd }] }))).toEqual([{}]);
-    // As the routers have it, of whatever level and in whatever way it is named.
+    // The settings are the routers', whatever level and name the sender chose.
     for (const named of ['42e033', '4d8029', '58c00b'])
       expect(settings(picture({ codecs: [h264(named, 1)] }))).toEqual([h264('42e01f', 1).parameters]);
   });
 
-  it('[MS22] what comes through a pipe or is offered is judged too, with the layers that mediasoup writes', () => {
+  it('[MS22] parameters from a pipe and offers are checked too, with the layers that mediasoup writes', () => {
     const layered = RTP_PARAMETERS.parse(
       picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 2 }, scalabilityMode: 'L3T3' }] }),
     );
@@ -339,7 +342,7 @@ describe('offers', () => {
 });
 
 describe('the cluster’s own', () => {
-  it('[MS19] capabilities fit their schema, and each extension of theirs is known', () => {
+  it('[MS19] capabilities fit their schema, and each of their extensions is known', () => {
     expect(RTP_CAPABILITIES.parse(ROUTER_RTP_CAPABILITIES)).toEqual(ROUTER_RTP_CAPABILITIES);
     const uris = new Set<string>(ROUTER_RTP_CAPABILITIES.headerExtensions?.map(({ uri }) => uri));
     expect(uris.add(PIPES_ONLY_EXTENSION)).toEqual(new Set(RTP_HEADER_EXTENSION_URI.options));

@@ -1,7 +1,8 @@
 /**
- * Whether the parts of a publication fit each other, its source and the cluster's codecs (SPEC MS3). What does not would be
- * offered to everybody in the room, and a browser that cannot take one section of an SDP takes none after it. The edge asks
- * before it costs a media node anything, the media node again, since it trusts no edge, and a client of what it is offered.
+ * Checks that the parts of a publication fit each other, its source and the cluster's codecs (SPEC MS3). A bad
+ * publication would be offered to everybody in the room, and a browser that rejects one section of an SDP accepts
+ * none after it. The edge checks first, so that a bad publication costs no media node anything. The media node checks
+ * again, because it trusts no edge. A client checks what it is offered.
  */
 import { KIND_OF_SOURCE } from './media.ts';
 import type { MediaKind, TrackSource } from './media.ts';
@@ -18,10 +19,10 @@ import type { RtpCapabilities, RtpCodecParameters, RtpParameters } from './rtp.t
 
 type RtpEncodingParameters = NonNullable<RtpParameters['encodings']>[number];
 
-/** Bits a second that one stream of a track may announce. */
+/** The highest bitrate that one stream of a track may announce, in bits per second. */
 export const MAX_ANNOUNCED_BITRATE = { audio: 510_000, video: 12_000_000 } as const;
 
-/** Most spatial layers within one stream, by codec: VP8 and H264 have layers in time only. */
+/** The largest number of spatial layers within one stream, by codec. VP8 and H264 have only temporal layers. */
 const SPATIAL_LAYERS: Readonly<Record<string, number>> = { 'video/VP9': 3 };
 const FEEDBACK: ReadonlySet<string> = new Set(
   ROUTER_RTP_CAPABILITIES.codecs.flatMap(({ rtcpFeedback = [] }) => rtcpFeedback.map(feedbackName)),
@@ -33,7 +34,7 @@ export interface JudgedPublication {
   readonly rtpParameters: RtpParameters;
 }
 
-/** What is wrong with a publication, as a sentence for developers; `undefined` when nothing is. */
+/** The fault of a publication, as a sentence for developers; `undefined` if there is none. */
 export function faultOfPublication({ kind, source, rtpParameters }: JudgedPublication): string | undefined {
   if (KIND_OF_SOURCE[source] !== kind) return `A ${source} is not ${kind}.`;
   return (
@@ -45,8 +46,8 @@ export function faultOfPublication({ kind, source, rtpParameters }: JudgedPublic
 }
 
 /**
- * As {@link faultOfPublication}, of what a media node offers to a client or sends into a pipe, whose parameters mediasoup wrote:
- * one encoding may stand for the layers of several.
+ * As {@link faultOfPublication}, for parameters that a media node offers to a client or sends into a pipe. Mediasoup
+ * wrote them, so one encoding may stand for the layers of several.
  */
 export function faultOfForwarded(kind: MediaKind, rtpParameters: RtpParameters): string | undefined {
   return (
@@ -57,8 +58,8 @@ export function faultOfForwarded(kind: MediaKind, rtpParameters: RtpParameters):
 }
 
 /**
- * As {@link faultOfForwarded}, of what is offered to a client: what comes from a router has the router's numbers, and one section
- * with others would clash with all the rest of the session.
+ * As {@link faultOfForwarded}, for an offer to a client. An offer of a router has the router's payload types and
+ * extension ids; a section with other numbers would clash with the whole session.
  */
 export function faultOfOffer(kind: MediaKind, rtpParameters: RtpParameters): string | undefined {
   const fault = faultOfForwarded(kind, rtpParameters);
@@ -76,7 +77,7 @@ export function faultOfOffer(kind: MediaKind, rtpParameters: RtpParameters): str
   return undefined;
 }
 
-/** Without the extensions of another kind: mediasoup lists one of video for audio too, when it sends into a pipe. */
+/** Removes the extensions of another kind: mediasoup lists a video extension for audio too when it sends into a pipe. */
 export function withExtensionsOf(kind: MediaKind, rtpParameters: RtpParameters): RtpParameters {
   const { headerExtensions = [] } = rtpParameters;
   return {
@@ -86,8 +87,8 @@ export function withExtensionsOf(kind: MediaKind, rtpParameters: RtpParameters):
 }
 
 /**
- * What of a judged publication a media node passes on: no name that its sender chose but the `mid` and `rid`s by which its
- * packets are told apart, and only feedback that routers give.
+ * The part of a checked publication that a media node forwards. Of the names that the sender chose only the `mid` and
+ * `rid`s remain, because they distinguish its packets; of the feedback only what routers give remains.
  * @param cname - the media node's own name of the sender
  */
 export function passedOn(rtpParameters: RtpParameters, cname: string): RtpParameters {
@@ -99,24 +100,25 @@ export function passedOn(rtpParameters: RtpParameters, cname: string): RtpParame
       rtcpFeedback: (codec.rtcpFeedback ?? []).filter((feedback) => FEEDBACK.has(feedbackName(feedback))),
     })),
     headerExtensions: headerExtensions.map(({ uri, id }) => ({ uri, id })),
-    ...(encodings === undefined ? {} : { encodings: encodings.map(toldInOneWay) }),
+    ...(encodings === undefined ? {} : { encodings: encodings.map(identifiedBySsrc) }),
     rtcp: { cname, reducedSize: true },
   };
 }
 
 /**
- * What has an SSRC is told by that alone. A worker that knows a rid as well takes a packet with the rid and another SSRC for the
- * stream's, and the first one with the SSRC for one more stream of the same encoding, by which its own assertion ends it.
+ * Identifies an encoding with an SSRC by its SSRC alone. A worker that also knows a rid assigns a packet with this
+ * rid and another SSRC to the same stream. The first packet with the SSRC then counts as one more stream of the same
+ * encoding, and an assertion ends the worker.
  */
-function toldInOneWay(encoding: RtpEncodingParameters): RtpEncodingParameters {
+function identifiedBySsrc(encoding: RtpEncodingParameters): RtpEncodingParameters {
   if (encoding.ssrc === undefined) return encoding;
   const { rid: _, ...toldBySsrc } = encoding;
   return toldBySsrc;
 }
 
 /**
- * Of a codec's settings those that a decoder or the worker goes by: viewers so are offered few forms of what anybody may publish, and
- * a form that is new to a browser costs it a trial (SPEC MS21).
+ * Keeps only the codec settings that a decoder or the worker uses. So viewers get few different forms of offers, and
+ * each form that is new to a browser costs it a trial (SPEC MS21).
  */
 function withNeededSettings(codec: RtpCodecParameters): RtpCodecParameters {
   switch (codec.mimeType) {
@@ -126,14 +128,14 @@ function withNeededSettings(codec: RtpCodecParameters): RtpCodecParameters {
     case 'video/VP9':
       return { ...codec, parameters: {} };
     case 'video/H264':
-      // A decoder of this profile takes every level of it, and every name that it was judged by.
+      // A decoder of this profile decodes every level of it and ignores the name that was checked above.
       return { ...codec, parameters: { ...H264_PARAMETERS } };
     case 'video/rtx':
       return { ...codec, parameters: { apt: codec.parameters.apt } };
   }
 }
 
-/** What of a client's capabilities concerns the cluster: codecs that its routers know. */
+/** The part of a client's capabilities that the cluster uses: codecs that its routers know. */
 export function clusterCapabilities({ codecs, headerExtensions }: RtpCapabilities): RtpCapabilities {
   const known = new Set(ROUTER_RTP_CAPABILITIES.codecs.map(({ mimeType }) => mimeType.toLowerCase()));
   return {
@@ -163,7 +165,7 @@ function faultOfCodecs(kind: MediaKind, { codecs }: RtpParameters): string | und
   return undefined;
 }
 
-/** Of which kind a stream is beyond its codec's name: what differs from the routers' cannot be piped, or decoded. */
+/** Finds codec settings that differ from the routers', such as another profile: such a stream cannot be piped or decoded. */
 function faultOfSettings(codec: RtpCodecParameters): string | undefined {
   if (codec.mimeType === 'video/VP9' && (codec.parameters?.['profile-id'] ?? 0) !== 0) {
     return 'VP9 is taken in profile 0.';
@@ -205,8 +207,9 @@ function isExtensionOf(kind: MediaKind, uri: string): boolean {
 }
 
 /**
- * Whether a worker can tell whose each packet is. It goes by SSRC; by `rid` or `mid` only where a header extension carries them.
- * Packets of a stream that it cannot tell are dropped without a word, and everybody is offered a track that never plays.
+ * Checks that a worker can assign each packet to its stream. The worker uses the SSRC, and `rid` or `mid` only if a
+ * header extension carries them. It silently drops packets that it cannot assign, and everybody would be offered a
+ * track that never plays.
  */
 function faultOfStreams({ mid, encodings = [], headerExtensions = [] }: RtpParameters): string | undefined {
   const withSsrc = encodings.filter(({ ssrc }) => ssrc !== undefined).length;
@@ -223,7 +226,7 @@ function faultOfStreams({ mid, encodings = [], headerExtensions = [] }: RtpParam
   const has = (extension: string): boolean => headerExtensions.some(({ uri }) => uri === extension);
   if (rids > 0 && !has(RID_EXTENSION))
     return 'There are rids without the header extension that carries them.';
-  // A rid alone may be another track's too, and then the worker would take its packets for those of that one.
+  // Another track may have the same rid, and the worker would assign its packets to this one.
   if (mid !== undefined && !has(MID_EXTENSION))
     return 'There is a mid without the header extension that carries it.';
   return undefined;

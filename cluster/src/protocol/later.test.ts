@@ -9,8 +9,8 @@ import { CARRIED_EVENT, HEARD_EVENT, LOGGED_EVENT } from './room.ts';
 const logged = (event: unknown) => ({ id: '2-0', previousId: '1-0', event });
 const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-describe('what a newer edge says', () => {
-  it('[PR5] an event of another type keeps its place in the order', () => {
+describe('messages of a newer edge', () => {
+  it('[PR5] an event of an unknown type keeps its position in the order', () => {
     const raised = logged({ type: 'hand.raised', peerId: 'ann', since: 5 });
     expect(HEARD_EVENT.parse(raised)).toEqual(logged({ type: 'unknown', name: 'hand.raised' }));
     expect(LOGGED_EVENT.safeParse(raised).success).toBe(false);
@@ -19,7 +19,7 @@ describe('what a newer edge says', () => {
     }
   });
 
-  it('[PR18] an event that this release does not know is carried as it came', () => {
+  it('[PR18] an event that this release does not know is forwarded unchanged', () => {
     const poll = logged({
       type: 'poll.opened',
       options: [{ text: 'yes' }, null],
@@ -31,7 +31,7 @@ describe('what a newer edge says', () => {
     expect(HEARD_EVENT.parse(asJson(carried)).event).toEqual({ type: 'unknown', name: 'poll.opened' });
   });
 
-  it('[PR19] nothing passes for a later event that has a known type, no name, or no end', () => {
+  it('[PR19] an event with a known type, without a name or without a bound is no later event', () => {
     for (const event of [
       { type: 'peer.joined', peer: { peerId: 'ann' } },
       { type: 'track.ended', trackId: 't', peerId: 'ann', reason: 'made_up' },
@@ -44,7 +44,7 @@ describe('what a newer edge says', () => {
       expect(CARRIED_EVENT.safeParse(logged(event)).success, JSON.stringify(event).slice(0, 80)).toBe(false);
   });
 
-  it('[RE8] an entry of a kind that this release does not know keeps what it holds', () => {
+  it('[RE8] an entry of an unknown kind keeps its value', () => {
     const change = {
       kind: 'poll',
       name: 'lunch',
@@ -62,7 +62,7 @@ describe('what a newer edge says', () => {
       expect(ENTRY_CHANGE.safeParse({ ...change, kind }).success, kind).toBe(false);
   });
 
-  it('[PR16] a known event with another reason is still that event', () => {
+  it('[PR16] a known event with an unknown reason is still that event', () => {
     const left = { type: 'peer.left', peerId: 'ann', reason: 'fell_asleep' };
     expect(HEARD_EVENT.parse(logged(left)).event).toMatchObject({ type: 'peer.left', peerId: 'ann' });
     const ended = { type: 'track.ended', trackId: 't', peerId: 'ann', reason: 'moderated' };
@@ -73,14 +73,14 @@ describe('what a newer edge says', () => {
     expect(HEARD_EVENT.parse(logged(known)).event).toEqual(known);
   });
 
-  it('[PR17] an error of another code may be tried again if it says so, and only then', () => {
+  it('[PR17] a request that failed with an unknown code may be retried only if the error says so', () => {
     for (const retryable of [true, false]) {
       const wire = WIRE_ERROR.parse({ code: 'too_many_hands', message: 'Later.', retryable });
       expect(PlenaryError.fromWire(wire)).toMatchObject({ code: 'internal', message: 'Later.', retryable });
     }
   });
 
-  it('[PR12] fields that are not known are passed over', () => {
+  it('[PR12] unknown fields are ignored', () => {
     const more = { ...logged({ type: 'peer.left', peerId: 'ann', reason: 'left', mood: 'fine' }), hint: 1 };
     expect(HEARD_EVENT.parse(more)).toEqual(logged({ type: 'peer.left', peerId: 'ann', reason: 'left' }));
   });

@@ -7,7 +7,7 @@ export const H264_PARAMETERS = {
 
 /**
  * The codecs of every router in the cluster. They are one constant, because a track can only be piped between routers
- * that agree, and because a client may then compute its capabilities before it has spoken to any edge.
+ * with the same codecs, and because a client can then compute its capabilities before it contacts an edge.
  */
 export const MEDIA_CODECS = [
   {

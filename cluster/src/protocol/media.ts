@@ -1,6 +1,6 @@
 /**
- * Schemas of what media is, and of ICE and DTLS parameters in mediasoup's shapes, each with bounds, so that no client can make a
- * process hold more than these.
+ * Schemas of tracks, and of ICE and DTLS parameters in mediasoup's shapes. All are bounded, so that no client can
+ * make a process keep more.
  */
 import { z } from 'zod';
 import { HOST_TEXT, patternText, plainId } from './text.ts';
@@ -8,11 +8,11 @@ import { HOST_TEXT, patternText, plainId } from './text.ts';
 export const MEDIA_KIND = z.enum(['audio', 'video']);
 export type MediaKind = z.infer<typeof MEDIA_KIND>;
 
-/** What a track shows: decides its place on the screen and its encoding. */
+/** The source of a track: it decides the track's place on the screen and its encoding. */
 export const TRACK_SOURCE = z.enum(['microphone', 'camera', 'screen', 'screen-audio']);
 export type TrackSource = z.infer<typeof TRACK_SOURCE>;
 
-/** The kind of each source; a `produce` whose kind differs is malformed. */
+/** The kind of each source; a `track.publish` with another kind is malformed. */
 export const KIND_OF_SOURCE = {
   microphone: 'audio',
   camera: 'video',
@@ -20,7 +20,7 @@ export const KIND_OF_SOURCE = {
   'screen-audio': 'audio',
 } as const satisfies Record<TrackSource, MediaKind>;
 
-/** RFC 8122, 5: as many bytes as the hash has, in hex. */
+/** RFC 8122, 5: the bytes of the hash, in hex. */
 const fingerprint = <Algorithm extends string>(algorithm: Algorithm, bytes: number) =>
   z.object({
     algorithm: z.literal(algorithm),
@@ -64,7 +64,7 @@ export const ICE_CANDIDATE = z.object({
   tcpType: z.literal('passive').optional(),
 });
 
-/** What went between a media node and a client so far, in bytes of RTP, as the node counts it. */
+/** The RTP traffic between a media node and a client so far, in bytes, as the node counts it. */
 export const MEDIA_TRAFFIC = z.object({
   /** To the client. */
   sentBytes: z.int().min(0),
@@ -73,7 +73,7 @@ export const MEDIA_TRAFFIC = z.object({
 });
 export type MediaTraffic = z.infer<typeof MEDIA_TRAFFIC>;
 
-/** What a client needs to open its side of a WebRTC transport. */
+/** Everything that a client needs to open its side of a WebRTC transport. */
 export const TRANSPORT_OFFER = z.object({
   id: plainId(64),
   iceParameters: ICE_PARAMETERS,
@@ -89,19 +89,19 @@ export const PREFERRED_LAYERS = z.object({
 });
 export type PreferredLayers = z.infer<typeof PREFERRED_LAYERS>;
 
-/** Above every layer that a sender has: everything. */
+/** A value above every layer that a sender has: all layers are wanted. */
 export const TOP_SPATIAL_LAYER = 7;
-/** The highest spatial layer that anybody wants of a track; `null` while nobody watches it. */
+/** The highest spatial layer of a track that any viewer wants; `null` while nobody watches it. */
 export const WANTED_LAYER = z.int().min(0).max(TOP_SPATIAL_LAYER).nullable();
 export type WantedLayer = z.infer<typeof WANTED_LAYER>;
 
-/** What became of a publisher that goes on sending more than it may. */
+/** The measure taken against a publisher that keeps sending more than it may. */
 export const PUBLISHING_LIMIT = z.object({
   /** `warned` at first; then its tracks are `paused`, then `ended`. */
   step: z.enum(['warned', 'paused', 'ended']),
-  /** What came of it last, in bits a second. */
+  /** The bitrate that the publisher sent last, in bits per second. */
   bitrate: z.int().min(0),
-  /** What its tracks together may have. */
+  /** The limit for all its tracks together, in bits per second. */
   limit: z.int().min(0),
 });
 export type PublishingLimit = z.infer<typeof PUBLISHING_LIMIT>;

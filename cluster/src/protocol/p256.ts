@@ -1,6 +1,6 @@
 /**
- * Whether a public key is a point of the curve P-256 (SEC 2, 2.4.2). Here rather than by Node's crypto, since the schemas
- * are the browser's as well.
+ * Checks that a public key is a point of the curve P-256 (SEC 2, 2.4.2). It does not use Node's crypto, because the
+ * browser uses the schemas too.
  */
 const P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
 const B = 0x5ac635d8_aa3a93e7_b3ebbd55_769886bc_651d06b0_cc53b0f6_3bce3c3e_27d2604bn;

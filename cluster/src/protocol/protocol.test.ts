@@ -17,14 +17,14 @@ import { SAMPLE_SESSION_KEY } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
 
 describe('protocol', () => {
-  it('[ID1] an id holds only what is safe in a key, a link and a record', () => {
+  it('[ID1] an id contains only characters that are safe in a key, a link and a record', () => {
     expect(ROOM_NAME.safeParse('team-standup_2').success).toBe(true);
     for (const bad of ['', 'a b', 'a|b', 'a/b', 'a}b', 'ä', 'x'.repeat(65), 7, null]) {
       expect(ROOM_NAME.safeParse(bad).success).toBe(false);
     }
   });
 
-  it('[ID2] [TN1] a room’s id is its tenant and its name, and no choice of one gives the id of another', () => {
+  it('[ID2] [TN1] a room’s id consists of its tenant and its name, and no two pairs give the same id', () => {
     const [acme, standup] = [TENANT_ID.parse('acme'), ROOM_NAME.parse('standup')];
     expect(roomIdOf(acme, standup)).toBe('acme/standup');
     const longest = roomIdOf(TENANT_ID.parse('t'.repeat(64)), ROOM_NAME.parse('r'.repeat(64)));
@@ -44,7 +44,7 @@ describe('protocol', () => {
     }
   });
 
-  it('[LG1] event ids are ordered as Redis orders them, also past what a double holds', () => {
+  it('[LG1] event ids are ordered as Redis orders them, also beyond the precision of a double', () => {
     const id = (text: string) => EVENT_ID.parse(text);
     expect(compareEventIds(id('9-0'), id('10-0'))).toBe(-1);
     expect(compareEventIds(id('10-9'), id('10-10'))).toBe(-1);
@@ -52,7 +52,7 @@ describe('protocol', () => {
     expect(compareEventIds(id('5-5'), id('5-5'))).toBe(0);
   });
 
-  it('[PR3] an event id is one that Redis takes', () => {
+  it('[PR3] the schema accepts exactly the event ids that Redis accepts', () => {
     for (const good of ['0-0', '1700000000000-3', `${'9'.repeat(19)}-${'9'.repeat(19)}`]) {
       expect(EVENT_ID.safeParse(good).success).toBe(true);
     }
@@ -82,7 +82,7 @@ describe('protocol', () => {
     const isRefused = (changes: Record<string, unknown>): boolean =>
       !SESSION_KEY.safeParse({ ...SAMPLE_SESSION_KEY, ...changes }).success;
     const zero = 'A'.repeat(43);
-    // All ones is above the prime; the last character of a coordinate has two bits that must be zero.
+    // The coordinate of all ones is above the prime. The last two bits of its last character must be zero.
     const ones = `${'_'.repeat(42)}8`;
     for (const off of [
       { x: y },
@@ -109,7 +109,7 @@ describe('protocol', () => {
     expect(CHAT_TEXT.safeParse('x'.repeat(4_001)).success).toBe(false);
   });
 
-  it('[ER4] a moment is one that a Date can be, so that what shows it does not throw', () => {
+  it('[ER4] a time is within the range of a Date, so that showing it does not throw', () => {
     const message = { messageId: 'm', peerId: 'p', displayName: 'Ann', text: 'hi' };
     const last = 8_640_000_000_000_000;
     expect(new Date(CHAT_MESSAGE.parse({ ...message, sentAtMs: last }).sentAtMs).toISOString()).not.toBe('');
@@ -126,7 +126,7 @@ describe('protocol', () => {
     expect(payload.safeParse({ trackId: 't' }).success).toBe(false);
   });
 
-  it('[CL34] an event that a media node tells lets nobody join or speak', () => {
+  it('[CL34] an event from a media node cannot add a peer or a chat message', () => {
     const told = (event: object): boolean =>
       LOGGED_NODE_EVENT.safeParse({ id: '2-0', previousId: '1-0', event }).success;
     const peer = { peerId: 'p', displayName: 'Ann', role: 'host', joinedAtMs: 1 };
@@ -137,7 +137,7 @@ describe('protocol', () => {
     expect(told({ type: 'peer.left', peerId: 'p', reason: 'node_lost' })).toBe(true);
   });
 
-  it('[ER1] every code of the table says something and whether it may be tried again', () => {
+  it('[ER1] every code of the table has a summary and says whether a retry may succeed', () => {
     expect(ERROR_CODES).toEqual(Object.keys(ERROR_TABLE));
     for (const code of ERROR_CODES) expect(ERROR_TABLE[code].summary).toMatch(/\.$/);
   });

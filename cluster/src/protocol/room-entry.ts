@@ -5,14 +5,17 @@ import { patternText, plainId } from './text.ts';
 
 /** Most bytes of one entry's value, as JSON in UTF-8; a kind may allow less. */
 export const MAX_ENTRY_BYTES = 4_096;
-/** Most conditions of one change, and most entries that it writes. */
+/** The largest number of conditions of one change, and of entries that it writes. */
 export const MAX_ENTRY_WRITES = 8;
-/** Entries that one event tells of, at most. */
+/** The largest number of entries in one event. */
 export const MAX_EVENT_ENTRIES = 100;
 
 const ENTRY_KIND = patternText(/^[a-z][a-z0-9-]{0,31}$/, 32, 'must be the kind of an entry');
 
-/** Which entry is meant: `peerId` is whose it is, absent where it is the room's; `name` tells those of one kind and owner apart. */
+/**
+ * Identifies an entry. `peerId` is its owner, absent for an entry of the room; `name` distinguishes entries of one
+ * kind and owner.
+ */
 export const ENTRY_KEY = z.object({
   kind: ENTRY_KIND,
   peerId: PEER_ID.optional(),
@@ -28,7 +31,7 @@ const encoder = new TextEncoder();
 /** The bytes of a value as JSON. */
 export const entryBytes = (value: object): number => encoder.encode(JSON.stringify(value)).byteLength;
 
-/** What an entry holds; the schema of its kind says what exactly. */
+/** The value of an entry; the schema of its kind restricts it further. */
 export const ENTRY_VALUE = z
   .looseObject({})
   .refine(
@@ -37,7 +40,7 @@ export const ENTRY_VALUE = z
   );
 export type EntryValue = z.infer<typeof ENTRY_VALUE>;
 
-/** An entry as a snapshot of the room has it. */
+/** An entry as a snapshot of the room contains it. */
 export const ROOM_ENTRY = ENTRY_KEY.extend({ version: ENTRY_VERSION, value: ENTRY_VALUE });
 export type RoomEntry = z.infer<typeof ROOM_ENTRY>;
 
@@ -45,11 +48,11 @@ export type RoomEntry = z.infer<typeof ROOM_ENTRY>;
 export const ENTRY_CHANGE = ENTRY_KEY.extend({ version: ENTRY_VERSION, value: ENTRY_VALUE.optional() });
 export type EntryChange = z.infer<typeof ENTRY_CHANGE>;
 
-/** The name of an entry among all of its room. No part can hold the bar. */
+/** The name of an entry among all entries of its room. No part can contain the bar. */
 export const entryField = ({ kind, peerId, name }: EntryKey): string =>
   `${kind}|${peerId ?? ''}|${name ?? ''}`;
 
-/** @throws ZodError for what names no entry */
+/** @throws ZodError if the text is not the name of an entry */
 export function parseEntryField(field: string): EntryKey {
   const [kind, peerId, name, ...more] = field.split('|');
   return ENTRY_KEY.parse({
@@ -59,17 +62,17 @@ export function parseEntryField(field: string): EntryKey {
   });
 }
 
-/** What a feature says of its entries, once (docs/adr/0011-room-entries.md). */
+/** The definition of a kind of entries; each feature gives it once (docs/adr/0011-room-entries.md). */
 export interface EntryKindDefinition<Value extends z.ZodType<EntryValue> = z.ZodType<EntryValue>> {
   readonly kind: string;
-  /** With whom the entries of this kind go. */
+  /** Whether an entry is deleted with its peer or with the room. */
   readonly owner: 'peer' | 'room';
   readonly value: Value;
-  /** In one room at a time. */
-  readonly most: number;
+  /** The largest number of live entries of this kind in one room. */
+  readonly maxOfKind: number;
 }
 
-/** Defines a kind of entries. @throws ZodError for a name that is none */
+/** Defines a kind of entries. @throws ZodError for an invalid name */
 export function defineEntryKind<Value extends z.ZodType<EntryValue>>(
   definition: EntryKindDefinition<Value>,
 ): EntryKindDefinition<Value> {
@@ -77,7 +80,7 @@ export function defineEntryKind<Value extends z.ZodType<EntryValue>>(
   return definition;
 }
 
-/** The value of an entry of a kind; `undefined` where a later release wrote what this one cannot read. */
+/** The value of an entry of a kind; `undefined` if a later release wrote a value that this one cannot read. */
 export function readEntry<Value extends z.ZodType<EntryValue>>(
   { kind, value }: EntryKindDefinition<Value>,
   entry: RoomEntry,

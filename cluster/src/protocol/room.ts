@@ -1,4 +1,4 @@
-/** What a room holds and what happens in it: the shapes that the store keeps and clients see. */
+/** The state and the events of a room, in the form that the store keeps and clients see. */
 import { SNAPSHOT_CHAT_LENGTH } from '../limits/store-limits.ts';
 import { z } from 'zod';
 import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
@@ -11,9 +11,9 @@ import { CURSOR_TEXT, linesText, nameText, plainId } from './text.ts';
 export const MAX_DISPLAY_NAME_LENGTH = 64;
 /** Longest chat message, in code points. */
 export const MAX_CHAT_TEXT_LENGTH = 4_000;
-/** Most people that one roster page lists. */
+/** The largest number of people on one roster page. */
 export const ROSTER_PAGE_SIZE = 100;
-/** A moment, in milliseconds since the epoch: no later than the last one that a `Date` can be, so that readers can show it. */
+/** A time in milliseconds since the epoch, at most the last one that a `Date` can represent, so that readers can show it. */
 const WALL_TIME_MS = z.int().min(0).max(8_640_000_000_000_000);
 
 export const DISPLAY_NAME = nameText(MAX_DISPLAY_NAME_LENGTH);
@@ -40,9 +40,12 @@ export const ROOM_TRACK = z.object({
   peerId: PEER_ID,
   kind: MEDIA_KIND,
   source: TRACK_SOURCE,
-  /** The publisher's mute: while it is set, nothing is forwarded. */
+  /** Whether the publisher muted the track: then nothing is forwarded. */
   paused: z.boolean(),
-  /** An earlier track of the same peer and source: it goes on until this one plays, then ends. Its place is the same. */
+  /**
+   * An earlier track of the same peer and source: it continues until this one plays, then ends. This one takes its
+   * place in the layout.
+   */
   replaces: TRACK_ID.optional(),
 });
 export type RoomTrack = z.infer<typeof ROOM_TRACK>;
@@ -79,7 +82,7 @@ const TRACK_ENDED = z.object({
   reason: TRACK_END_REASON,
 });
 
-/** One change of a room, as edges and the store know it. */
+/** One change of a room, as edges and the store see it. */
 export const ROOM_EVENT = z.discriminatedUnion('type', [
   z.object({ type: z.literal('peer.joined'), peer: ROSTER_PEER }),
   PEER_LEFT,
@@ -94,13 +97,13 @@ export const ROOM_EVENT = z.discriminatedUnion('type', [
 ]);
 export type RoomEvent = z.infer<typeof ROOM_EVENT>;
 
-/** An event with its place in the room's order (SPEC LG1): `previousId` is the id of the event before it. */
+/** An event with its position in the room's order (SPEC LG1): `previousId` is the id of the event before it. */
 export const LOGGED_EVENT = z.object({ id: EVENT_ID, previousId: EVENT_ID, event: ROOM_EVENT });
 export type LoggedEvent = z.infer<typeof LOGGED_EVENT>;
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set(ROOM_EVENT.options.map(({ shape }) => shape.type.value));
 
-/** An event as edges pass it on: also one of a later release, which they cannot read (SPEC PR18). */
+/** An event as edges forward it, including events of a later release, which they cannot read (SPEC PR18). */
 export const CARRIED_EVENT = LOGGED_EVENT.extend({
   event: z.union([ROOM_EVENT, laterEventBeside(KNOWN_TYPES)]),
 });
@@ -113,13 +116,16 @@ const NODE_TELLS: ReadonlySet<RoomEvent['type']> = new Set([
   'track.ended',
 ]);
 
-/** What a media node may tell of a room: who and what is gone, and of tracks. Nobody joins or speaks by its word (SPEC CL34). */
+/**
+ * An event that a media node may report: departures, and changes of tracks. A media node cannot add a peer or a chat
+ * message (SPEC CL34).
+ */
 export const LOGGED_NODE_EVENT = LOGGED_EVENT.refine(
   ({ event }) => NODE_TELLS.has(event.type),
   'must be an event that a media node makes',
 );
 
-/** An event as a client reads it, whose edge may be of a later release. */
+/** An event as a client reads it; its edge may run a later release. */
 export const HEARD_EVENT = LOGGED_EVENT.extend({
   event: z.union([
     ROOM_EVENT,
@@ -130,18 +136,18 @@ export const HEARD_EVENT = LOGGED_EVENT.extend({
 });
 export type HeardEvent = z.infer<typeof HEARD_EVENT>;
 
-/** The room at one moment: everything up to and including `lastEventId` is in it. */
+/** The room at one moment: it contains everything up to and including `lastEventId`. */
 export const ROOM_SNAPSHOT = z.object({
   lastEventId: EVENT_ID,
-  /** Everybody in the room, however few of them `peers` lists. */
+  /** The number of all peers in the room, even if `peers` lists fewer. */
   peerCount: z.int().min(0),
-  /** The first page of the roster, by time of joining. */
+  /** The first page of the roster, in the order of joins. */
   peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
-  /** Where the next page starts; absent when `peers` is everybody. */
+  /** Where the next page starts; absent if `peers` is complete. */
   nextCursor: CURSOR_TEXT.optional(),
   tracks: z.array(ROOM_TRACK),
   chat: z.array(CHAT_MESSAGE).max(SNAPSHOT_CHAT_LENGTH),
-  /** Of all kinds; an edge of an earlier release says nothing of them. */
+  /** Entries of all kinds; an edge of an earlier release omits them. */
   entries: z.array(ROOM_ENTRY).default([]),
 });
 export type RoomSnapshot = z.infer<typeof ROOM_SNAPSHOT>;

@@ -1,16 +1,17 @@
 /**
- * Schemas of RTP parameters and capabilities in mediasoup's shapes (mediasoup.org, "RTP Parameters and Capabilities"). What a
- * publisher sends of them lands in the SDP of every viewer, so each string has the narrowest pattern that its RFC allows, and
- * codecs, their settings and header extensions are those of the cluster's routers and no others (SPEC MS2).
+ * Schemas of RTP parameters and capabilities in mediasoup's shapes (mediasoup.org, "RTP Parameters and
+ * Capabilities"). The parameters of a publisher end up in the SDP of every viewer, so each string has the narrowest
+ * pattern that its RFC allows. Codecs, their settings and header extensions are exactly those of the cluster's
+ * routers (SPEC MS2).
  */
 import { z } from 'zod';
 import { MEDIA_KIND } from './media.ts';
 import { patternText } from './text.ts';
 
-/** 0 is no SSRC for mediasoup. */
+/** Mediasoup does not accept 0 as an SSRC. */
 export const SSRC = z.int().min(1).max(0xffff_ffff);
 const PAYLOAD_TYPE = z.int().min(0).max(127);
-/** The dynamic ones that RTCP on the same port leaves (RFC 5761, 4). */
+/** The dynamic payload types that do not collide with RTCP on the same port (RFC 5761, 4). */
 const DYNAMIC_PAYLOAD_TYPE = z
   .int()
   .min(35)
@@ -25,8 +26,8 @@ export const MID = patternText(new RegExp(`^${TOKEN}{1,32}$`), 32, 'must be a to
 /** RFC 8852, 3: letters and digits only. */
 export const RID = patternText(/^[A-Za-z0-9]{1,16}$/, 16, 'must be letters and digits');
 /**
- * RFC 7022 and what older senders use: base64, a UUID, or user@host; empty of a browser that sends simulcast, whose SDP names none.
- * Media nodes put their own in its place.
+ * A CNAME as in RFC 7022 or from older senders: base64, a UUID, or user@host. A browser that sends simulcast gives an
+ * empty one, because its SDP names none. Media nodes replace it by their own.
  */
 const CNAME = patternText(/^[A-Za-z0-9+/=@._:{}-]{0,255}$/, 255, 'must be a canonical name');
 /** RFC 8830, 2. */
@@ -38,15 +39,15 @@ const RTCP_FEEDBACK = z
   .array(z.object({ type: FEEDBACK_TYPE, parameter: FEEDBACK_PARAMETER.optional() }))
   .max(16);
 
-/** Routers have it and clients are not told of it: it comes through pipes only. */
+/** Routers have this extension, and clients are not offered it: it is used in pipes only. */
 export const PIPES_ONLY_EXTENSION = 'urn:ietf:params:rtp-hdrext:toffset';
 
-/** Which carry in each packet what its encoding, or its track, is told apart by (RFC 8843, 15; RFC 8852). */
+/** Header extensions that identify the track or the encoding of each packet (RFC 8843, 15; RFC 8852). */
 export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 export const RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id';
 export const REPAIRED_RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id';
 
-/** What routers of the cluster know; a test holds it to their capabilities. */
+/** The header extensions that routers of the cluster know; a test compares them with the routers' capabilities. */
 export const RTP_HEADER_EXTENSION_URI = z.enum([
   MID_EXTENSION,
   RID_EXTENSION,
@@ -62,7 +63,7 @@ export const RTP_HEADER_EXTENSION_URI = z.enum([
   PIPES_ONLY_EXTENSION,
 ]);
 
-/** RFC 8285: 15 is reserved in the short form, 0 is padding. */
+/** RFC 8285: 15 is reserved in the one-byte form, 0 is padding. */
 const EXTENSION_ID = z
   .int()
   .min(1)
@@ -83,8 +84,8 @@ const CAPABILITY_SETTINGS = z
   .refine((settings) => Object.keys(settings).length <= 32, 'at most 32 settings');
 
 /**
- * What a client can receive. It may be more than the cluster knows, in codecs: what it says of those goes nowhere, so that a
- * newer client can talk to an older edge.
+ * The capabilities of a client. It may know more codecs than the cluster; those are ignored, so that a newer client
+ * works with an older edge.
  */
 export const RTP_CAPABILITIES = z.object({
   codecs: z
@@ -129,14 +130,14 @@ const OPUS_SETTINGS = z.object({
   useinbandfec: FLAG.optional(),
   usedtx: FLAG.optional(),
 });
-/** What a decoder is told of the stream, and what the worker goes by. */
+/** The settings that a decoder and the worker use. */
 export const OPUS_FLAGS = OPUS_SETTINGS.pick({
   useinbandfec: true,
   usedtx: true,
   stereo: true,
   'sprop-stereo': true,
 });
-/** RFC 7741, 6.1, and the same of VP9 (RFC 9628, 6). */
+/** RFC 7741, 6.1; VP9 has the same settings (RFC 9628, 6). */
 const FRAME_LIMITS = {
   'max-fr': z.int().min(1).max(240).optional(),
   'max-fs': z.int().min(1).max(1_000_000).optional(),
@@ -157,13 +158,13 @@ const RTX_SETTINGS = z.object({
 
 const COMMON = { payloadType: DYNAMIC_PAYLOAD_TYPE, rtcpFeedback: RTCP_FEEDBACK.optional() };
 const VIDEO = { ...COMMON, clockRate: z.literal(90_000), channels: z.literal(1).optional() };
-/** By its media type, a codec's settings; unknown settings are dropped. */
+/** The settings of a codec by its media type; unknown settings are dropped. */
 const CODEC_PARAMETERS = z.discriminatedUnion('mimeType', [
   z.object({
     mimeType: z.literal('audio/opus'),
     ...COMMON,
     clockRate: z.literal(48_000),
-    /** RFC 7587, 7: always two in its name, whatever is sent. */
+    /** RFC 7587, 7: the number of channels is always 2, even for mono. */
     channels: z.literal(2),
     parameters: OPUS_SETTINGS.optional(),
   }),
@@ -177,7 +178,7 @@ export type RtpCodecParameters = z.infer<typeof CODEC_PARAMETERS>;
 /** Layers of one stream, as mediasoup understands them (W3C WebRTC-SVC without the modes of separate streams). */
 const SCALABILITY_MODE = patternText(/^L[1-3]T[1-3](_KEY)?$/, 8, 'must be L1T1 to L3T3, or with _KEY');
 
-/** Streams of one track: the layers of simulcast. */
+/** The largest number of encodings of one track: its simulcast layers. */
 export const MAX_ENCODINGS = 3;
 
 export const RTP_PARAMETERS = z.object({

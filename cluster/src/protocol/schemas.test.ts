@@ -9,7 +9,7 @@ const isLines = (pattern: RegExp): boolean => pattern.source === LINES.source;
 const faultsOf = (schema: z.ZodType): string[] => looseStrings({ name: 'it', schema }, isLines);
 
 describe('schemas', () => {
-  it('[MS1] sees every string, as it was at last, wherever its schema is kept', () => {
+  it('[MS1] the check sees the final schema of every string, wherever it is kept', () => {
     const strings = new RecordedStrings();
     const recording = strings.recording(z);
     const inner = recording.string().max(5);
@@ -25,7 +25,7 @@ describe('schemas', () => {
     expect(faults).toEqual(['it: has no maximum length']);
   });
 
-  it('[MS1] finds a string that is loose, however deep', () => {
+  it('[MS1] the check finds an unbounded string at any depth', () => {
     const deep = z.object({ list: z.array(z.union([z.int(), z.string().max(10)]).optional()) });
     expect(faultsOf(deep)).toEqual([expect.stringContaining('has no pattern')]);
     expect(faultsOf(z.string().regex(/^[a-z]+$/))).toEqual(['it: has no maximum length']);

@@ -1,4 +1,4 @@
-/** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SK1). */
+/** The client's key of one session: its form on the wire, and the texts that it signs (SPEC SK1). */
 import { z } from 'zod';
 import { isOnP256 } from './p256.ts';
 import { patternText } from './text.ts';
@@ -17,7 +17,7 @@ export const SESSION_KEY = z
     x: COORDINATE,
     y: COORDINATE,
   })
-  // Said at the join: a key that is none could never sign a resume, and its owner would learn of it in an outage.
+  // Checked at the join: an invalid key could never sign a resume, and its owner would notice only in an outage.
   .refine(({ x, y }) => isOnP256(x, y), 'is not a point of the curve P-256');
 export type SessionKeyJwk = z.infer<typeof SESSION_KEY>;
 
@@ -25,15 +25,16 @@ export type SessionKeyJwk = z.infer<typeof SESSION_KEY>;
 export const RESUME_PROOF = patternText(/^[A-Za-z0-9_-]{86}$/, 86, 'must be 64 bytes in base64url');
 
 /**
- * What a client signs to resume, in UTF-8.
- * @param nonce - the Socket.IO id that the edge gave this connection: what was signed for one is worth nothing on another
+ * The text that a client signs to resume, in UTF-8.
+ * @param nonce - the Socket.IO id that the edge gave this connection: a proof for one connection is invalid on
+ * another
  */
 export function resumeProofText(nonce: string, sessionToken: string): string {
   return `plenary-resume ${nonce} ${sessionToken}`;
 }
 
 /**
- * What a client signs to come back by a rejoin token, in UTF-8.
+ * The text that a client signs to join again with a rejoin token, in UTF-8.
  * @param nonce - as above
  */
 export function rejoinProofText(nonce: string, rejoinToken: string): string {

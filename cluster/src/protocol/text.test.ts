@@ -26,7 +26,7 @@ const NOWHERE = {
 };
 
 describe('texts', () => {
-  it('[MS1] names and chat lines hold nothing that a reader or a parser trips over', () => {
+  it('[MS1] names and chat lines contain no character that misleads a reader or a parser', () => {
     for (const [what, text] of Object.entries(NOWHERE)) {
       for (const schema of [DISPLAY_NAME, CHAT_TEXT, lineText(100), TOKEN_TEXT]) {
         expect(schema.safeParse(text).success, what).toBe(false);
@@ -56,7 +56,7 @@ describe('texts', () => {
     }
   });
 
-  it('[MS14] so is one of any character that Unicode has ignored in display', () => {
+  it('[MS14] a name of any character that Unicode marks as ignorable in display is refused', () => {
     const shown: string[] = [];
     for (let code = 0; code <= 0x10ffff; code += 1) {
       const character = String.fromCodePoint(code);
@@ -68,7 +68,7 @@ describe('texts', () => {
     expect(DISPLAY_NAME.parse('\u{1d15e}'), 'a half note').toBe('\u{1d15e}'.normalize('NFC'));
   });
 
-  it('[MS15] names of people all over the world are taken, and what looks the same is the same', () => {
+  it('[MS15] names in all scripts are accepted, and names that look the same are equal', () => {
     for (const name of [
       'Ann',
       '李雷',
@@ -93,7 +93,7 @@ describe('texts', () => {
     expect(CHAT_TEXT.safeParse('😀'.repeat(4_001)).success).toBe(false);
   });
 
-  it('[MS16] what a person typed or pasted becomes what may be sent', () => {
+  it('[MS16] typed or pasted text is cleaned so that it may be sent', () => {
     for (const text of Object.values(NOWHERE)) {
       expect(CHAT_TEXT.safeParse(cleanLines(text)).success, JSON.stringify(text)).toBe(true);
       expect(DISPLAY_NAME.safeParse(cleanLine(text)).success, JSON.stringify(text)).toBe(true);
@@ -102,7 +102,7 @@ describe('texts', () => {
     expect(cleanLine('Ann\tLee\n')).toBe('Ann Lee ');
   });
 
-  it('[MS17] an error is one line, whatever it quotes', () => {
+  it('[MS17] an error text is one line, whatever it quotes', () => {
     const wire = new PlenaryError('malformed_message', 'a\r\nb\u202e').toWire();
     expect(wire.message).toBe(`${ERROR_TABLE.malformed_message.summary} a\uFFFD\uFFFDb\uFFFD`);
     expect(WIRE_ERROR.safeParse(wire).success).toBe(true);

@@ -2,7 +2,7 @@
 import { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import { LastingRedis } from './lasting-redis.ts';
 import { leaveSilent } from './leave-silent.ts';
 import type { ServerOptions } from './lasting-redis.ts';
@@ -40,11 +40,11 @@ export const reconnectAfterMs = (attempt: number): number =>
 const REPLACE_READ_ONLY_MS = 2_000;
 
 /** @returns the same predicate, which gives `true` at most once per `pauseMs` */
-function atMostEvery(pauseMs: number, question: (error: Error) => boolean): (error: Error) => boolean {
+function oncePerPause(pauseMs: number, predicate: (error: Error) => boolean): (error: Error) => boolean {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   return (error) => {
     const nowMs = systemClock.monotonicMs();
-    if (nowMs < notBeforeMs || !question(error)) return false;
+    if (nowMs < notBeforeMs || !predicate(error)) return false;
     notBeforeMs = nowMs + pauseMs;
     return true;
   };
@@ -66,7 +66,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that became a replica while this connection stayed open: reconnecting finds the right one.
-    reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
+    reconnectOnError: oncePerPause(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
     ...options,
   };
   // The watch checks by a write whether the server serves. ioredis would only wait for one that loads its data, without
@@ -101,7 +101,7 @@ const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') 
 function leaveUnselected(redis: Redis): Redis {
   redis.on(
     'error',
-    entry('store', (error) => {
+    guardCallback('store', (error) => {
       if (isReplyError(error) && FAILED_COMMAND.safeParse(error).success) redis.disconnect(true);
     }),
   );
@@ -118,10 +118,10 @@ const TOO_MANY_CLIENTS = /^-(ERR max number of clients[^\r]*)/;
 function hearRefusal<Server extends Redis>(redis: Server): Server {
   redis.on(
     'connect',
-    entry('store', () => {
+    guardCallback('store', () => {
       redis.stream.once(
         'data',
-        entry('store', (first: Buffer) => {
+        guardCallback('store', (first: Buffer) => {
           const [, refusal] = TOO_MANY_CLIENTS.exec(first.toString('latin1')) ?? [];
           if (refusal !== undefined) redis.emit('error', new Error(refusal));
         }),
@@ -170,7 +170,7 @@ export function openCluster(
   });
   cluster.on(
     '+node',
-    entry('store', (node: Redis) => {
+    guardCallback('store', (node: Redis) => {
       delete node.options.socketTimeout;
       watched(node);
     }),

@@ -15,7 +15,7 @@ afterEach(async () => {
   await cluster?.stop();
 });
 
-it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epochs go on growing', async () => {
+it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epochs keep growing', async () => {
   // Two for the one that is lost: whoever takes over takes writes while it has one itself.
   const started = await startRedisCluster([2, 1, 1]);
   cluster = started;

@@ -43,7 +43,7 @@ function abortError(): Error {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('sharded pub/sub in a Redis Cluster', () => {
-  it('[ST8] asks again for what the client could not take on, once it has subscribers', async () => {
+  it('[ST8] repeats subscriptions that the client could not make, once it has subscribers', async () => {
     const client = new ScriptedClient();
     const faults: unknown[] = [];
     const connection = new ClusterPubSub(client, (fault) => faults.push(fault));
@@ -59,7 +59,7 @@ describe('sharded pub/sub in a Redis Cluster', () => {
     expect(client.asked).toEqual(['ssubscribe a', 'ssubscribe a']);
   });
 
-  it('[ST8] leaves to the client what it has taken on, also when its connection broke', async () => {
+  it('[ST8] leaves made subscriptions to the client, also after its connection broke', async () => {
     const client = new ScriptedClient();
     const connection = new ClusterPubSub(client, () => undefined);
     client.fault = new Error('Connection is closed.');

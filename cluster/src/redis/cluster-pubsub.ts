@@ -1,4 +1,4 @@
-import { entry, every, inBackground } from '../process/entry.ts';
+import { guardCallback, every, inBackground } from '../process/guarded-callbacks.ts';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { CommandGate } from './command-gate.ts';
 import { ConnectionLosses } from './connection-losses.ts';
@@ -55,18 +55,18 @@ export class ClusterPubSub implements PubSubConnection {
     this.#rights = new PublicationRights(async (...publication) => cluster.spublish(...publication));
     const takeRest = (): void => this.#takeRest();
     this.#life = every(SIGN_OF_LIFE_MS, () => this.#check());
-    cluster.on('ready', entry('store', takeRest));
-    cluster.on('subscribersReady', entry('store', takeRest));
+    cluster.on('ready', guardCallback('store', takeRest));
+    cluster.on('subscribersReady', guardCallback('store', takeRest));
     // ioredis uses this name for faults of subscribing connections.
     cluster.on(
       'nodeError',
-      entry('store', (fault: Error) => {
+      guardCallback('store', (fault: Error) => {
         this.#connectionFault = fault;
       }),
     );
     cluster.on(
       '-node',
-      entry('store', (connection: EndedConnection) => {
+      guardCallback('store', (connection: EndedConnection) => {
         // A connection to a master that is down or hangs never read anything. Another watch reports that master, and
         // the others serve.
         if ((connection.stream?.bytesRead ?? 0) > 0) this.#losses.note(this.#connectionFault);
@@ -107,7 +107,7 @@ export class ClusterPubSub implements PubSubConnection {
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
-    this.#cluster.on('smessageBuffer', entry('pubsub', listener));
+    this.#cluster.on('smessageBuffer', guardCallback('pubsub', listener));
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { after, entry, every, inBackground } from '../process/entry.ts';
+import { after, guardCallback, every, inBackground } from '../process/guarded-callbacks.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { answerWithin } from './answer-within.ts';
@@ -65,7 +65,7 @@ export class ClusterWatch {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStopped = false;
-  readonly #life: NodeJS.Timeout;
+  readonly #pinging: NodeJS.Timeout;
 
   constructor(
     cluster: Cluster,
@@ -75,26 +75,26 @@ export class ClusterWatch {
     this.#cluster = cluster;
     this.#probe = probe;
     this.#onFound = onFound;
-    const onFailure = entry('store', (error: Error) => {
+    const onFailure = guardCallback('store', (error: Error) => {
       this.#failure = error;
       if (cluster.status !== 'ready') this.#found({ reach: 'none', trouble: storeTroubleOf(error) });
     });
     cluster.on('error', onFailure);
     cluster.on('node error', onFailure);
-    this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
+    this.#pinging = every(SIGN_OF_LIFE_MS, () => this.#pingMasters());
     // The cluster is not reachable yet: the check opens the connections to the masters, without which commands are
     // refused.
     cluster.on(
       'ready',
-      entry('store', () => this.#lookAfter(0)),
+      guardCallback('store', () => this.#lookAfter(0)),
     );
     cluster.on(
       'close',
-      entry('store', () => this.#found({ reach: 'none', trouble: storeTroubleOf(this.#failure) })),
+      guardCallback('store', () => this.#found({ reach: 'none', trouble: storeTroubleOf(this.#failure) })),
     );
     cluster.on(
       '-node',
-      entry('store', () => {
+      guardCallback('store', () => {
         // This counts even if another master has its slots by the time of the check: that one may lack the latest
         // writes.
         if (this.#coverage === 'whole')
@@ -105,7 +105,7 @@ export class ClusterWatch {
   }
 
   /** Pings the masters, since a silently cut connection shows only that way, whether or not commands use it. */
-  async #askForLife(): Promise<void> {
+  async #pingMasters(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     const masters = this.#cluster.nodes('master').filter(({ status }) => status === 'ready');
     const answers = await Promise.allSettled(
@@ -136,7 +136,7 @@ export class ClusterWatch {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    clearInterval(this.#life);
+    clearInterval(this.#pinging);
   }
 
   #found({ reach, trouble }: Found): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CommandGate, MAX_UNANSWERED } from './command-gate.ts';
 
 describe('CommandGate', () => {
-  it('[RC24] lets so many commands wait for an answer and no more, until some are answered', async () => {
+  it('[RC24] lets a bounded number of commands wait for an answer, until some are answered', async () => {
     const gate = new CommandGate();
     const answers: (() => void)[] = [];
     const ask = async (): Promise<void> =>

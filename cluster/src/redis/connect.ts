@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import type { Logger } from 'pino';
 import type { ConsulHealth } from '../consul/consul-health.ts';
 import { ConsulRegistry } from '../consul/consul-registry.ts';
@@ -132,7 +132,7 @@ export function connectClusterStore({
   );
   client.on(
     'ready',
-    entry('store', () => evictionWatch.check()),
+    guardCallback('store', () => evictionWatch.check()),
   );
   // A command that one master of a Redis Cluster does not serve may be served by another.
   const gate = new CommandGate((key) =>
@@ -240,8 +240,8 @@ function openWatched({
     runOnServer(redis, 'probeWrites', [keys.probe(tag)], []).catch(onRefusal);
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { enableOfflineQueue });
-    cluster.on('error', entry('store', onError));
-    cluster.on('node error', entry('store', onError));
+    cluster.on('error', guardCallback('store', onError));
+    cluster.on('node error', guardCallback('store', onError));
     const probe: ProbeMaster = async (master, slots) => {
       const tag = await tagIn(master, keys, slots).catch(onRefusal);
       if (tag !== undefined) await write(master, tag);
@@ -256,7 +256,7 @@ function openWatched({
     };
   }
   const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
-  redis.on('error', entry('store', onError));
+  redis.on('error', guardCallback('store', onError));
   const watch = new ServerWatch(
     redis,
     () => write(redis, 0),

@@ -18,7 +18,7 @@ class ScriptedServer implements InfoServer {
 }
 
 describe('EvictionWatch', () => {
-  it('[HL59] says that no keys are dropped any more only when every server has answered', async () => {
+  it('[HL59] reports the end of evictions only when every server has answered', async () => {
     const guilty = new ScriptedServer(answerOf('allkeys-lru'));
     const innocent = new ScriptedServer(answerOf('noeviction'));
     const logger = { info: vi.fn(), error: vi.fn() };

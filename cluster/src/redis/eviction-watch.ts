@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { every, inBackground } from '../process/entry.ts';
+import { every, inBackground } from '../process/guarded-callbacks.ts';
 import type { Logger } from '../process/logging.ts';
 
 /** How often servers are checked, in milliseconds. */

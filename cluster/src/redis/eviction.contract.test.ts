@@ -14,7 +14,7 @@ afterEach(async () => {
 
 const LINE = z.looseObject({ level: z.number(), policy: z.string().optional(), toDo: z.string().optional() });
 
-it('[HL15] a Redis that drops keys when its memory is full is said once, with what to do, by whoever connects', async () => {
+it('[HL15] a connecting process logs once that Redis drops keys when its memory is full, with what to do', async () => {
   const server = await startRedisServer();
   stops.push(() => server.stop());
   await askServer(server.url, async (redis) => {

@@ -41,7 +41,7 @@ describe('parseHeader', () => {
     expect(() => limitLine('EVENT_LOG_LENGHT', {})).toThrow('no limit EVENT_LOG_LENGHT');
   });
 
-  it('[ST16] no script has a limit or a time of its own: only what turns seconds into parts', () => {
+  it('[ST16] no script contains a literal limit or time, except factors for units of time', () => {
     expect(() => refuseOwnFigures('trim', 'if length > 1000 then trim() end -- not 64\n')).not.toThrow();
     expect(() => refuseOwnFigures('trim', 'local STEP = 50\n')).toThrow('trim: says 50; put it into');
     expect(() => refuseOwnFigures('wait', 'local REST_MS = 30000\n')).toThrow('says 30000');

@@ -34,7 +34,7 @@ describe('keys', () => {
     expect(new Set(tags)).toEqual(new Set(['registry']));
   });
 
-  it('[NS1] everything begins with the namespace, and none of one is in another', () => {
+  it('[NS1] every key begins with the namespace, and no key belongs to two namespaces', () => {
     const [plenary, staging] = [allOf(KEYS), allOf(keysOf(NAMESPACE.parse('plenary-staging')))];
     for (const key of plenary) expect(key).toMatch(/^plenary:/);
     for (const key of staging) expect(key).toMatch(/^plenary-staging:/);
@@ -42,7 +42,7 @@ describe('keys', () => {
       expect(NAMESPACE.safeParse(bad).success, bad).toBe(false);
   });
 
-  it('[NS2] channels name namespace and database, and none begins as another does', () => {
+  it('[NS2] channels contain namespace and database, and none is a prefix of another', () => {
     const prefixes = ['plenary', 'plenary-staging', 'db1'].flatMap((name) =>
       [0, 1, 11].map((database) => channelPrefixOf(NAMESPACE.parse(name), database)),
     );

@@ -25,7 +25,7 @@ describe('LastingRedis', () => {
     vi.useRealTimers();
   });
 
-  it('connects again after an end that nobody here asked for, and not after its own', async () => {
+  it('reconnects after a connection loss, and not after it was closed here', async () => {
     const redis = new LastingRedis({ Connector: EndedConnector, retryStrategy: () => 50 });
     const told = vi.fn();
     redis.on('error', told);

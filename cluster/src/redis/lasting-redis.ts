@@ -1,4 +1,4 @@
-import { after, entry } from '../process/entry.ts';
+import { after, guardCallback } from '../process/guarded-callbacks.ts';
 import { Redis, SentinelConnector, SentinelIterator } from 'ioredis';
 import type { RedisOptions, SentinelAddress, SentinelConnectionOptions } from 'ioredis';
 
@@ -114,7 +114,7 @@ export class LastingRedis extends Redis {
     this.#turn = turn;
     this.on(
       'end',
-      entry('store', () => after(CONNECT_AGAIN_MS, this.#connectAgain)),
+      guardCallback('store', () => after(CONNECT_AGAIN_MS, this.#connectAgain)),
     );
   }
 

@@ -1,4 +1,4 @@
-import { inBackground } from '../process/entry.ts';
+import { inBackground } from '../process/guarded-callbacks.ts';
 import { answerWithin } from './answer-within.ts';
 
 /**

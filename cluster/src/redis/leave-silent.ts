@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { withDeadline } from '../deadline.ts';
-import { entry, every } from '../process/entry.ts';
+import { guardCallback, every } from '../process/guarded-callbacks.ts';
 import { systemTimers } from '../process/timers.ts';
 
 /** How often a connection is checked for a waiting command, in milliseconds. */
@@ -13,7 +13,7 @@ const LOOK_EVERY_MS = 250;
 export function leaveSilent(redis: Redis, silentAfterMs: number): void {
   redis.on(
     'connect',
-    entry('store', () => watch(redis, silentAfterMs)),
+    guardCallback('store', () => watch(redis, silentAfterMs)),
   );
 }
 
@@ -24,7 +24,7 @@ function watch(redis: Redis, silentAfterMs: number): void {
     if (isListening || redis.commandQueue.length === 0) return;
     isListening = true;
     const heard = Promise.withResolvers<void>();
-    const hear = entry('store', heard.resolve);
+    const hear = guardCallback('store', heard.resolve);
     stream.once('data', hear);
     stream.once('close', hear);
     await withDeadline(systemTimers, silentAfterMs, heard.promise, () => {
@@ -36,6 +36,6 @@ function watch(redis: Redis, silentAfterMs: number): void {
   });
   stream.once(
     'close',
-    entry('store', () => clearInterval(timer)),
+    guardCallback('store', () => clearInterval(timer)),
   );
 }

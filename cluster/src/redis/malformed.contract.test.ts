@@ -108,7 +108,7 @@ const said = (kind: MalformedKind): number =>
   lines.filter((line) => line.includes(`"record":"${kind}"`)).length;
 
 describe('malformed records', () => {
-  it('[ST3] placements: others are placed, seen and removed; each is counted, and the kind told once', async () => {
+  it('[ST3] placements: other peers are placed, seen and removed; each bad record is counted, and its kind logged once', async () => {
     await join('ann');
     await spoil(PLACEMENTS);
     const { epoch } = await join('bob');
@@ -120,7 +120,7 @@ describe('malformed records', () => {
     expect(await store.roomLog.removePeer(ROOM, peer('bob'), epoch, 'left')).toHaveLength(1);
   });
 
-  it('[ST3] a placement of one’s own is as good as none: no resume, a fresh placement, a removal', async () => {
+  it('[ST3] a peer’s own malformed placement counts as missing: no resume, a fresh placement, a removal', async () => {
     for (const value of GARBAGE) {
       const { epoch } = await join('ann');
       await redis.hset(PLACEMENTS, 'ann', value);
@@ -138,7 +138,7 @@ describe('malformed records', () => {
     }
   });
 
-  it('[ST3] roster: others are listed, page by page; one’s own is written anew', async () => {
+  it('[ST3] roster: other peers are listed, page by page; a peer’s own record is rewritten', async () => {
     await join('ann');
     await spoil(ROSTER);
     for (const [index] of GARBAGE.entries()) await redis.zadd(ROSTER_ORDER, 1.5 + index, `garbage-${index}`);
@@ -155,7 +155,7 @@ describe('malformed records', () => {
     await post('cat', 'c1');
   });
 
-  it('[ST3] tracks: others are listed and changed; a spoilt one is published anew or removed', async () => {
+  it('[ST3] tracks: other tracks are listed and changed; a malformed one is published again or removed', async () => {
     const { epoch } = await join('ann');
     await publish('camera', 'ann', epoch);
     await spoil(TRACKS);
@@ -172,7 +172,7 @@ describe('malformed records', () => {
     expect(await redis.exists(TRACKS)).toBe(0);
   });
 
-  it('[ST3] log: entries that are no events are left out; where an event is spoilt there is a snapshot', async () => {
+  it('[ST3] log: entries that are no events are skipped; a malformed event leads to a snapshot', async () => {
     const { snapshot } = await join('ann');
     const known = snapshot.lastEventId;
     await redis.xadd(LOG, '*', 'nothing', 'of', 'our', 'own');
@@ -198,7 +198,7 @@ describe('malformed records', () => {
     }
   });
 
-  it('[PR18][PR19] log: an event of a later release is given as it is; one of a known type in another shape is none', async () => {
+  it('[PR18][PR19] log: an event of a later release is returned unchanged; one of a known type in another shape counts as malformed', async () => {
     const { snapshot } = await join('ann');
     const poll = { type: 'poll.opened', question: 'Lunch?', options: ['yes', { text: 'no', weight: 1.5 }] };
     const log = async (event: object): Promise<void> => {
@@ -249,7 +249,7 @@ describe('malformed records', () => {
     },
   );
 
-  it('[ST13] log: a room that noted such an id as its last one goes on as well', async () => {
+  it('[ST13] log: a room that recorded such an id as its last one continues too', async () => {
     await join('ann');
     await redis.xadd(LOG, '18446744073709551615-5', 'somebody', 'else');
     await redis.hset(META, 'lastEventId', '18446744073709551615-5');
@@ -259,7 +259,7 @@ describe('malformed records', () => {
     expect(await catchUp(store.roomLog, ROOM, last)).toEqual({ type: 'events', events: posted.events });
   });
 
-  it('[ST3] chat: what can be read is shown, and people go on talking', async () => {
+  it('[ST3] chat: readable messages are shown, and new ones can be posted', async () => {
     await join('ann');
     await post('ann', 'c1');
     await redis.rpush(CHAT, ...GARBAGE);
@@ -271,7 +271,7 @@ describe('malformed records', () => {
     expect(said('chat')).toBe(1);
   });
 
-  it('[ST3] entries: others are shown and changed, a spoilt one is written anew, and what is counted wrong is counted again', async () => {
+  it('[ST3] entries: other entries are shown and changed, a malformed one is rewritten, and wrong counts are counted again', async () => {
     await join('ann');
     const raise = async (name: string, value?: EntryValue) =>
       store.entries.change({
@@ -305,7 +305,7 @@ describe('malformed records', () => {
     }
   });
 
-  it('[ST3] meta: epochs, order, gateways and tokens go on from what else is known', async () => {
+  it('[ST3] meta: epochs, order, gateways and tokens continue from the other records', async () => {
     const claim = {
       roomId: ROOM,
       datacenter: DATACENTER_ID.parse('sbg'),
@@ -341,7 +341,7 @@ describe('malformed records', () => {
     expect(met).toEqual([]);
   });
 
-  it('[ST3] registry: others are announced, listed and withdrawn', async () => {
+  it('[ST3] registry: other processes are announced, listed and withdrawn', async () => {
     const { registry } = store;
     for (const key of [KEYS.edges, KEYS.mediaNodes]) {
       await spoil(key);
@@ -362,7 +362,7 @@ describe('malformed records', () => {
     expect(await registry.announceMediaNode(other, 60_000)).toEqual({ refused: 'id_taken' });
   });
 
-  it('[EN41] registry: what cannot be read is read once, and said once', async () => {
+  it('[EN41] registry: an unreadable record is read once, and logged once', async () => {
     const { registry } = store;
     const node = mediaNodeRecord('node-a');
     await registry.announceMediaNode(node, 60_000);
@@ -380,7 +380,7 @@ describe('malformed records', () => {
     expect(said('registry')).toBe(1);
   });
 
-  it('[EN13] [EN42] registry: of thousands of records so many are read at a time, some in a turn, and all in turn', async () => {
+  it('[EN13] [EN42] registry: of thousands of records a bounded number is read at a time, some in each turn of the event loop, and all over time', async () => {
     const { registry } = store;
     const known = mediaNodeRecord('known');
     await registry.announceMediaNode(known, 60_000);
@@ -428,14 +428,14 @@ describe('malformed records', () => {
     expect(await registry.liveMediaNodes()).toEqual([node]);
   });
 
-  it('[ST3] registry: an id under which there is garbage can be had', async () => {
+  it('[ST3] registry: an id with garbage under it can be claimed', async () => {
     await redis.hset(KEYS.edges, 'edge-a', 'garbage');
     const record = edgeRecord('edge-a');
     expect(await store.registry.announceEdge(record, 60_000)).toEqual({ refused: null });
     expect(await store.registry.liveEdges()).toEqual([record]);
   });
 
-  it('[ST3] port slices: a slice under which there is garbage can be had', async () => {
+  it('[ST3] port slices: a slice with garbage under it can be claimed', async () => {
     const { mediaNodeId, incarnation, announcedAddress, portSlice } = mediaNodeRecord('node-a');
     const field = `${portSlice.firstPort}|${portSlice.lastPort}|${announcedAddress}|`;
     for (const value of [...GARBAGE, '9999999999999|incarnation|no id']) {
@@ -451,7 +451,7 @@ describe('malformed records', () => {
     }
   });
 
-  it('[ST3] tenants: claims are held and freed, and a count that is none is made anew', async () => {
+  it('[ST3] tenants: claims are held and freed, and an invalid count is computed again', async () => {
     const acme = tenant('acme');
     const { claims, rooms } = KEYS.tenant(acme);
     const claimOf = (name: string, where = ROOM) => ({ roomId: where, peerId: peer(name) });
@@ -472,7 +472,7 @@ describe('malformed records', () => {
     });
   });
 
-  it('[ST12] a key of another type costs its room what the store kept of it, and nothing else', async () => {
+  it('[ST12] a key of a wrong type loses this part of its room, and nothing else', async () => {
     for (const key of Object.values({ ...KEYS.room(ROOM) })) {
       await redis.flushall();
       const { epoch } = await join('ann');

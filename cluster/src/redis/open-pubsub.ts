@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import { openCluster, openServer } from './client.ts';
 import { ClusterPubSub } from './cluster-pubsub.ts';
 import type { ServerIdentity } from './server-identity.ts';
@@ -19,13 +19,13 @@ export function openPubSub(
 ): PubSubConnection {
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { shardedSubscribers: true });
-    cluster.on('error', entry('store', onConnectionError));
-    cluster.on('node error', entry('store', onConnectionError));
+    cluster.on('error', guardCallback('store', onConnectionError));
+    cluster.on('node error', guardCallback('store', onConnectionError));
     return new ClusterPubSub(cluster, onFault);
   }
   // A repeated subscription that Redis refuses rejects inside ioredis where nothing catches it, which would end the
   // process.
   const redis = openServer(address, connectionName, { maxRetriesPerRequest: null, autoResubscribe: false });
-  redis.on('error', entry('store', onConnectionError));
+  redis.on('error', guardCallback('store', onConnectionError));
   return new ServerPubSub(redis, onFault, commands);
 }

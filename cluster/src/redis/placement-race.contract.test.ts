@@ -94,7 +94,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     },
   );
 
-  it('[PL3] makes one room of 64 people who come at once, each placed once', async () => {
+  it('[PL3] makes one room of 64 simultaneous joins, each placed once', async () => {
     const ofPeer = (call: number): PlaceRequest =>
       requestOf('new', call, { peerId: peer(`peer-${call}`), requestId: request(`join-${call}`) });
     const placed = placementsOf(await race(ofPeer));
@@ -109,7 +109,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     expect(placementsOf(await race(ofPeer))).toEqual(placed);
   });
 
-  it('[EP8] lets one of 64 replacements of an epoch win, and all hear of it', async () => {
+  it('[EP8] lets one of 64 replacements of an epoch win, and gives all its result', async () => {
     const first = await store.placements.placePeer(requestOf('moved', 0));
     const placed = placementsOf(
       await race((call) => requestOf('moved', call + 1, { replacesEpoch: first.epoch })),
@@ -119,7 +119,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     expect(placed[0]?.epoch).toBeGreaterThan(first.epoch);
   });
 
-  it('[PL4] lets no more in than the room holds', async () => {
+  it('[PL4] admits no more peers than the room’s limit', async () => {
     const answers = await race((call) =>
       requestOf('full', call, { peerId: peer(`peer-${call}`), maxPeers: 10 }),
     );

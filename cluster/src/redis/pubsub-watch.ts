@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { systemClock } from '../clock.ts';
-import { every } from '../process/entry.ts';
+import { every } from '../process/guarded-callbacks.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import { StoreHealth } from './store-health.ts';
 import type { StoreTrouble } from './store-trouble.ts';

@@ -17,7 +17,7 @@ const FORGED = Array.from({ length: MAX_RECORDS + 200 }, (_, index) => `aa-${ind
 const RECORDS = new Map([...FORGED, 'first', 'late'].map((name) => [name, edgeRecord(name)]));
 
 describe('RecordReader', () => {
-  it('[EN42] meets everybody in turn although more forgeries are known than are read, and hides nobody who came first', async () => {
+  it('[EN42] reads all records in turn even if there are more known forgeries than it reads, and keeps the first ones', async () => {
     const reader = new RecordReader(
       EDGE_RECORD,
       ({ edgeId }) => edgeId,

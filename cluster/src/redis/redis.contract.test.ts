@@ -42,7 +42,7 @@ describe('Redis scripts', () => {
     redis.disconnect();
   });
 
-  it('[ST2] a server that does not know a script is sent its text', async () => {
+  it('[ST2] a server that does not know a script receives its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');
     const { placements } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
@@ -74,7 +74,7 @@ describe('Redis scripts', () => {
     redis.disconnect();
   });
 
-  it('[LG10] the log is as long as the protocol says', () => {
+  it('[LG10] the log has the length that the protocol defines', () => {
     const appending = Object.values(SCRIPTS).filter((script) => script.lua.includes('append_event('));
     expect(appending.length).toBeGreaterThan(0);
     for (const { lua } of appending) {
@@ -84,7 +84,7 @@ describe('Redis scripts', () => {
     expect(SCRIPTS.eventsAfter.lua).toContain(`local MAX_CATCH_UP_BYTES = ${MAX_CATCH_UP_BYTES}\n`);
   });
 
-  it('[ST3] what is malformed in the registry is skipped and reported', async () => {
+  it('[ST3] malformed records in the registry are skipped and reported', async () => {
     const redis = await connect();
     const malformed: string[] = [];
     const registry = new RedisRegistry(scriptRunner(redis), KEYS, (detail) => malformed.push(detail()));
@@ -94,7 +94,7 @@ describe('Redis scripts', () => {
     redis.disconnect();
   });
 
-  it('[ST4] a store that is away answers store_unavailable', async () => {
+  it('[ST4] an unreachable store gives store_unavailable', async () => {
     const redis = new Redis(server.url, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -106,7 +106,7 @@ describe('Redis scripts', () => {
     redis.disconnect();
   });
 
-  it('[ST4] a store that hangs answers store_unavailable', async () => {
+  it('[ST4] a store that hangs gives store_unavailable', async () => {
     const redis = await connect();
     const { roomLog } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
     const hanging = await connect();

@@ -116,7 +116,7 @@ describe('what scripts cost', () => {
     expect(reads).toBeLessThanOrEqual(1);
   });
 
-  it('[ST19] a join reads the tracks, the chat and the entries once, which its answer holds, and nothing else', async () => {
+  it('[ST19] a join reads the tracks, the chat and the entries of its answer once, and nothing else', async () => {
     await fill();
     const peerId = peer('newcomer');
     const { epoch } = await placements.placePeer({
@@ -138,7 +138,7 @@ describe('what scripts cost', () => {
     expect(reads).toBe(3);
   });
 
-  it('[ST11] what one peer does reads nothing of the others', async () => {
+  it('[ST11] commands of one peer read nothing of the others', async () => {
     const { held, tracks } = await fill();
     const [[first], [own]] = [held, tracks];
     if (first === undefined || own === undefined) throw new Error('nobody is there');

@@ -1,4 +1,4 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 import type { Redis } from 'ioredis';
 
 /**
@@ -18,7 +18,7 @@ export class ServerIdentity {
   constructor(redis: Redis) {
     redis.on(
       'ready',
-      entry('store', async () => {
+      guardCallback('store', async () => {
         // A connection that subscribed before, or whose user lacks the right, cannot ask.
         const told = await redis.info('server').catch(() => '');
         this.#runId = /^run_id:(\w+)/m.exec(told)?.[1];
@@ -26,7 +26,7 @@ export class ServerIdentity {
     );
     redis.on(
       'close',
-      entry('store', () => {
+      guardCallback('store', () => {
         this.#runId = undefined;
       }),
     );

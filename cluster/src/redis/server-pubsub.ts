@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { entry, every, inBackground } from '../process/entry.ts';
+import { guardCallback, every, inBackground } from '../process/guarded-callbacks.ts';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { CommandGate } from './command-gate.ts';
 import { ConnectionLosses } from './connection-losses.ts';
@@ -35,19 +35,19 @@ export class ServerPubSub implements PubSubConnection {
     this.#life = every(SIGN_OF_LIFE_MS, () => this.#check());
     redis.on(
       'error',
-      entry('store', (error: Error) => {
+      guardCallback('store', (error: Error) => {
         this.#connectionFault = error;
       }),
     );
     redis.on(
       'close',
-      entry('store', () => {
+      guardCallback('store', () => {
         this.#losses.note(this.#connectionFault);
       }),
     );
     redis.on(
       'ready',
-      entry('store', () => {
+      guardCallback('store', () => {
         this.#connectionFault = undefined;
         this.#isMissing = false;
         this.#subscriptions.dropAll();
@@ -79,7 +79,7 @@ export class ServerPubSub implements PubSubConnection {
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
-    this.#redis.on('smessageBuffer', entry('pubsub', listener));
+    this.#redis.on('smessageBuffer', guardCallback('pubsub', listener));
   }
 
   trouble(): StoreTrouble | undefined {

@@ -1,4 +1,4 @@
-import { entry, every, inBackground } from '../process/entry.ts';
+import { guardCallback, every, inBackground } from '../process/guarded-callbacks.ts';
 import type { Redis } from 'ioredis';
 import { systemClock } from '../clock.ts';
 import { answerWithin, COMMAND_TIMEOUT_MS } from './answer-within.ts';
@@ -44,7 +44,7 @@ export class ServerWatch {
     this.#onFound = onFound;
     redis.on(
       'error',
-      entry('store', (error: Error) => {
+      guardCallback('store', (error: Error) => {
         this.#failure = error;
         // A Sentinel that names an unreachable address, or no primary, closes no connection.
         if (redis.status !== 'ready') onFound(storeTroubleOf(error));
@@ -52,14 +52,14 @@ export class ServerWatch {
     );
     redis.on(
       'ready',
-      entry('store', () => {
+      guardCallback('store', () => {
         this.#failure = undefined;
         this.suspect();
       }),
     );
     redis.on(
       'close',
-      entry('store', () => {
+      guardCallback('store', () => {
         this.#connection += 1;
         this.#refusedSinceMs = undefined;
         this.#isAsking = false;

@@ -23,7 +23,7 @@ const SENTINELS = {
 };
 
 describe('the address of the store', () => {
-  it('[CF12] takes no placeholder of a shipped file for a password', () => {
+  it('[CF12] refuses a placeholder of a shipped file as a password', () => {
     const placeholders: readonly Record<string, string>[] = [
       { REDIS_URL: 'redis://plenary-edge:CHANGE-ME-edge@10.1.0.31:6379/0' },
       { REDIS_URL: 'redis://plenary-edge:CHANGE%2DME-edge@10.1.0.31:6379/0' },

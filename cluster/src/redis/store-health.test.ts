@@ -27,7 +27,7 @@ function watched() {
 }
 
 describe('what counts as a store that serves', () => {
-  it('[HL19] is damped: a store that comes and goes 113 times in 15 s changes a few times', () => {
+  it('[HL19] is damped: a store that flaps 113 times in 15 s changes a few times', () => {
     const { health, told, pass } = watched();
     for (let change = 0; change < 113; change += 1) {
       if (change % 2 === 0) health.found('whole');
@@ -41,7 +41,7 @@ describe('what counts as a store that serves', () => {
     expect(health.isAvailable).toBe(true);
   });
 
-  it('[HL4] is away at once, and back at once after a single loss', () => {
+  it('[HL4] is unavailable at once, and back at once after a single loss', () => {
     const { health, told } = watched();
     health.found('whole');
     health.found('none', 'no_connection');
@@ -50,7 +50,7 @@ describe('what counts as a store that serves', () => {
     expect([0, 1, 2, 3, 4, 9].map(holdMs)).toEqual([0, 0, 0, 1_000, 2_000, 4_000]);
   });
 
-  it('[HL1] [HL18] keeps the telling cause when the connection is then made anew', () => {
+  it('[HL1] [HL18] keeps the specific cause while the connection is opened again', () => {
     const { health, pass } = watched();
     health.found('whole');
     health.found('none', 'read_only');

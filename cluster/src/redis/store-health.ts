@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Damping } from '../damping.ts';
-import { after } from '../process/entry.ts';
+import { after } from '../process/guarded-callbacks.ts';
 import type { Coverage } from './cluster-watch.ts';
 import { ADVICE } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';

@@ -145,7 +145,7 @@ describe('a store that answers PING and refuses writes', () => {
     },
   );
 
-  it('[HL1] [HL18] is away while it loads its data, and says so', async () => {
+  it('[HL1] [HL18] is unavailable while it loads its data, with this cause', async () => {
     const server = await startSlowRedis();
     stops.push(() => server.stop());
     const loadedAtFirst = server.load();
@@ -163,7 +163,7 @@ describe('a store that answers PING and refuses writes', () => {
     await join(store);
   });
 
-  it('[HL1] [HL18] is away where a Redis Cluster is down as a whole, and says so', async () => {
+  it('[HL1] [HL18] is unavailable while a Redis Cluster is down as a whole, with this cause', async () => {
     const cluster = await startRedisCluster();
     stops.push(() => cluster.stop());
     const { store, lines } = await connect(cluster.address);
@@ -217,7 +217,7 @@ describe('a store that nobody can use until somebody acts', () => {
   const errors = (lines: readonly Line[]): unknown[] =>
     lines.filter(({ level }) => level === 50).map(({ cause }) => cause);
 
-  it('[HL5] says a wrong password once, at the start and later', async () => {
+  it('[HL5] logs a wrong password once, at the start and later', async () => {
     const server = await startRedisServer();
     stops.push(() => server.stop());
     const right = `redis://:right@127.0.0.1:${server.port}`;
@@ -235,7 +235,7 @@ describe('a store that nobody can use until somebody acts', () => {
     expect(errors(late.lines)).toEqual(['access_denied']);
   });
 
-  it('[HL5] says once that the address which Sentinels name leads nowhere', async () => {
+  it('[HL5] logs once that the address named by Sentinels is unreachable', async () => {
     const servers = await startRedisSentinel();
     stops.push(() => servers.stop());
     if (servers.address.kind !== 'sentinel') throw new Error('no Sentinels');

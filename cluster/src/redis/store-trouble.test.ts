@@ -52,7 +52,7 @@ describe('why a store does not serve', () => {
     expect(storeTroubleOf(error)).toBe(trouble);
   });
 
-  it('[HL1] [HL18] says for each what there is to do', () => {
+  it('[HL1] [HL18] gives an advice for each trouble', () => {
     for (const trouble of STORE_TROUBLES) expect(ADVICE[trouble].toDo).not.toBe('');
   });
 });

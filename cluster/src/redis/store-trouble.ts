@@ -86,7 +86,7 @@ export function storeTroubleOf(error: unknown): StoreTrouble {
 export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; readonly toDo: string }>> = {
   no_connection: {
     mustAct: false,
-    toDo: 'see whether Redis lives, and what its log says of connections that end',
+    toDo: 'see whether Redis runs, and what its log says about connections that end',
   },
   refused: {
     mustAct: true,
@@ -97,14 +97,14 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
     mustAct: true,
     toDo: 'see whether this host reaches the address of Redis; where Sentinels or cluster nodes name one that is another from here, set PLENARY_REDIS_NAT_MAP',
   },
-  unknown_name: { mustAct: true, toDo: 'mend the host name of Redis, or the name service' },
+  unknown_name: { mustAct: true, toDo: 'correct the host name of Redis, or the name service' },
   access_denied: {
     mustAct: true,
-    toDo: 'mend user name and password of Redis (and of the Sentinels), or the rights of the user: those of deploy/redis/users, with PLENARY_NAMESPACE in them',
+    toDo: 'correct user name and password of Redis (and of the Sentinels), or the rights of the user: those of deploy/redis/users, with PLENARY_NAMESPACE in them',
   },
   tls_refused: {
     mustAct: true,
-    toDo: 'mend the certificate of Redis, its name, or NODE_EXTRA_CA_CERTS, and see that both sides use TLS',
+    toDo: 'correct the certificate of Redis, its name, or NODE_EXTRA_CA_CERTS, and see that both sides use TLS',
   },
   out_of_memory: { mustAct: true, toDo: 'give Redis more memory, or raise its maxmemory' },
   too_few_replicas: {
@@ -117,12 +117,12 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
     toDo: 'wait for the failover; if there is none, the configured address is that of a replica',
   },
   loading: { mustAct: false, toDo: 'wait until Redis has loaded its data' },
-  primary_away: { mustAct: false, toDo: 'see whether the primary of Redis lives' },
+  primary_away: { mustAct: false, toDo: 'see whether the primary of Redis runs' },
   primary_unnamed: {
     mustAct: true,
     toDo: 'see whether the Sentinels monitor a primary yet, and whether PLENARY_REDIS_SENTINEL_NAME is what they call it',
   },
-  slots_away: { mustAct: false, toDo: 'see which masters of the Redis Cluster are away' },
+  slots_away: { mustAct: false, toDo: 'see which masters of the Redis Cluster are down' },
   busy: {
     mustAct: false,
     toDo: 'see whose script keeps Redis busy (none of this program takes long); SCRIPT KILL ends it',

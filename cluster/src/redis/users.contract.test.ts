@@ -48,7 +48,7 @@ afterAll(async () => {
 });
 
 describe('the Redis users', () => {
-  it('[KY4] let edges and media nodes carry a meeting, and an operator look who lives', async () => {
+  it('[KY4] let edges and media nodes carry a meeting, and an operator list the living processes', async () => {
     const [ofEdge, ofNode, ofOperator] = [
       await storeOf('edge'),
       await storeOf('media-node'),

@@ -1,4 +1,4 @@
-import { afterTurn } from '../process/entry.ts';
+import { afterTurn } from '../process/guarded-callbacks.ts';
 
 /** Records of one kind that a process reads at a time: several times the largest cluster. */
 export const MAX_RECORDS = 1_000;

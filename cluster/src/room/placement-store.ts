@@ -52,7 +52,7 @@ export interface PlaceRequest {
    * the previous one of an unfinished move. Absent where the peer has no working transports left.
    */
   readonly keepsEpoch?: Epoch;
-  /** Refuse with `room_full` beyond this many peers. */
+  /** Refuse with `room_full` beyond this many peers. Each edge passes its own setting, so all edges should have the same. */
   readonly maxPeers: number;
   /** Refuse a first placement with `joined_too_often` beyond this many peers of one person (SPEC TK11). */
   readonly subject?: {

@@ -20,10 +20,10 @@ export interface CallSocket {
 }
 
 /**
- * Sends one request and gives its parsed reply.
- * @throws PlenaryError the error that the other side answered; `media_unavailable` when the link is down; `timed_out` when no
- *   answer came within `timeoutMs` or the link broke meanwhile, so that it is unknown whether the request was carried
- *   out; `internal` when the answer does not fit its schema
+ * Sends one request and returns its parsed reply.
+ * @throws PlenaryError the error that the other side answered; `media_unavailable` if the link is down; `timed_out`
+ * if no answer came within `timeoutMs` or the link broke meanwhile, so that it is unknown whether the request was
+ * carried out; `internal` if the answer does not fit its schema
  */
 export async function call<Payload extends z.ZodType, Reply extends z.ZodType>(
   socket: CallSocket,
@@ -50,7 +50,7 @@ export async function call<Payload extends z.ZodType, Reply extends z.ZodType>(
 }
 
 /**
- * As {@link call}, with the request named within its protocol's table.
+ * Like {@link call}, for a request of a protocol's table.
  * @throws PlenaryError as {@link call}
  */
 export async function callFrom<Table extends RequestTable, Name extends RequestName<Table>>(

@@ -7,14 +7,14 @@ export type { FrameReason } from './frame.ts';
 
 export interface FrameParserOptions {
   /**
-   * What is read: what clients send to a server (a namespace is entered once, nothing is acknowledged), or what a server sends
-   * to its clients.
+   * The direction that is read: a client's messages to a server (a namespace is entered once, nothing is
+   * acknowledged), or a server's messages to its clients.
    */
   readonly reads: 'requests' | 'answers';
-  /** Longest payload of one message, of its JSON: in UTF-16 units, or in what `lengthOf` measures by. */
+  /** The longest payload of one message, measured on its JSON: in UTF-16 units, or in the unit of `lengthOf`. */
   readonly maxLength: number;
   readonly lengthOf?: FrameLimits['lengthOf'];
-  /** Told of each frame or payload that is not read. */
+  /** Called for each frame or payload that is not read. */
   readonly onRefused?: (reason: FrameReason) => void;
 }
 
@@ -38,16 +38,16 @@ export function createFrameParser({
     wellFormed: isServer,
   };
 
-  /** One for each connection of a server, one for all connections of a client. */
+  /** A server has one for each connection, a client one for all its connections. */
   class MeasuringDecoder extends Decoder {
     #hasEntered = false;
 
-    /** @throws FrameFault, upon which Socket.IO closes the connection */
+    /** @throws FrameFault, and then Socket.IO closes the connection */
     override add(frame: unknown): void {
       try {
         this.#add(frame);
       } catch (thrown) {
-        // The parser throws plain errors where a text is no JSON, or no packet of its type.
+        // The parser throws plain errors for invalid JSON or a wrong packet.
         const fault =
           thrown instanceof FrameFault ? thrown : new FrameFault('not_json', 'The packet is not JSON.');
         onRefused?.(fault.reason);
@@ -60,7 +60,7 @@ export function createFrameParser({
       const verdict = judgeFrame(frame, limits);
       if (verdict.read) {
         if (isServer && verdict.type === '0') {
-          // Entered twice at once, one connection would be two clients.
+          // If a connection entered the namespace twice, it would be two clients.
           if (this.#hasEntered) throw new FrameFault('twice', 'The namespace was entered already.');
           this.#hasEntered = true;
         }

@@ -8,7 +8,7 @@ interface Read {
   readonly fault: FrameReason | undefined;
 }
 
-/** What a decoder makes of frames that come on one connection, up to the one that closes it. */
+/** The messages that a decoder reads from the frames of one connection, up to the frame that closes it. */
 function read(frames: readonly unknown[], reads: 'requests' | 'answers' = 'requests'): Read {
   const refused: FrameReason[] = [];
   const { Decoder } = createFrameParser({
@@ -28,7 +28,7 @@ function read(frames: readonly unknown[], reads: 'requests' | 'answers' = 'reque
   return { packets, refused, fault: undefined };
 }
 
-/** The code that stands in place of the payload of one message. */
+/** The error code that replaces the payload of one message. */
 function codeOf(frame: string, reads: 'requests' | 'answers' = 'requests'): string {
   const { packets, fault } = read([frame], reads);
   if (fault !== undefined) return `closed: ${fault}`;
@@ -40,7 +40,7 @@ function codeOf(frame: string, reads: 'requests' | 'answers' = 'requests'): stri
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('the frame parser', () => {
-  it('[EN1] reads what fits as the parser of Socket.IO does', () => {
+  it('[EN1] reads a valid frame as the parser of Socket.IO does', () => {
     const text = String.raw`{"text":"hé \"[{ 😀 \\"}`;
     expect(read(['0', `27["chat.post",${text}]`, '2["leave",{}]', '1'])).toEqual({
       packets: [
@@ -55,7 +55,7 @@ describe('the frame parser', () => {
     expect(codeOf('31[{"ok":true}]', 'answers')).toBe('read');
   });
 
-  it('[EN14] measures in bytes where the limit is in bytes', () => {
+  it('[EN14] measures in bytes if the limit is in bytes', () => {
     const lengthOf = (text: string): number => Buffer.byteLength(text);
     const codes = (characters: number) =>
       [false, true].map((inBytes) => {
@@ -77,7 +77,7 @@ describe('the frame parser', () => {
     expect(codes(999)).toEqual(['message_too_large', 'message_too_large']);
   });
 
-  it('[EN15] leaves unread what nests too deep or is too long, and hands the message on to be answered', () => {
+  it('[EN15] does not parse a payload that nests too deep or is too long, and lets the message be answered', () => {
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH - 1)}]`)).toBe('read');
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH)}]`)).toBe('malformed_message');
     expect(codeOf(`20["edge.check",${nested(6_000)}]`)).toBe('message_too_large');
@@ -85,13 +85,13 @@ describe('the frame parser', () => {
       'malformed_message',
     );
     expect(codeOf(`30[${nested(MAX_FRAME_DEPTH)}]`, 'answers')).toBe('malformed_message');
-    // Brackets in a text nest nothing.
+    // Brackets inside a text do not count as nesting.
     expect(codeOf(`20["chat.post","${'['.repeat(500)}"]`)).toBe('read');
     expect(codeOf(`20["chat.post","${'x'.repeat(998)}"]`)).toBe('read');
     expect(codeOf(`20["chat.post","${'x'.repeat(999)}"]`)).toBe('message_too_large');
   });
 
-  it('[EN15] leaves unread half a surrogate pair of a client, which no store would keep', () => {
+  it('[EN15] does not parse half a surrogate pair of a client, which no store would keep', () => {
     for (const text of ['\\ud83d', '\\ude00', '\\ud83dx', '\\ud83d\\ud83d', '\\uD83D\\u0041', 'a\\udfff']) {
       expect(codeOf(`20["chat.post","${text}"]`)).toBe('malformed_message');
       expect(codeOf(`20["chat.post","${text}"]`, 'answers')).toBe('read');
@@ -101,7 +101,7 @@ describe('the frame parser', () => {
     }
   });
 
-  it('[EN2] a message without a name that could be anybody’s is answered as unknown', () => {
+  it('[EN2] a message without a usable name is answered as unknown', () => {
     for (const payload of [
       '[]',
       '[7,{}]',
@@ -119,7 +119,7 @@ describe('the frame parser', () => {
     }
   });
 
-  it('[EN17] what is no packet closes the connection', () => {
+  it('[EN17] a frame that is no packet closes the connection', () => {
     const faults = (frame: unknown): FrameReason | undefined => read(['0', frame]).fault;
     for (const frame of ['', 'x', '3[]', '34[{}]', '4{}', '7[]', '-1', '{'])
       expect(faults(frame)).toBe('type');
@@ -144,12 +144,12 @@ describe('the frame parser', () => {
     expect(read(['3[]'], 'answers').fault).toBe('ack_number');
   });
 
-  it('[EN18] the largest acknowledgement number comes back as it was sent', () => {
+  it('[EN18] the largest acknowledgement number is returned unchanged', () => {
     expect(read([`2${Number.MAX_SAFE_INTEGER}["x"]`]).packets[0]?.id).toBe(Number.MAX_SAFE_INTEGER);
     expect(read(['20["x"]']).packets[0]?.id).toBe(0);
   });
 
-  it('[EN19] counts what it does not read, by a closed set of reasons', () => {
+  it('[EN19] counts the frames that it does not read, by a closed set of reasons', () => {
     expect(read(['0', `2["a",${nested(40)}]`, '2[7]', '0']).refused).toEqual(['too_deep', 'name', 'twice']);
   });
 });

@@ -1,14 +1,18 @@
 /**
- * Measures a Socket.IO frame before anything parses it: what a stranger sends is to cost no more than its bytes (SPEC EN1).
- * Everything that walks a value, such as `JSON.stringify`, does so by recursion, and a few kilobytes of brackets end it.
+ * Measures a Socket.IO frame before it is parsed: a stranger's message must cost no more than its bytes (SPEC EN1).
+ * Functions that walk a value, such as `JSON.stringify`, are recursive, and a few kilobytes of brackets overflow
+ * their stack.
  */
 
-/** Deeper than any message of ours, and far from the depth at which recursion breaks. */
+/**
+ * The deepest nesting that is accepted: deeper than any message of the protocol, and far below the depth at which
+ * recursion overflows.
+ */
 export const MAX_FRAME_DEPTH = 32;
-/** Longest name of an event that is looked up at all. */
+/** The longest event name that is looked up. */
 const MAX_NAME_LENGTH = 64;
 
-/** Why a frame or its payload is not read: a closed set, since it is a label of metrics. */
+/** The reasons why a frame or its payload is not read: a closed set, since it is a label of metrics. */
 export type FrameReason =
   | 'ack_number'
   | 'binary'
@@ -22,7 +26,7 @@ export type FrameReason =
   | 'type'
   | 'twice';
 
-/** Stands in a message for a payload that was measured and not parsed. No sender can make one: JSON holds no instances. */
+/** Replaces the payload of a message that was measured and not parsed. No sender can create one: JSON contains no instances. */
 export class UnreadPayload {
   readonly reason: FrameReason;
   readonly code: 'malformed_message' | 'message_too_large' | 'unknown_message';
@@ -35,7 +39,7 @@ export class UnreadPayload {
   }
 }
 
-/** A frame that is none of the protocol; its connection closes. */
+/** A frame outside the protocol; its connection closes. */
 export class FrameFault extends Error {
   override readonly name = 'FrameFault';
   readonly reason: FrameReason;
@@ -47,17 +51,17 @@ export class FrameFault extends Error {
 }
 
 export interface FrameLimits {
-  /** Which packet types may come, by their digits. */
+  /** The digits of the accepted packet types. */
   readonly types: string;
-  /** Longest payload, as its JSON was sent: in UTF-16 units, or in what `lengthOf` measures by. */
+  /** The longest payload, measured on its JSON as it was sent: in UTF-16 units, or in the unit of `lengthOf`. */
   readonly maxLength: number;
-  /** Absent in browsers, which count no bytes without encoding. */
+  /** Absent in browsers, which cannot count bytes without encoding. */
   readonly lengthOf?: ((text: string) => number) | undefined;
-  /** Whether texts must be well-formed Unicode, so that every store and every peer keeps them as they are. */
+  /** Whether texts must be well-formed Unicode, so that every store and every peer keeps them unchanged. */
   readonly wellFormed: boolean;
 }
 
-/** What may be done with a frame: it is parsed, or its payload stays unread and the message is answered with why. */
+/** The treatment of a frame: it is parsed, or its payload stays unread and the message is answered with the reason. */
 export type FrameVerdict =
   | { readonly read: true; readonly type: string }
   | {
@@ -71,7 +75,7 @@ export type FrameVerdict =
 const CONNECT = '0';
 const EVENT = '2';
 const ACK = '3';
-/** Names that mean something to an emitter of Node's or Socket.IO's. */
+/** Names that Node's or Socket.IO's emitters reserve. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'connect',
   'connection',
@@ -84,7 +88,7 @@ const RESERVED_NAMES: ReadonlySet<string> = new Set([
 ]);
 const NAME = /^\["([A-Za-z][A-Za-z0-9._-]*)"[\],]/;
 
-/** @throws FrameFault when the frame is none of the protocol */
+/** @throws FrameFault if the frame is outside the protocol */
 export function judgeFrame(text: string, limits: FrameLimits): FrameVerdict {
   const type = text.charAt(0);
   if (type === '5' || type === '6') throw new FrameFault('binary', 'Binary packets are not taken.');
@@ -96,7 +100,7 @@ export function judgeFrame(text: string, limits: FrameLimits): FrameVerdict {
   const payload = text.slice(end);
   const payloadLength = limits.lengthOf?.(payload) ?? payload.length;
   if (type !== EVENT && type !== ACK) {
-    // What opens or closes a namespace is no message, and has nobody to answer.
+    // A packet that opens or closes a namespace is no message, and nobody awaits an answer to it.
     if (payloadLength > limits.maxLength) throw new FrameFault('too_long', 'The packet is too long.');
     const fault = payload === '' ? undefined : measure(payload, limits.wellFormed);
     if (fault !== undefined) throw new FrameFault(fault, SAYS[fault]);
@@ -112,7 +116,7 @@ export function judgeFrame(text: string, limits: FrameLimits): FrameVerdict {
     payload: new UnreadPayload(reason, code, detail),
   });
   if (type === EVENT && name === undefined) return unread('name', 'unknown_message', 'It has no such name.');
-  // A name is of ASCII.
+  // A name consists of ASCII characters.
   const length = payloadLength - (name === undefined ? 2 : name.length + '["",]'.length);
   if (length > limits.maxLength) return unread('too_long', 'message_too_large', SAYS.too_long);
   const fault = measure(payload, limits.wellFormed);
@@ -125,7 +129,7 @@ const SAYS: Readonly<Record<'too_deep' | 'too_long' | 'ill_formed_text', string>
   ill_formed_text: 'A text in it has one half of a surrogate pair without the other.',
 };
 
-/** The acknowledgement number: a safe integer, since it is sent back as the same digits. */
+/** The acknowledgement number: a safe integer, since the answer must repeat the same digits. */
 function readNumber(text: string, type: string): { readonly id: number | undefined; readonly end: number } {
   let end = 1;
   while (isDigit(text.charCodeAt(end))) end += 1;
@@ -141,7 +145,7 @@ function readNumber(text: string, type: string): { readonly id: number | undefin
   return { id, end };
 }
 
-/** The name of an event as it stands in its array, when it is one that could be anybody's. */
+/** The name of an event in its array, if it is a usable one. */
 function nameOf(payload: string): string | undefined {
   const [, name] = NAME.exec(payload.slice(0, MAX_NAME_LENGTH + 4)) ?? [];
   return name === undefined || name.length > MAX_NAME_LENGTH || RESERVED_NAMES.has(name) ? undefined : name;
@@ -154,8 +158,8 @@ const OPENING = [0x5b, 0x7b];
 const CLOSING = [0x5d, 0x7d];
 
 /**
- * One pass, without copies: how deep brackets nest, and whether each escaped surrogate has its other half. What is no JSON
- * is the parser's to find.
+ * Measures in one pass, without copies, how deep brackets nest, and whether each escaped surrogate has its other
+ * half. The parser finds invalid JSON later.
  */
 function measure(text: string, wellFormed: boolean): 'too_deep' | 'ill_formed_text' | undefined {
   const [array, object] = OPENING;
@@ -178,7 +182,7 @@ function measure(text: string, wellFormed: boolean): 'too_deep' | 'ill_formed_te
   return undefined;
 }
 
-/** Where a string ends: its closing quote, or the end of the text. @returns `undefined` for half a surrogate pair */
+/** The end of a string: its closing quote, or the end of the text. @returns `undefined` for half a surrogate pair */
 function endOfString(text: string, start: number, wellFormed: boolean): number | undefined {
   let index = start;
   while (index < text.length) {
@@ -199,7 +203,7 @@ function endOfString(text: string, start: number, wellFormed: boolean): number |
   return index;
 }
 
-/** Which half of a surrogate pair is escaped here, by its first two hexadecimal digits. */
+/** The half of a surrogate pair that is escaped here, by its first two hexadecimal digits. */
 function surrogateAt(text: string, index: number): 'high' | 'low' | undefined {
   if (text.charCodeAt(index) !== BACKSLASH || text.charCodeAt(index + 1) !== SMALL_U) return undefined;
   const first = text.charAt(index + 2);

@@ -7,13 +7,13 @@ import { UnreadPayload } from './frame.ts';
 export type Route<Context> = (payload: unknown, context: Context) => Promise<ReplyEnvelope>;
 
 export interface RouteOptions {
-  /** Called with what a handler threw that is not of the error table, before it is answered as `internal`. */
+  /** Called with an error that a handler threw and that is not in the error table, before it is answered as `internal`. */
   readonly onFault: (fault: unknown) => void;
 }
 
 /**
  * Binds a handler to a request of a protocol. The payload is parsed before the handler sees it, so that a handler
- * only ever works on values within the schema's bounds (SPEC ER2).
+ * only works on values within the schema's bounds (SPEC ER2).
  */
 export function route<Payload extends z.ZodType, Reply extends z.ZodType, Context>(
   definition: RequestDefinition & { readonly payload: Payload; readonly reply: Reply },
@@ -38,7 +38,7 @@ export function route<Payload extends z.ZodType, Reply extends z.ZodType, Contex
   };
 }
 
-/** One row of a table of notices: parses and handles; what does not fit its schema is handed to `onMalformed`. */
+/** One row of a table of notices: parses and handles. A notice that does not fit its schema goes to `onMalformed`. */
 export type NoticeRoute = (payload: unknown) => void;
 
 export function notice<Payload extends z.ZodType>(

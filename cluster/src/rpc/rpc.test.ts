@@ -25,7 +25,7 @@ describe('route and call', () => {
     expect(await addOver(answering((payload) => add(payload, null)))).toEqual({ sum: 3 });
   });
 
-  it('[ER2] a malformed payload is answered with the place of the fault, and the handler never sees it', async () => {
+  it('[ER2] a malformed payload is answered with the path of the fault, and the handler never sees it', async () => {
     const answer = await add({ left: 1, right: 'two' }, null);
     expect(answer).toMatchObject({ ok: false, error: { code: 'malformed_message', retryable: false } });
     expect(JSON.stringify(answer)).toContain('right');
@@ -44,7 +44,7 @@ describe('route and call', () => {
     expect(faults).toEqual([expect.any(TypeError)]);
   });
 
-  it('[CL3] a link that is down, silent, or answers nonsense gives an error of the table', async () => {
+  it('[CL3] a link that is down, silent, or gives invalid answers leads to an error of the table', async () => {
     await expect(addOver(answering(() => Promise.resolve(null), false))).rejects.toMatchObject({
       code: 'media_unavailable',
     });

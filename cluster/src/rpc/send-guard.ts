@@ -1,14 +1,14 @@
-import { entry } from '../process/entry.ts';
+import { guardCallback } from '../process/guarded-callbacks.ts';
 
 /**
- * Counts what waits for the other end of one connection of Socket.IO on Node's own server, which keeps any amount. Holds two numbers,
- * whatever is sent.
+ * Counts the bytes that wait for the other end of a Socket.IO connection on Node's own server, which would queue any
+ * amount. It keeps only two numbers.
  */
 export class SendGuard {
   readonly #maxBytes: number;
-  /** Handed to Socket.IO, not yet to the connection. */
+  /** Bytes that Socket.IO has and the connection does not have yet. */
   #waiting = 0;
-  /** Handed to the connection, not yet to the kernel. */
+  /** Bytes that the connection has and the kernel does not have yet. */
   #underWay = 0;
 
   constructor(maxBytes: number) {
@@ -21,7 +21,7 @@ export class SendGuard {
     return this.#waiting + this.#underWay <= this.#maxBytes;
   }
 
-  /** All that waits goes to the connection; this happens only when nothing is under way. */
+  /** All waiting bytes go to the connection; this happens only if nothing is under way. */
   onFlush(): void {
     this.#underWay = this.#waiting;
     this.#waiting = 0;
@@ -33,7 +33,7 @@ export class SendGuard {
   }
 }
 
-/** What is used of a connection that Engine.IO serves. */
+/** The parts of an Engine.IO connection that the guard uses. */
 export interface SendingConnection {
   on(event: 'packetCreate', listener: (packet: { readonly data?: string | Buffer }) => void): unknown;
   on(event: 'flush', listener: () => void): unknown;
@@ -41,26 +41,26 @@ export interface SendingConnection {
   readonly request: { readonly socket: { destroy(): unknown } };
 }
 
-/** Ends a connection whose other end does not take what it is sent. @param onSlow - called before that */
+/** Closes a connection whose other end does not read. @param onSlow - called before that */
 export function boundSends(connection: SendingConnection, maxBytes: number, onSlow: () => void): void {
   const guard = new SendGuard(maxBytes);
   let isCutOff = false;
   connection.on(
     'packetCreate',
-    entry('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
+    guardCallback('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
       if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
       isCutOff = true;
       onSlow();
-      // At once: to close it in order would wait for what the other end does not read.
+      // Destroyed at once: an orderly close would wait for bytes that the other end does not read.
       connection.request.socket.destroy();
     }),
   );
   connection.on(
     'flush',
-    entry('socket', () => guard.onFlush()),
+    guardCallback('socket', () => guard.onFlush()),
   );
   connection.transport.on(
     'drain',
-    entry('socket', () => guard.onDrain()),
+    guardCallback('socket', () => guard.onDrain()),
   );
 }

@@ -41,7 +41,7 @@ export class MemoryTenantStore implements TenantStore {
     return [...this.#tenants.keys()].reduce((sum, tenantId) => sum + this.#live(tenantId).size, 0);
   }
 
-  /** Remembers the present state. @returns a function that restores it, as a failover does that loses later writes */
+  /** Records the present state. @returns a function that restores it, like a failover that loses later writes */
   snapshot(): () => void {
     const kept = [...this.#tenants].map(([tenantId, held]) => [tenantId, new Map(held)] as const);
     const revocations = this.#revocations;
@@ -52,7 +52,7 @@ export class MemoryTenantStore implements TenantStore {
     };
   }
 
-  /** Forgets everything, as `FLUSHALL` does. */
+  /** Forgets everything, like `FLUSHALL`. */
   clear(): void {
     this.#tenants.clear();
     this.#revocations = [];

@@ -1,4 +1,4 @@
-/** What every version of the tenant store must do. SPEC PL12, PL13, RJ4. */
+/** The contract of every version of the tenant store. SPEC PL12, PL13, RJ4. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { peer, room, tenant } from '../testing/samples.ts';
 import type { TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
@@ -9,7 +9,7 @@ export interface TenantStoreUnderTest {
   nowSeconds(): number;
   /** Lets this much of the store's own time pass. */
   passTime(byMs: number): Promise<void>;
-  /** How many keys or claims the store holds; zero when everything was freed. */
+  /** The number of keys or claims in the store; zero when everything was freed. */
   remainingCount(): Promise<number>;
   close(): Promise<void>;
 }
@@ -50,7 +50,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await claim('one', 'cyd', limits)).toBe(true);
     });
 
-    it('[PL12] refuses one room more than the limit, and takes more people into the rooms that are', async () => {
+    it('[PL12] refuses one room more than the limit, and admits more people into existing rooms', async () => {
       const limits = { maxRooms: 1 };
       await claim('one', 'ann', limits);
       await claim('one', 'ben', limits);
@@ -61,13 +61,13 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await claim('two', 'cyd', limits)).toBe(true);
     });
 
-    it('[PL12] a peer that has its claim keeps it, however low the limit is by now', async () => {
+    it('[PL12] a peer with a claim keeps it, even if the limit is lower now', async () => {
       await claim('one', 'ann');
       expect(await claim('one', 'ann', { maxPeers: 0, maxRooms: 0 })).toBe(false);
       await expect(claim('one', 'ben', { maxPeers: 1 })).rejects.toMatchObject(REFUSED);
     });
 
-    it('[PL12] of many callers at once no more get in than the limit allows', async () => {
+    it('[PL12] admits no more of many simultaneous callers than the limit allows', async () => {
       const answers = await Promise.allSettled(
         Array.from({ length: 40 }, (_, index) =>
           claim(`room-${index % 8}`, `peer-${index}`, { maxPeers: 10, maxRooms: 5 }),
@@ -76,13 +76,13 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
     });
 
-    it('[PL12] tenants do not see each other', async () => {
+    it('[PL12] tenants do not affect each other', async () => {
       const limits = { maxPeers: 1, maxRooms: 1 };
       await tenants.claim(ACME, claimOf('one', 'ann'), limits, LEASE_MS);
       expect(await tenants.claim(tenant('other'), claimOf('one', 'ben'), limits, LEASE_MS)).toBe(true);
     });
 
-    it('[PL29] a claim lapses when nobody renews it, and its room with it', async () => {
+    it('[PL29] a claim expires if nobody renews it, and its room with it', async () => {
       const limits = { maxPeers: 1, maxRooms: 1 };
       await claim('one', 'ann', limits);
       await subject.passTime(LEASE_MS - 10_000);
@@ -91,7 +91,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await claim('two', 'ben', limits)).toBe(true);
     });
 
-    it('[PL13] a renewal prolongs claims, and makes those anew that were lost', async () => {
+    it('[PL13] a renewal prolongs claims, and restores lost ones', async () => {
       await claim('one', 'ann');
       await subject.passTime(LEASE_MS - 10_000);
       await tenants.renew(ACME, [claimOf('one', 'ann'), claimOf('two', 'ben')], LEASE_MS);
@@ -100,7 +100,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       await expect(claim('three', 'cyd', { maxRooms: 2 })).rejects.toMatchObject(REFUSED);
     });
 
-    it('[PL28] what is freed twice, or was never claimed, changes nothing, and nothing is left over', async () => {
+    it('[PL28] freeing a claim twice, or one that never existed, changes nothing and leaves nothing behind', async () => {
       await claim('one', 'ann');
       await claim('one', 'ben');
       await tenants.release(ACME, claimOf('one', 'ann'));
@@ -118,7 +118,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       issuedAtSeconds,
     });
 
-    it('[RJ4] what was taken away of a person in a room is theirs, and there alone', async () => {
+    it('[RJ4] a revocation of a person in a room affects only this person, and only there', async () => {
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(false);
       await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS, false);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(true);
@@ -127,7 +127,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isRevoked(tenant('other'), tokenOf('one', 'ann'))).toBe(false);
     });
 
-    it('[RJ4] what was taken away of a room, a person or a tenant is that of all of it', async () => {
+    it('[RJ4] a revocation of a room, a person or a tenant affects all its tokens', async () => {
       await tenants.revoke(ACME, { roomId: room('one') }, HOUR_MS, false);
       await tenants.revoke(ACME, { subject: 'cyd' }, HOUR_MS, false);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ben'))).toBe(true);
@@ -137,7 +137,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(true);
     });
 
-    it('[RJ16] tokens that are made later are taken, and the one of a clock that is half a minute ahead is not', async () => {
+    it('[RJ16] tokens made later are accepted, but not one of a clock that is half a minute ahead', async () => {
       await tenants.revoke(ACME, { subject: 'ann: |,{}' }, HOUR_MS, false);
       const now = subject.nowSeconds();
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 25))).toBe(true);
@@ -145,7 +145,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', 0))).toBe(true);
     });
 
-    it('[RJ17] goes by itself when no such token can be valid any more', async () => {
+    it('[RJ17] a revocation expires when no such token can be valid any more', async () => {
       await tenants.revoke(ACME, { subject: 'ann' }, HOUR_MS, false);
       await subject.passTime(HOUR_MS - LEASE_MS);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(true);
@@ -159,7 +159,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       joinedAtMs,
     });
 
-    it('[OP14] sessions that began before are over where a revocation ends them, of its scope alone', async () => {
+    it('[OP14] a revocation that ends sessions ends those that began before, of its scope only', async () => {
       await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS, true);
       await tenants.revoke(ACME, { roomId: room('two') }, HOUR_MS, false);
       const now = subject.nowSeconds() * 1_000;
@@ -170,7 +170,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isEnded(tenant('other'), sessionOf('one', 'ann'))).toBe(false);
     });
 
-    it('[OP16] that sessions were ended stays so after a later revocation that ends none, until no token is valid', async () => {
+    it('[OP16] ended sessions stay ended after a later revocation that ends none, until no token is valid', async () => {
       await tenants.revoke(ACME, {}, HOUR_MS, true);
       await subject.passTime(60_000);
       await tenants.revoke(ACME, {}, HOUR_MS, false);

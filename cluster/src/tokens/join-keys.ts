@@ -2,13 +2,13 @@ import type { KeySetCache } from './key-set-cache.ts';
 import { secretKey } from './signed.ts';
 import type { KeyHint, Signer } from './signed.ts';
 
-/** The secrets of each API key, the newest first: more than one while a secret is being replaced. */
+/** The secrets of each API key, the newest first; more than one while a secret is being replaced. */
 export type ApiKeys = ReadonlyMap<string, readonly [string, ...string[]]>;
 
 /**
- * By whose keys join tokens may be signed: an API key's secrets (HS256, which `kid` names), or the keys that its
- * application publishes (ES256 and EdDSA, of which `kid` names one, and `iss` whose it is). What a token says chooses among
- * keys that are each for one algorithm; it never chooses how a key is used (SPEC TK8, TK20, TK21).
+ * Finds the keys that may have signed a join token: an API key's secrets (HS256, named by `kid`), or the keys that
+ * its application publishes (ES256 and EdDSA, named by `kid`, of the application in `iss`). A token chooses among
+ * keys, each for one algorithm; it never chooses how a key is used (SPEC TK8, TK20, TK21).
  */
 export class JoinKeys {
   readonly #secrets: ApiKeys;
@@ -24,7 +24,7 @@ export class JoinKeys {
     const published = this.#published.get(issuer);
     const secrets = this.#secrets.get(keyId);
     const isBySecret = algorithm === undefined || algorithm.startsWith('HS');
-    // A published key that is named for another algorithm is found as well: then the algorithm is what is wrong.
+    // A published key is found even if the token names another algorithm, so that the error is about the algorithm.
     if (published !== undefined && (!isBySecret || secrets === undefined)) {
       const keys = published.find(keyId);
       return keys.length === 0 ? undefined : { issuer, keys };

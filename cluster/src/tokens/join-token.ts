@@ -7,24 +7,24 @@ import { lineText } from '../protocol/text.ts';
 import type { JoinKeys } from './join-keys.ts';
 import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
 
-/** A join token may live for ten minutes at most, and is refused when it is older (SPEC TK1). */
+/** The longest lifetime of a join token, in seconds; an older one is refused (SPEC TK1). */
 export const MAX_JOIN_TOKEN_SECONDS = 600;
 const AUDIENCE = 'plenary-join';
 
-/** Who a person is for the application that made the token. */
+/** Identifies a person for the application that made the token. */
 export const SUBJECT = lineText(128).min(1);
 
-/** What a join token grants. */
+/** The rights that a join token grants. */
 export const JOIN_GRANTS = z.object({
   sub: SUBJECT,
   room: ROOM_NAME,
   name: DISPLAY_NAME.optional(),
   role: ROLE,
-  /** Which sources may be published. */
+  /** The sources that may be published. */
   publish: z.array(TRACK_SOURCE).max(8),
-  /** Where the person is, when the application knows it; else the edge's datacenter counts. */
+  /** The person's datacenter, if the application knows it; otherwise the edge's datacenter counts. */
   datacenter: DATACENTER_ID.optional(),
-  /** Whether it is for anybody, as an edge makes it for a guest: such a person is known by nothing that lasts. */
+  /** Whether the token is for anybody, as an edge makes one for a guest: such a person has no lasting identity. */
   guest: z.boolean().optional(),
 });
 export type JoinGrants = z.infer<typeof JOIN_GRANTS>;
@@ -43,10 +43,10 @@ export async function signJoinToken(
   return signClaims(keyOfSecret(apiSecret), { audience: AUDIENCE, issuer: apiKey, lifetimeSeconds, claims });
 }
 
-/** What a join token proves: its grants, and whose they are. */
+/** The content of a verified join token: its grants and its tenant. */
 export interface VerifiedJoin {
   readonly grants: JoinGrants;
-  /** The API key that the token is of. */
+  /** The API key of the token. */
   readonly tenantId: TenantId;
   readonly issuedAtSeconds: number;
 }

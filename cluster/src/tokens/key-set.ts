@@ -4,13 +4,13 @@ import { z } from 'zod';
 import { lineText, OPAQUE_TEXT, patternText } from '../protocol/text.ts';
 import type { TokenAlgorithm, VerificationKey } from './signed.ts';
 
-/** Largest key set that is read, in bytes. */
+/** The largest key set that is read, in bytes. */
 export const MAX_KEY_SET_BYTES = 65_536;
 const MAX_KEYS = 32;
 
 const COMMON = { kid: lineText(128).min(1), use: z.literal('sig').optional() };
 const COORDINATE = patternText(/^[\w-]{43}$/, 43, 'must be 32 bytes in base64url');
-/** The kinds of key that are taken, each with the algorithms that it is good for; a key is used for no other. */
+/** The accepted kinds of keys, each with its algorithms; a key is used with no other. */
 const PUBLIC_KEY = z.union([
   z.object({
     ...COMMON,
@@ -34,18 +34,18 @@ const ALGORITHMS_OF: Readonly<Record<'EC' | 'OKP', readonly TokenAlgorithm[]>> =
   // RFC 9864 gave the algorithm of RFC 8037 a second name.
   OKP: ['EdDSA', 'Ed25519'],
 };
-/** What only a private or a shared key has: it must never be published. */
+/** Members that only a private or a shared key has: it must never be published. */
 const PRIVATE_MEMBERS = ['d', 'k', 'p', 'q'];
 
 /** Keys by their id; two keys may share one. */
 export type KeySet = ReadonlyMap<string, readonly VerificationKey[]>;
 
 /**
- * Reads a key set. Keys of other kinds, and for other uses than signing, are passed over.
- * @throws Error when it is no key set, or publishes a private key
+ * Reads a key set. Keys of other kinds, and for other uses than signing, are ignored.
+ * @throws Error if it is no key set, or publishes a private key
  */
 export function parseKeySet(text: string): KeySet {
-  // A byte order mark counts as space.
+  // `trim` removes a byte order mark too.
   const { keys } = KEY_SET.parse(JSON.parse(text.trim()));
   const byId = new Map<string, VerificationKey[]>();
   for (const jwk of keys) {

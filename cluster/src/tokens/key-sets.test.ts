@@ -59,14 +59,14 @@ describe('join tokens by published keys', () => {
       (fault: unknown) => (fault instanceof PlenaryError ? fault.detail?.reason : fault),
     );
 
-  it('[TK8] takes ES256 and EdDSA by either of its names, beside the secret', async () => {
+  it('[TK8] accepts ES256, and EdDSA under both its names, beside the secret', async () => {
     expect(await outcome(tokenOf('ES256', 'ec-1', EC.privateKey))).toBe('acme');
     expect(await outcome(tokenOf('EdDSA', 'ed-1', ED.privateKey))).toBe('acme');
     expect(await outcome(tokenOf('Ed25519', 'ed-1', ED.privateKey))).toBe('acme');
     expect(await outcome(tokenOf('HS256', 'acme', keyOfSecret(SECRET)))).toBe('acme');
   });
 
-  it('[TK20] a key is for the algorithm of its kind, whatever the token says', async () => {
+  it('[TK20] a key is used with the algorithm of its kind, whatever the token says', async () => {
     const pem = EC.publicKey.export({ format: 'pem', type: 'spki' }).toString();
     const raw = Buffer.from(jwkOf(ED.publicKey, '').x ?? '', 'base64url');
     for (const kid of ['ec-1', 'ed-1', 'acme']) {
@@ -86,7 +86,7 @@ describe('join tokens by published keys', () => {
     expect(await outcome(Promise.resolve(`${none}.${payload}.`))).toBe('wrong_algorithm');
   });
 
-  it('[TK21] a key is of its API key alone', async () => {
+  it('[TK21] a key verifies tokens of its own API key only', async () => {
     expect(await outcome(tokenOf('ES256', 'ec-1', EC.privateKey, 'other'))).toBe('unknown_key');
     const foreign = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     expect(await outcome(tokenOf('ES256', 'ec-1', foreign.privateKey))).toBe('bad_signature');
@@ -94,7 +94,7 @@ describe('join tokens by published keys', () => {
     expect(await outcome(tokenOf('HS256', 'other', keyOfSecret(SECRET)))).toBe('wrong_issuer');
   });
 
-  it('[TK6] [TK21] a token by a published key that does not say whose it is lacks iss', async () => {
+  it('[TK6] [TK21] a token with a published key but without iss is refused for the missing iss', async () => {
     const token = await new SignJWT({ sub: 'ann', room: 'standup', role: 'speaker', publish: [] })
       .setProtectedHeader({ alg: 'EdDSA', kid: 'ed-1' })
       .setAudience('plenary-join')
@@ -107,7 +107,7 @@ describe('join tokens by published keys', () => {
     });
   });
 
-  it('[TK9] while a secret is replaced, tokens of the old one and of the new one are taken', async () => {
+  it('[TK9] while a secret is replaced, tokens of the old and of the new one are accepted', async () => {
     const both = new JoinKeys(new Map([['acme', [`${SECRET}-new`, SECRET]]]));
     const take = async (secret: string): Promise<unknown> =>
       verifyJoinToken(await tokenOf('HS256', 'acme', keyOfSecret(secret)), both).then(
@@ -125,7 +125,7 @@ describe('parseKeySet', () => {
     expect([...parseKeySet(`\uFEFF${setOf(jwkOf(EC.publicKey, 'ok'))}\r\n`).keys()]).toEqual(['ok']);
   });
 
-  it('[TK22] passes over keys of other kinds and uses, and refuses private ones', () => {
+  it('[TK22] ignores keys of other kinds and uses, and refuses private ones', () => {
     const unusable = [
       jwkOf(RSA.publicKey, 'rsa'),
       { ...jwkOf(EC.publicKey, 'enc'), use: 'enc' },
@@ -147,7 +147,7 @@ describe('parseKeySet', () => {
 });
 
 describe('KeySetCache', () => {
-  /** A cache whose source answers as a test says. */
+  /** A cache whose source gives the answers of the test. */
   async function cacheOver(answer: () => Promise<string>) {
     const clock = new ManualClock();
     const seen = { reads: 0, faults: [] as unknown[] };
@@ -168,7 +168,7 @@ describe('KeySetCache', () => {
   }
   const unavailable = new PlenaryError('keys_unavailable');
 
-  it('[TK24] keeps the last good set while its source is away or answers nonsense', async () => {
+  it('[TK24] keeps the last good set while its source is down or gives invalid answers', async () => {
     const answers = ['ok', 'down', 'nonsense', 'ok'];
     const { cache, seen } = await cacheOver(() => {
       const answer = answers.shift();
@@ -185,7 +185,7 @@ describe('KeySetCache', () => {
     expect(seen.faults).toHaveLength(2);
   });
 
-  it('[TK25] an unknown key has the set read once in half a minute, however many tokens name one', async () => {
+  it('[TK25] unknown keys cause one reading in half a minute, however many tokens name one', async () => {
     let set = setOf(jwkOf(EC.publicKey, 'old'));
     const { cache, clock, seen } = await cacheOver(() => Promise.resolve(set));
     expect(cache.find('new')).toEqual([]);
@@ -199,7 +199,7 @@ describe('KeySetCache', () => {
     expect(seen.reads).toBe(2);
   });
 
-  it('[TK26] a set that was never read says so, and is read again', async () => {
+  it('[TK26] a set that was never read gives keys_unavailable, and is read again', async () => {
     let isUp = false;
     const { cache } = await cacheOver(() =>
       isUp ? Promise.resolve(SET) : Promise.reject(new Error('down')),
@@ -210,7 +210,7 @@ describe('KeySetCache', () => {
     expect(cache.find('ec-1')).toHaveLength(1);
   });
 
-  it('[TK26] while the last reading failed, a key that is not known may be a new one', async () => {
+  it('[TK26] after a failed reading, an unknown key may be a new one', async () => {
     let set = SET;
     let isUp = true;
     const { cache } = await cacheOver(() =>
@@ -227,7 +227,7 @@ describe('KeySetCache', () => {
     expect(cache.find('other')).toEqual([]);
   });
 
-  it('[TK27] a key that is published no more is taken no more', async () => {
+  it('[TK27] a key that is no longer published is no longer accepted', async () => {
     let set = SET;
     const { cache } = await cacheOver(() => Promise.resolve(set));
     set = setOf(jwkOf(ED.publicKey, 'ed-1'));
@@ -250,7 +250,7 @@ describe('loadKeySet', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  it('[TK28] reads a URL, follows it nowhere else, and takes no answer that is too large or an error', async () => {
+  it('[TK28] reads a URL, follows no redirect, and refuses an answer that is too large or an error', async () => {
     const url = await serve((path) => {
       if (path === '/set') return { body: SET };
       if (path === '/moved') return { status: 302, location: '/set' };
@@ -261,7 +261,7 @@ describe('loadKeySet', () => {
       await expect(loadKeySet({ url: url + path }), path).rejects.toThrow();
   });
 
-  it('[TK28] reads a file anew each time, up to the same size', async () => {
+  it('[TK28] reads a file each time, up to the same size', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'plenary-keys-'));
     closers.push(() => rm(folder, { recursive: true }));
     const path = join(folder, 'keys.json');

@@ -22,13 +22,13 @@ async function claimsOf(admittedAtSeconds = nowSeconds) {
 }
 
 describe('rejoin tokens', () => {
-  it('[RJ1] give back the grants of the join token, its tenant, the key and when it all began', async () => {
+  it('[RJ1] contain the grants of the join token, its tenant, the key and the time of the first join', async () => {
     const claims = await claimsOf(nowSeconds - 3_600);
     const token = (await signRejoinToken(KEYS, claims, DAY)) ?? '';
     expect(await verifyRejoinToken(KEYS, token, DAY)).toMatchObject(claims);
   });
 
-  it('[RJ3] end a day after the join token was brought, however often one came back', async () => {
+  it('[RJ3] end a day after the first join, however often the person joined again', async () => {
     expect(await signRejoinToken(KEYS, await claimsOf(nowSeconds - DAY), DAY)).toBeUndefined();
     const token = (await signRejoinToken(KEYS, await claimsOf(nowSeconds - 3_600), DAY)) ?? '';
     const { exp } = JSON.parse(atob(token.split('.')[1] ?? '')) as { exp: number };
@@ -37,7 +37,7 @@ describe('rejoin tokens', () => {
     await expect(verifyRejoinToken(KEYS, token, 3_000)).rejects.toMatchObject({ detail: { claim: 'exp' } });
   });
 
-  it('[RJ13] are of a key for this use alone, of any of the cluster’s secrets', async () => {
+  it('[RJ13] are signed by a key for this use only, of any of the cluster’s secrets', async () => {
     const token = (await signRejoinToken(KEYS, await claimsOf(), DAY)) ?? '';
     const invalid = { code: 'token_invalid' };
     await expect(verifySessionToken(KeyRing.derive([SECRET], 'session-token'), token)).rejects.toMatchObject(

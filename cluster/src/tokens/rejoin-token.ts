@@ -1,6 +1,6 @@
 /**
- * A rejoin token lets a person whose session is over come back as who they were: with the grants of the join token that
- * they came with, long after that one has expired, and only in the hands of who holds the session's key (SPEC RJ).
+ * A rejoin token lets a person join again after the session has ended, with the grants of the original join token,
+ * long after that one has expired. It is valid only together with the session's key (SPEC RJ).
  */
 import { z } from 'zod';
 import type { KeyRing } from '../keys/key-ring.ts';
@@ -19,23 +19,23 @@ const REJOIN_CLAIMS = JOIN_GRANTS.extend({
   tenant: TENANT_ID,
   /** The client's own key (RFC 7800). */
   cnf: z.object({ jwk: SESSION_KEY }),
-  /** When the join token was brought that all of this goes back to, in seconds since 1970 (OpenID Connect's claim). */
+  /** When the person first joined with a join token, in seconds since 1970 (OpenID Connect's claim). */
   auth_time: z.int().min(0),
 });
 
-/** What a rejoin token proves. */
+/** The content of a verified rejoin token. */
 export interface RejoinClaims {
   readonly grants: JoinGrants;
   readonly tenantId: TenantId;
   readonly key: SessionKeyJwk;
-  /** When the application let this person in. Coming back does not prolong it. */
+  /** When the application admitted this person. Joining again does not prolong it. */
   readonly admittedAtSeconds: number;
 }
 
 /**
  * @param keys - for `rejoin-token`
- * @param withinSeconds - how long after `admittedAtSeconds` one may come back
- * @returns `undefined` when that time is over
+ * @param withinSeconds - how long after `admittedAtSeconds` the person may join again
+ * @returns `undefined` if that time is over
  */
 export async function signRejoinToken(
   keys: KeyRing,

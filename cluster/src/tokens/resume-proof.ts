@@ -5,8 +5,8 @@ import { rejoinProofText, resumeProofText } from '../protocol/session-key.ts';
 import type { SessionKeyJwk } from '../protocol/session-key.ts';
 
 /**
- * Checks that who brings a session token holds the key that the session was begun with (SPEC SK1).
- * @param nonce - of the connection that the token came on
+ * Checks that the bearer of a session token has the key of the session (SPEC SK1).
+ * @param nonce - of the connection that the token arrived on
  * @throws PlenaryError `proof_invalid`
  */
 export async function verifyResumeProof(
@@ -19,8 +19,8 @@ export async function verifyResumeProof(
 }
 
 /**
- * Checks that who brings a rejoin token holds the key that it names (SPEC RJ2).
- * @param nonce - of the connection that the token came on
+ * Checks that the bearer of a rejoin token has the key that it names (SPEC RJ2).
+ * @param nonce - of the connection that the token arrived on
  * @throws PlenaryError `proof_invalid`
  */
 export async function verifyRejoinProof(
@@ -32,14 +32,14 @@ export async function verifyRejoinProof(
   }
 }
 
-/** On a thread of the pool: it is the dearest part of a resume, and when an edge dies thousands come at once. */
+/** Runs on a thread of the pool: it is the most expensive part of a resume, and thousands resume at once when an edge dies. */
 function isSignedBy(key: SessionKeyJwk, text: string, signature: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     let publicKey: KeyObject;
     try {
       publicKey = createPublicKey({ key, format: 'jwk' });
     } catch {
-      // A point that is not on the curve is no key, so that nothing can be signed by it.
+      // A point off the curve is no key, so it verifies nothing.
       resolve(false);
       return;
     }

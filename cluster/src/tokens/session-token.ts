@@ -6,25 +6,25 @@ import { SESSION_KEY } from '../protocol/session-key.ts';
 import { JOIN_GRANTS } from './join-token.ts';
 import { CLUSTER_ISSUER, clusterSigner, signClaims, verifyClaims } from './signed.ts';
 
-/** How long a session token is good for; an edge renews it well before. */
+/** How long a session token is valid, in seconds; an edge renews it well before. */
 export const SESSION_TOKEN_SECONDS = 900;
 const AUDIENCE = 'plenary-session';
 
-/** What any edge that serves a session has to know of its join. */
+/** The part of a join that every edge that serves the session needs. */
 export const SESSION_GRANTS = JOIN_GRANTS.extend({
-  /** Whose room it is, and whose limits the peer counts against. */
+  /** The tenant of the room, whose limits the peer counts against. */
   tenant: TENANT_ID,
-  /** What the client measured, for when its media has to be placed anew. */
+  /** The client's measurements, needed when its media session is placed again. */
   roundTrips: ROUND_TRIPS.optional(),
 });
 export type SessionGrants = z.infer<typeof SESSION_GRANTS>;
 
-/** What a session token proves: that who also holds its key is this peer, with what its join token granted. */
+/** The claims of a session token: the holder of its key is this peer, with the grants of its join token. */
 export const SESSION_CLAIMS = SESSION_GRANTS.extend({
   peer: PEER_ID,
-  /** The client's own key (RFC 7800): with it, any edge can check who brings the token without asking the store. */
+  /** The client's own key (RFC 7800): with it, any edge can check the bearer of the token without the store. */
   cnf: z.object({ jwk: SESSION_KEY }),
-  /** Grows with each token of a session: once one is in use, those before it are not taken any more (SPEC SK2). */
+  /** Grows with each token of a session: once a token is in use, edges refuse the earlier ones (SPEC SK2). */
   generation: z.int().min(1),
 });
 export type SessionClaims = z.infer<typeof SESSION_CLAIMS>;

@@ -7,7 +7,7 @@ import { PlenaryError } from '../errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { CLOCK_LEEWAY_SECONDS, faultOfSchema, faultOfVerdict, tokenFault } from './token-fault.ts';
 
-/** The algorithms that tokens are signed with. What kind of key it is decides on its algorithm (SPEC TK20). */
+/** The algorithms of token signatures. The kind of a key decides its algorithm (SPEC TK20). */
 export type TokenAlgorithm = 'HS256' | 'ES256' | 'EdDSA' | 'Ed25519';
 
 export interface VerificationKey {
@@ -15,32 +15,32 @@ export interface VerificationKey {
   readonly key: KeyObject;
 }
 
-/** Whose keys a token is checked with. */
+/** The keys that a token is checked with. */
 export interface Signer {
-  /** What `iss` has to be. */
+  /** The required `iss`. */
   readonly issuer: string;
-  /** Each that may have signed it: more than one while a key is being replaced. */
+  /** The keys that may have signed it: more than one while a key is being replaced. */
   readonly keys: readonly VerificationKey[];
 }
 
-/** What an unverified token says of its own key. */
+/** The key that an unverified token names. */
 export interface KeyHint {
   readonly algorithm: string | undefined;
   readonly keyId: string | undefined;
-  /** Empty where it is no text. */
+  /** Empty if the value is no text. */
   readonly issuer: string | undefined;
-  /** Likewise. */
+  /** Empty if the value is no text. */
   readonly type?: string | undefined;
 }
 
-/** @returns `undefined` for a key that is not known */
+/** @returns `undefined` if the key is unknown */
 export type FindSigner = (named: KeyHint) => Signer | undefined;
 
 export interface SignedClaims {
-  /** What the token is for; a token for one use is refused for another. */
+  /** The use of the token; a token for one use is refused for another. */
   readonly audience: string;
   readonly issuer: string;
-  /** Names the key; default the issuer, where each has one. */
+  /** Names the key; default the issuer, if each issuer has one key. */
   readonly keyId?: string;
   readonly lifetimeSeconds: number;
   readonly claims: JWTPayload;
@@ -51,15 +51,15 @@ export function keyOfSecret(secret: string): KeyObject {
   return createSecretKey(Buffer.from(secret, 'utf8'));
 }
 
-/** A secret as the key that checks what it signed. */
+/** A secret as a verification key. */
 export function secretKey(secret: string): VerificationKey {
   return { algorithms: ['HS256'], key: keyOfSecret(secret) };
 }
 
-/** Who issues the tokens that edges make for each other. */
+/** The issuer of tokens that edges make for each other. */
 export const CLUSTER_ISSUER = 'cluster';
 
-/** The cluster's own key of that name. */
+/** Finds the cluster's key of that name. */
 export function clusterSigner(keys: Pick<KeyRing, 'find'>, { keyId = '' }: KeyHint): Signer | undefined {
   const key = keys.find(keyId);
   return key && { issuer: CLUSTER_ISSUER, keys: [{ algorithms: ['HS256'], key }] };
@@ -76,9 +76,11 @@ export async function signClaims(key: KeyObject, token: SignedClaims): Promise<s
 }
 
 /**
- * Verifies signature, issuer, use, age and shape of a token, and gives its claims and who signed it.
- * @param maxAgeSeconds - the longest that such a token may live; one that was issued longer ago is refused in any case
- * @throws PlenaryError `token_expired`, `token_invalid`, with the claim and the reason in its detail; what `findSigner` throws
+ * Verifies signature, issuer, use, age and shape of a token.
+ * @param maxAgeSeconds - the longest lifetime of such a token; one that was issued longer ago is always refused
+ * @returns its claims and its signer
+ * @throws PlenaryError `token_expired`, `token_invalid`, with the claim and the reason in its detail; errors of
+ * `findSigner`
  */
 export async function verifyClaims<Claims extends z.ZodType>(
   token: string,
@@ -92,15 +94,15 @@ export async function verifyClaims<Claims extends z.ZodType>(
   const named = keyHint(token);
   const signer = expected.findSigner(named);
   if (signer === undefined) {
-    // A published key is looked up among those of its issuer.
+    // A published key is looked up among the keys of its issuer.
     if (named.issuer === undefined) throw tokenFault('missing', { claim: 'iss' });
     throw tokenFault('unknown_key', { claim: 'kid' });
   }
   const payload = await verifyByAny(token, signer, expected);
-  // One that is made for another purpose says so there (RFC 8725, 3.11).
+  // A token for another purpose says so in `typ` (RFC 8725, 3.11).
   if (named.type !== undefined && named.type.toUpperCase() !== 'JWT')
     throw tokenFault('malformed', { claim: 'typ' });
-  // jose refuses a token without them, and one in which they are no numbers.
+  // jose refuses a token without these claims, and one in which they are no numbers.
   const { iat = 0, exp = 0 } = payload;
   if (exp - iat > expected.maxAgeSeconds) {
     const more = `of which ${expected.maxAgeSeconds} s are allowed`;
@@ -123,7 +125,7 @@ function keyHint(token: string): KeyHint {
   }
 }
 
-/** What is read of a token before its signature is checked may be anything. */
+/** Before its signature is checked, a token may contain anything. */
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 async function verifyByAny(

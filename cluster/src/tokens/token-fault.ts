@@ -1,4 +1,4 @@
-/** What exactly is wrong with a token, in words that the developer who made it can act on (SPEC TK6). */
+/** Describes the fault of a token so that its developer can act on it (SPEC TK6). */
 import { errors } from 'jose';
 import type { JWTPayload } from 'jose';
 import type { z } from 'zod';
@@ -6,12 +6,12 @@ import { PlenaryError } from '../errors.ts';
 import type { ErrorCode, ErrorDetail } from '../errors.ts';
 
 /**
- * How far the clocks of those who make tokens and those who check them may be apart, in seconds, either way: one number for
- * every token and every time in it.
+ * The tolerated difference between the clocks of makers and checkers of tokens, in seconds, either way: one number
+ * for every token and every time in it.
  */
 export const CLOCK_LEEWAY_SECONDS = 30;
 
-/** Every reason for which a token is refused, and what a developer reads. `docs/protocol.md` has the same table. */
+/** Every reason for refusing a token, and its text for developers. `docs/protocol.md` has the same table. */
 export const TOKEN_FAULTS = {
   not_a_token: 'It is not a signed JWT.',
   unknown_key: 'No such key is known here: see kid, and iss where the key is a published one.',
@@ -30,10 +30,10 @@ export const TOKEN_FAULTS = {
 export type TokenFault = keyof typeof TOKEN_FAULTS;
 
 const EXPIRED: ReadonlySet<TokenFault> = new Set<TokenFault>(['expired', 'too_old']);
-/** Beyond it a number says no more; it keeps what a token claims from being told as no number at all. */
+/** The largest number in an error: beyond it a number says no more, and might be printed as no number at all. */
 const MOST_SECONDS = 1_000_000_000;
 
-/** The error of a token that has this fault. Tells what is wrong with a claim, never what it or a key holds. */
+/** The error of a token with this fault. It names the claim, but never contains values of claims or keys. */
 export function tokenFault(
   fault: TokenFault,
   about: { readonly claim?: string; readonly seconds?: number; readonly more?: string } = {},
@@ -50,7 +50,7 @@ export function tokenFault(
   return new PlenaryError(code, text, { ...options, detail });
 }
 
-/** What jose's verdict on a token means. @returns `undefined` for what is no verdict on the token */
+/** The error for jose's verdict on a token. @returns `undefined` if the thrown value is no verdict on the token */
 export function faultOfVerdict(thrown: unknown, nowSeconds: number): PlenaryError | undefined {
   if (thrown instanceof errors.JWTExpired || thrown instanceof errors.JWTClaimValidationFailed) {
     return faultOfClaim(thrown, nowSeconds);
@@ -102,7 +102,7 @@ function faultOfClaim(
 
 const since = (at: JWTPayload['iat'], nowSeconds: number): number => nowSeconds - (at ?? nowSeconds);
 
-/** The first claim that does not fit its schema. */
+/** The error for the first claim that does not fit its schema. */
 export function faultOfSchema(error: z.ZodError, payload: JWTPayload): PlenaryError {
   const [issue] = error.issues;
   const claim = issue?.path.map(String).join('.');

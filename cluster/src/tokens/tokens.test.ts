@@ -35,7 +35,7 @@ async function custom(claims: Record<string, unknown>, issuedAt: number, expires
 describe('tokens', () => {
   const nowSeconds = Math.floor(Date.now() / 1_000);
 
-  it('[TK14] a join token gives its grants back', async () => {
+  it('[TK14] a verified join token yields its grants', async () => {
     const token = await signJoinToken('key-1', SECRET, { ...GRANTS, name: 'Ann' });
     expect(await verifyJoinToken(token, KEYS)).toMatchObject({
       grants: { ...GRANTS, name: 'Ann' },
@@ -43,14 +43,14 @@ describe('tokens', () => {
     });
   });
 
-  it('[TK1] an expired one, and one older than ten minutes whatever it says, are refused as expired', async () => {
+  it('[TK1] an expired token, and one older than ten minutes whatever its exp, are refused as expired', async () => {
     const expired = await custom({}, nowSeconds - 100, nowSeconds - 31);
     await expect(verifyJoinToken(expired, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
     const longLived = await custom({}, nowSeconds - 700, nowSeconds + 100_000);
     await expect(verifyJoinToken(longLived, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
   });
 
-  it('[TK2] one that is signed otherwise, unsigned, tampered with, or of an unknown key is invalid', async () => {
+  it('[TK2] a token with another algorithm, no signature, a changed claim, or an unknown key is invalid', async () => {
     const token = await signJoinToken('key-1', SECRET, GRANTS);
     const [header = '', payload = '', signature = ''] = token.split('.');
     const none = Buffer.from('{"alg":"none"}').toString('base64url');
@@ -77,7 +77,7 @@ describe('tokens', () => {
   const join = async (claims: Record<string, unknown>, forSeconds = 60): Promise<unknown> =>
     faultOf(await custom(claims, nowSeconds, nowSeconds + forSeconds));
 
-  it('[TK6] [TK12] [TK18] says which claim is wrong, why, and by how much', async () => {
+  it('[TK6] [TK12] [TK18] the error names the wrong claim, the reason, and the size of the fault', async () => {
     expect(await join({ name: 'x'.repeat(65) })).toMatchObject({ claim: 'name', reason: 'too_long' });
     expect(await join({ room: 'not a room' })).toMatchObject({ claim: 'room', reason: 'malformed' });
     expect(await join({ role: 'emperor' })).toMatchObject({ claim: 'role', reason: 'malformed' });
@@ -98,7 +98,7 @@ describe('tokens', () => {
     expect(await faultOf(ahead)).toMatchObject({ claim: 'iat', reason: 'in_future' });
   });
 
-  it('[TK6] names use, issuer, algorithm and what is missing', async () => {
+  it('[TK6] the error names use, issuer, algorithm and missing claims', async () => {
     const make = async (
       change: (token: SignJWT) => SignJWT,
       alg = 'HS256',
@@ -138,7 +138,7 @@ describe('tokens', () => {
     });
   });
 
-  it('[TK19] the detail and the message hold neither secret nor claim, whatever the token says', async () => {
+  it('[TK19] the detail and the message contain neither secrets nor claims, whatever the token contains', async () => {
     const spoilt = { ...GRANTS, sub: '', room: 'HIDDEN room', name: 'HIDDEN\u0000', role: 'HIDDEN' };
     const token = await custom({ ...spoilt, exp: 1e300 }, nowSeconds, nowSeconds + 60);
     const fault = await verifyJoinToken(token, KEYS).catch((thrown: unknown) => thrown);
@@ -146,7 +146,7 @@ describe('tokens', () => {
     expect(JSON.stringify(fault instanceof PlenaryError && fault.toWire())).not.toMatch(/HIDDEN|secret-of/);
   });
 
-  it('[TK7] clocks may be half a minute apart, either way, and no more', async () => {
+  it('[TK7] clocks may differ by half a minute, either way, and no more', async () => {
     const at = async (offsetSeconds: number): Promise<unknown> =>
       faultOf(await custom({}, nowSeconds + offsetSeconds, nowSeconds + offsetSeconds + 600));
     expect(await at(CLOCK_LEEWAY_SECONDS)).toBe('taken');
@@ -155,7 +155,7 @@ describe('tokens', () => {
     expect(await at(-600 - CLOCK_LEEWAY_SECONDS)).toMatchObject({ claim: 'exp', reason: 'expired' });
   });
 
-  it('[TK13] one whose grants do not fit the schema is invalid', async () => {
+  it('[TK13] a token whose grants do not fit the schema is invalid', async () => {
     const odd = await custom({ role: 'emperor' }, nowSeconds, nowSeconds + 60);
     await expect(verifyJoinToken(odd, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
   });
@@ -177,7 +177,7 @@ describe('tokens', () => {
     });
   });
 
-  it('[KY2] a session token of either secret is taken while the cluster changes from one to the other', async () => {
+  it('[KY2] session tokens of both secrets are accepted while the cluster changes from one to the other', async () => {
     const { jwk } = await TestSessionKey.create();
     const claims = { ...GRANTS, tenant: tenant('key-1'), peer: peer('p1'), cnf: { jwk }, generation: 1 };
     const [before, after] = [SECRET, `${SECRET}-new`];
@@ -188,7 +188,7 @@ describe('tokens', () => {
       ringOf(after, before),
       ringOf(after),
     ];
-    // Edges are restarted one after another, so that neighbouring stages live beside each other.
+    // Edges are restarted one after another, so that neighbouring stages run side by side.
     for (const [maker, checker] of [
       [old, first],
       [first, old],
@@ -205,7 +205,7 @@ describe('tokens', () => {
     });
   });
 
-  it('[SK1] a proof is of one key, one connection and one token', async () => {
+  it('[SK1] a proof is valid for one key, one connection and one token', async () => {
     const [key, other] = [await TestSessionKey.create(), await TestSessionKey.create()];
     const resume = { nonce: 'n1', sessionToken: 'token', proof: await key.prove('n1', 'token') };
     await verifyResumeProof(key.jwk, resume);

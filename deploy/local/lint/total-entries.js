@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Every entry of a process is total (SPEC EN4): a listener, a timer's action and a promise that nobody awaits go through
- * `cluster/src/process/entry.ts`, so that what they throw costs one message and not the process. A rule, because one
+ * `cluster/src/process/guarded-callbacks.ts`, so that what they throw costs one message and not the process. A rule, because one
  * `void work()` that is added later would undo it.
  */
 
@@ -68,14 +68,14 @@ const TIMERS = new Map([
   ['nextTick', 'inBackground(action)'],
 ]);
 
-const FROM = 'of @plenary/cluster (process/entry.ts)';
+const FROM = 'of @plenary/cluster (process/guarded-callbacks.ts)';
 export const MESSAGES = {
   let_go: `A promise that nobody awaits ends the process when it rejects. Use inBackground(() => …) ${FROM}.`,
   timer: `What a timer calls may throw, and would end the process. Use {{instead}} ${FROM}.`,
-  caught: `What a rejection is handled by may throw as well, and would end the process. Wrap it: .catch(entry('<kind>', handler)) ${FROM}.`,
-  callback: `What is called back later may throw, and would end the process. Wrap it: entry('<kind>', handler) ${FROM}.`,
-  option: `What a library calls may throw, and would end the process. Wrap it: entry('<kind>', handler), or answering('<kind>', otherwise, handler) where it has to answer, ${FROM}; or make one \`try\` of its body.`,
-  listener: `What a listener throws would end the process. Wrap it where it is registered: entry('<kind>', handler) ${FROM}.`,
+  caught: `What a rejection is handled by may throw as well, and would end the process. Wrap it: .catch(guardCallback('<kind>', handler)) ${FROM}.`,
+  callback: `What is called back later may throw, and would end the process. Wrap it: guardCallback('<kind>', handler) ${FROM}.`,
+  option: `What a library calls may throw, and would end the process. Wrap it: guardCallback('<kind>', handler), or answering('<kind>', otherwise, handler) where it has to answer, ${FROM}; or make one \`try\` of its body.`,
+  listener: `What a listener throws would end the process. Wrap it where it is registered: guardCallback('<kind>', handler) ${FROM}.`,
 };
 
 /**
@@ -98,7 +98,7 @@ function settlersAround(node) {
   return names;
 }
 
-const CONSTRUCTS = new Set(['answering', 'entry']);
+const CONSTRUCTS = new Set(['answering', 'guardCallback']);
 
 /** @param {Node | null | undefined} node */
 const isWrapped = (node) =>
@@ -270,7 +270,7 @@ export const entryRules = [
     ignores: [
       ...FOLDERS.flatMap((folder) => [`${folder}/src/**/*.test.ts`, `${folder}/src/**/*.contract.ts`]),
       ...FOLDERS.map((folder) => `${folder}/src/testing/**`),
-      'cluster/src/process/entry.ts',
+      'cluster/src/process/guarded-callbacks.ts',
       // Programs for developers, not processes of a cluster.
       '**/generate-*.ts',
     ],

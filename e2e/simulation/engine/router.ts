@@ -4,7 +4,7 @@ import type { ConsumerEvents, RoomRouter } from '@plenary/media-node/simulation'
 import { SimulatedTransport } from './client-transport.ts';
 import { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
-import { PipeEndPort } from './pipe-port.ts';
+import { SimulatedPipeTransport } from './pipe-transport.ts';
 import { SimulatedProducer } from './producer.ts';
 import type { Host, NewTrack, ProducerPart, RouterPart } from './host.ts';
 
@@ -37,10 +37,12 @@ export class SimulatedRouter implements RoomRouter, RouterPart {
     return new SimulatedTransport(this, onIceChange);
   }
 
-  async createPipePort(...request: Parameters<RoomRouter['createPipePort']>): Promise<PipeEndPort> {
+  async createPipeTransport(
+    ...request: Parameters<RoomRouter['createPipeTransport']>
+  ): Promise<SimulatedPipeTransport> {
     const [{ srtp }, onClosed] = request;
     await this.#ensureOpen();
-    return new PipeEndPort(this, srtp, onClosed);
+    return new SimulatedPipeTransport(this, srtp, onClosed);
   }
 
   observeSpeaker(): Promise<void> {

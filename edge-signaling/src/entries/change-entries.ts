@@ -26,16 +26,16 @@ type Which = Omit<EntryKey, 'kind'>;
 
 /** The entry of a kind, with this value. */
 export function entrySet<Value extends z.ZodType<EntryValue>>(
-  { kind, most }: EntryKindDefinition<Value>,
+  { kind, maxOfKind }: EntryKindDefinition<Value>,
   which: Which,
   value: z.output<Value>,
 ): EntryWrite {
-  return { kind, maxOfKind: most, ...which, value };
+  return { kind, maxOfKind, ...which, value };
 }
 
 /** No such entry of a kind. */
-export function entryDeleted({ kind, most }: EntryKindDefinition, which: Which): EntryWrite {
-  return { kind, maxOfKind: most, ...which };
+export function entryDeleted({ kind, maxOfKind }: EntryKindDefinition, which: Which): EntryWrite {
+  return { kind, maxOfKind, ...which };
 }
 
 /**

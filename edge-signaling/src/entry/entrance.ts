@@ -305,7 +305,7 @@ export class Entrance {
       placed,
       mediaNodeIds: [placement.mediaNodeId],
       reason: 'connection_lost',
-      heldUnder: placement.holdEpoch,
+      knownHoldEpoch: placement.holdEpoch,
       tenantId,
     });
   }

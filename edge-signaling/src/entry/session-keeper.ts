@@ -117,7 +117,7 @@ export class SessionKeeper {
       placed: session.placed,
       mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'left',
-      heldUnder: undefined,
+      knownHoldEpoch: undefined,
       tenantId: session.grants.tenant,
     });
   }
@@ -133,7 +133,7 @@ export class SessionKeeper {
         placed: session.placed,
         mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
         reason: 'kicked',
-        heldUnder: undefined,
+        knownHoldEpoch: undefined,
         tenantId: session.grants.tenant,
       });
     });
@@ -169,7 +169,7 @@ export class SessionKeeper {
     const left = session.purse?.budget.levels;
     // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
     if (left !== undefined && isBelowCarried(left))
-      this.#tellPurse({ peerId, heldUnder: session.heldUnder, left });
+      this.#tellPurse({ peerId, heldUnder: session.knownHoldEpoch, left });
     this.#notePurse(session);
     this.#letGo(session, undefined);
   }
@@ -271,7 +271,7 @@ export class SessionKeeper {
       placed: session.placed,
       mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'connection_lost',
-      heldUnder: session.heldUnder,
+      knownHoldEpoch: session.knownHoldEpoch,
       tenantId: session.grants.tenant,
     } as const;
   }

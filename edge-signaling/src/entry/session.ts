@@ -161,7 +161,7 @@ export class Session {
   }
 
   /** The newest hold of the session that this edge took: who took it up later keeps it. A placement is a hold, too. */
-  get heldUnder(): Epoch {
+  get knownHoldEpoch(): Epoch {
     const { holdEpoch } = this.#media;
     return holdEpoch > this.#highestEpoch ? holdEpoch : this.#highestEpoch;
   }

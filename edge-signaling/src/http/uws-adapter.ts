@@ -1,4 +1,4 @@
-import { answering, entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
+import { answering, guardCallback, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { AddressClues, AddressReader } from './client-address.ts';
 import { answerOrFault, json, GUEST_TOKEN_BODY_BYTES } from './port.ts';
 import type { AnswerListener, HttpHandler, HttpRequest, HttpResponse } from './port.ts';
@@ -64,7 +64,7 @@ function serve(
   let isAborted = false;
   let onAborted = (): void => {};
   response.onAborted(
-    entry('http', () => {
+    guardCallback('http', () => {
       isAborted = true;
       onAborted();
     }),
@@ -193,7 +193,7 @@ function collect(response: UwsResponse, method: string, resolve: (body: Body) =>
   const chunks: Buffer[] = [];
   let length = 0;
   response.onData(
-    entry('http', (chunk, isLast) => {
+    guardCallback('http', (chunk, isLast) => {
       length += chunk.byteLength;
       // The chunk's memory is taken back when this returns.
       if (length <= GUEST_TOKEN_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));

@@ -18,7 +18,7 @@ import {
   PlenaryError,
   toPlenaryError,
   after,
-  entry,
+  guardCallback,
   every,
   inBackground,
 } from '@plenary/cluster';
@@ -174,7 +174,7 @@ export class ControlLink {
       const manager = this.#socket.io;
       manager.on(
         'reconnect_attempt',
-        entry('control_link', () => {
+        guardCallback('control_link', () => {
           manager.opts.ca = caFile.current();
         }),
       );
@@ -280,7 +280,7 @@ export class ControlLink {
     const { listener } = this.#settings;
     this.#socket.on(
       'connect_error',
-      entry('control_link', (error) => {
+      guardCallback('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
         if (this.#socket.active) inBackground(() => this.#onFailure(error));
         else this.#refuse(readRefusal(error), error.message);
@@ -292,7 +292,7 @@ export class ControlLink {
     );
     this.#socket.on(
       'disconnect',
-      entry('control_link', (reason) => {
+      guardCallback('control_link', (reason) => {
         const wasUp = this.#isUp;
         this.#setDown('broken', reason);
         // Socket.IO does not connect again by itself when the other side said to go.

@@ -11,7 +11,7 @@ describe('Placer', () => {
     const { peerId, epoch, holdEpoch } = await parts.place('ann', 'node');
     await parts.placements.attachPeer(ROOM, peerId, epoch, edge('other'));
     const taken = await parts.placements.placementOf(ROOM, peerId);
-    const request = await requestOf({ replaces: epoch, heldUnder: () => holdEpoch });
+    const request = await requestOf({ replaces: epoch, knownHoldEpoch: () => holdEpoch });
     await expect(placer.host(request)).rejects.toMatchObject({ code: 'stale_epoch' });
     expect(await parts.placements.placementOf(ROOM, peerId)).toEqual(taken);
     expect(link.asked).toEqual([]);

@@ -79,7 +79,7 @@ export interface HostRequest {
   /** The placement that is to be replaced; absent for a first one. */
   readonly replaces?: Epoch;
   /** The newest hold of the session, where there is one: who took it up since places the peer (SPEC SE28). */
-  readonly heldUnder?: () => Epoch;
+  readonly knownHoldEpoch?: () => Epoch;
   /** Of a peer that moves: the epoch of the placement that goes on beside the new one. */
   readonly keeps?: Epoch;
   readonly exclude?: readonly MediaNodeId[];
@@ -208,21 +208,19 @@ export class Placer {
       ...(subject === undefined ? {} : { subject: { digest: subject, maxPeers: maxPeersPerPerson } }),
       ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
-    const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
+    const held = request.knownHoldEpoch === undefined ? {} : { knownHoldEpoch: request.knownHoldEpoch() };
     const placing =
       replaces === undefined
         ? placements.placePeer(first)
-        : placements
-            .placePeer({ ...first, replacesEpoch: replaces, ...heldUnder })
-            .catch((fault: unknown) => {
-              // What this very join placed was removed meanwhile, by the end of an earlier try of it.
-              if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
-                throw fault;
-              return placements.placePeer(first);
-            });
+        : placements.placePeer({ ...first, replacesEpoch: replaces, ...held }).catch((fault: unknown) => {
+            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+            if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
+              throw fault;
+            return placements.placePeer(first);
+          });
     const placement = await placing;
     // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
-    if (request.heldUnder !== undefined && placement.edgeId !== edgeId)
+    if (request.knownHoldEpoch !== undefined && placement.edgeId !== edgeId)
       throw new PlenaryError('stale_epoch', 'Another edge holds the session.');
     directory.notePlacement(placement.mediaNodeId);
     return placement;

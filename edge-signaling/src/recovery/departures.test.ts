@@ -8,7 +8,7 @@ const departureOf = (placement: Placement): Departure => ({
   placed: placedOf(placement),
   mediaNodeIds: [placement.mediaNodeId],
   reason: 'connection_lost',
-  heldUnder: placement.holdEpoch,
+  knownHoldEpoch: placement.holdEpoch,
   tenantId: undefined,
 });
 

@@ -19,7 +19,7 @@ export interface Departure {
   readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
   /** Only when nobody took the session up after this hold of it; absent: whoever holds it (SPEC SE28). */
-  readonly heldUnder: Epoch | undefined;
+  readonly knownHoldEpoch: Epoch | undefined;
   /** Whose claim is freed once the peer is removed. */
   readonly tenantId: TenantId | undefined;
 }
@@ -67,7 +67,7 @@ export class Departures {
   /** @returns whether nothing is left to be tried again */
   async #attempt(departure: Departure): Promise<boolean> {
     const { placed } = departure;
-    const onlyIfHeld = departure.heldUnder !== undefined;
+    const onlyIfHeld = departure.knownHoldEpoch !== undefined;
     // While this waited its client may have come back, to this very edge.
     if (onlyIfHeld && this.#settings.isTakenUp(placed)) return true;
     if (!onlyIfHeld) this.#noteDeparted(placed);
@@ -127,12 +127,12 @@ export class Departures {
   }
 
   /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by who took it up since */
-  async #remove({ placed, reason, heldUnder }: Departure): Promise<'gone' | 'replaced' | 'held'> {
+  async #remove({ placed, reason, knownHoldEpoch }: Departure): Promise<'gone' | 'replaced' | 'held'> {
     const { placements, roomLog, channel } = this.#settings;
     const { roomId, peerId, epoch } = placed;
-    const events = await roomLog.removePeer(roomId, peerId, epoch, reason, heldUnder);
+    const events = await roomLog.removePeer(roomId, peerId, epoch, reason, knownHoldEpoch);
     channel.publishEvents(roomId, events);
-    if (events.length > 0 || heldUnder === undefined) return 'gone';
+    if (events.length > 0 || knownHoldEpoch === undefined) return 'gone';
     // A peer that was placed and never entered the roster goes without an event.
     const live = await placements.placementOf(roomId, peerId);
     if (live === undefined) return 'gone';

@@ -134,7 +134,7 @@ export class Republisher {
           placed,
           mediaNodeIds: [mediaNodeId],
           reason: 'left',
-          heldUnder: holdEpoch,
+          knownHoldEpoch: holdEpoch,
           tenantId: undefined,
         }),
       );

@@ -179,7 +179,7 @@ export class Sweeper {
       placed: { roomId, peerId, epoch },
       mediaNodeIds: [mediaNodeId],
       reason: 'connection_lost',
-      heldUnder: holdEpoch,
+      knownHoldEpoch: holdEpoch,
       tenantId: undefined,
     });
   }

@@ -5,7 +5,7 @@
  * On uWebSockets.js the library keeps the limit (`closeOnBackpressureLimit`). Node's own server bounds nothing, so each
  * connection is watched there.
  */
-import { boundSends, entry } from '@plenary/cluster';
+import { boundSends, guardCallback } from '@plenary/cluster';
 import type { Socket } from 'socket.io';
 import type { FrameGuard } from '../limits/frame-budgets.ts';
 
@@ -44,7 +44,7 @@ export function boundOnNode(
   slow: SlowClients,
 ): void {
   const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
-  const countFrame = entry('socket', () => {
+  const countFrame = guardCallback('socket', () => {
     // A ping is answered by the library, also for a client that does not read.
     const waitingBytes = connection.request.socket.writableLength;
     if (hasBackpressure(waitingBytes) || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();

@@ -1,6 +1,6 @@
 /** The only file that opens a Socket.IO server: socket.io patches its adapter for the whole process. */
 import type { IncomingMessage } from 'node:http';
-import { createFrameParser, entry } from '@plenary/cluster';
+import { createFrameParser, guardCallback } from '@plenary/cluster';
 import type { Clock, Logger, PlenaryError } from '@plenary/cluster';
 import { MAX_MESSAGE_LENGTH, MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
 import { createShardedAdapter } from '@socket.io/redis-adapter';
@@ -98,7 +98,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
   const carrier = await openCarrier(settings.httpServer, {
     ...settings,
     io,
-    allowRequest: entry('socket', (request: IncomingMessage, decide: Decide) => {
+    allowRequest: guardCallback('socket', (request: IncomingMessage, decide: Decide) => {
       const refusal = handshakeGate.judge(request);
       decide(refusal ?? null, refusal === undefined);
     }),
@@ -113,7 +113,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
   const counted = new WeakMap<object, CountedSocket>();
   io.engine.on(
     'connection',
-    entry('socket', (connection: Socket['conn']) => {
+    guardCallback('socket', (connection: Socket['conn']) => {
       const address = addresses.of(connection.request);
       const count = addressLimits.opened(address);
       counted.set(connection, count);
@@ -121,7 +121,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       carrier.bound(connection, frames);
       connection.on(
         'packet',
-        entry('socket', (packet: { readonly data?: string | Buffer }) => {
+        guardCallback('socket', (packet: { readonly data?: string | Buffer }) => {
           const { data = '' } = packet;
           const fault = faultOfFrame(frames.onPacket(data), typeof data === 'string');
           if (fault !== undefined) clients.end(connection, fault);
@@ -129,13 +129,13 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       );
       connection.on(
         'close',
-        entry('socket', () => count.closed()),
+        guardCallback('socket', () => count.closed()),
       );
     }),
   );
   io.on(
     'connection',
-    entry('socket', (socket) => {
+    guardCallback('socket', (socket) => {
       const client = new SocketIoClient(socket, {
         address: addresses.of(socket.request),
         count: counted.get(socket.conn),

@@ -11,7 +11,7 @@ import {
   answering,
   answerOddHttp,
   answerStrayUpgrade,
-  entry,
+  guardCallback,
   LISTEN_SETTINGS,
   listenFault,
   SOCKET_PATH,
@@ -71,14 +71,14 @@ function guardConnections(server: HttpServer, io: SocketServer, acceptGate: Acce
   const sockets = new Set<NetSocket>();
   server.on(
     'connection',
-    entry('socket', (socket: NetSocket) => {
+    guardCallback('socket', (socket: NetSocket) => {
       if (!acceptGate.admit(socket.remoteAddress ?? '')) {
         socket.destroy();
         return;
       }
       socket.once(
         'close',
-        entry('socket', () => {
+        guardCallback('socket', () => {
           if (!sockets.delete(socket)) acceptGate.ended();
         }),
       );
@@ -86,7 +86,7 @@ function guardConnections(server: HttpServer, io: SocketServer, acceptGate: Acce
   );
   io.engine.on(
     'connection',
-    entry('socket', (connection: Socket['conn']) => {
+    guardCallback('socket', (connection: Socket['conn']) => {
       const { socket } = connection.request;
       sockets.add(socket);
       acceptGate.ended();
@@ -102,7 +102,7 @@ function guardRequests(server: HttpServer, serve: RequestListener, serveSocketPa
   server.removeAllListeners('request');
   server.on(
     'request',
-    entry('http', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    guardCallback('http', (incoming: IncomingMessage, outgoing: ServerResponse) => {
       (incoming.url?.startsWith(SOCKET_PATH) === true ? serveSocketPath : serve)(incoming, outgoing);
     }),
   );
@@ -110,7 +110,7 @@ function guardRequests(server: HttpServer, serve: RequestListener, serveSocketPa
   server.removeAllListeners('upgrade');
   server.on(
     'upgrade',
-    entry('http', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    guardCallback('http', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (answerStrayUpgrade(incoming, socket)) return;
       if (/[?&]sid=/.test(incoming.url ?? ''))
         socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
@@ -121,18 +121,18 @@ function guardRequests(server: HttpServer, serve: RequestListener, serveSocketPa
 
 /** @throws Error that names the setting, when the port cannot be listened on */
 function listen(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {
-  const onAcceptFault = entry('socket', (fault: unknown) => {
+  const onAcceptFault = guardCallback('socket', (fault: unknown) => {
     logger.warn({ err: fault }, 'connection not accepted by the HTTP server');
   });
   return new Promise((resolve, reject) => {
-    const fail = entry('http', (error: NodeJS.ErrnoException) =>
+    const fail = guardCallback('http', (error: NodeJS.ErrnoException) =>
       reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error))),
     );
     server.once('error', fail);
     server.listen(
       port,
       host,
-      entry('http', () => {
+      guardCallback('http', () => {
         // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
         server.on('error', onAcceptFault);
         server.off('error', fail);

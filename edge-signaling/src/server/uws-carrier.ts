@@ -1,6 +1,6 @@
 /** The only file that loads uWebSockets.js. */
 import {
-  entry,
+  guardCallback,
   inBackground,
   LISTEN_SETTINGS,
   listenFault,
@@ -107,7 +107,7 @@ type UwsConnection = Pick<UwsResponse, 'getRemoteAddressAsText' | 'close'>;
 function guardConnections(app: TemplatedApp, acceptGate: AcceptGate): void {
   let isRefusing = false;
   app.filter(
-    entry('socket', (response: UwsConnection, change: unknown) => {
+    guardCallback('socket', (response: UwsConnection, change: unknown) => {
       // The library tells the end of a refused connection while it closes it.
       if (isRefusing) return;
       if (Number(change) < 0) {
@@ -151,7 +151,7 @@ function guardSockets(
   }: Pick<CarrierSettings, 'readAddress' | 'addresses' | 'acceptGate' | 'frameGuards' | 'slowClients'>,
 ): void {
   const serve = app.ws.bind(app);
-  const countFrame = entry('socket', (socket: UwsSocket) => {
+  const countFrame = guardCallback('socket', (socket: UwsSocket) => {
     if (!frameGuards.allowsControlFrame(transportOf(socket.getUserData()))) socket.close();
   });
   app.ws = <UserData>(pattern: RecognizedString, behaviour: WebSocketBehavior<UserData>) =>
@@ -171,14 +171,14 @@ function guardSockets(
           response.close();
         }
       },
-      open: entry('socket', (socket) => {
+      open: guardCallback('socket', (socket) => {
         acceptGate.ended();
         acceptGate.served(new TextDecoder().decode(socket.getRemoteAddressAsText()));
         return behaviour.open?.(socket);
       }),
       ping: countFrame,
       pong: countFrame,
-      dropped: entry('socket', (socket) => {
+      dropped: guardCallback('socket', (socket) => {
         slowClients.cutOff(socket);
       }),
     });

@@ -1,4 +1,4 @@
-import { entry } from '@plenary/cluster';
+import { guardCallback } from '@plenary/cluster';
 import { EDGE_MESSAGE } from './client-socket.ts';
 import type { EdgeMessage, RoomChannel } from './client-socket.ts';
 import type { ReportFault } from '../metrics.ts';
@@ -25,7 +25,7 @@ export function createRoomChannel(
 ): RoomChannel {
   io.on(
     EDGE_MESSAGE_NAME,
-    entry('pubsub', (message) => {
+    guardCallback('pubsub', (message) => {
       const parsed = EDGE_MESSAGE.safeParse(message);
       if (parsed.success) onEdgeMessage(parsed.data);
       else reportFault('adapter', parsed.error);

@@ -1,4 +1,4 @@
-import { FrameFault, PlenaryError, after, entry, inBackground } from '@plenary/cluster';
+import { FrameFault, PlenaryError, after, guardCallback, inBackground } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import type { CountedSocket } from '../limits/address-limits.ts';
@@ -55,7 +55,7 @@ export class SocketIoClient implements ClientSocket {
   ): void {
     const { reportFault } = hooks;
     this.#socket.onAny(
-      entry('socket', (name, ...args) => {
+      guardCallback('socket', (name, ...args) => {
         // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
         if (this.#saidBye) return;
         const last = args.at(-1);
@@ -72,14 +72,14 @@ export class SocketIoClient implements ClientSocket {
     // Socket.IO emits `error` for a frame that its parser refused, and closes the connection afterwards.
     this.#socket.on(
       'error',
-      entry('socket', (fault) => {
+      guardCallback('socket', (fault) => {
         if (fault instanceof FrameFault) this.bye(new PlenaryError('malformed_message', fault.message));
         else reportFault('socket', fault, { address: this.address });
       }),
     );
     this.#socket.on(
       'disconnect',
-      entry('socket', (reason) => {
+      guardCallback('socket', (reason) => {
         clearTimeout(this.#idleTimer);
         listener.onClosed(reason);
         hooks.onClosed();

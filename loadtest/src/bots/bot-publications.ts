@@ -116,7 +116,7 @@ export class BotPublications {
   /** Publishes everything on the newest media session too, where each track replaces the one before it. */
   async move(): Promise<void> {
     for (const { track, publication } of [...this.#sendings]) {
-      track.dispatch({ type: 'begin_anew' });
+      track.dispatch({ type: 'restart' });
       const { attempt } = track.state;
       try {
         const trackId = await this.#announce({ ...publication, replaces: track.current });

@@ -290,6 +290,6 @@ export class BotReceptions {
 }
 
 function beginAnew(place: Replaceable<Reception>): Asked {
-  place.dispatch({ type: 'begin_anew' });
+  place.dispatch({ type: 'restart' });
   return { place, attempt: place.state.attempt };
 }

@@ -14,7 +14,7 @@ import {
   RareLines,
   createFrameParser,
   toPlenaryError,
-  entry,
+  guardCallback,
   every,
   inBackground,
 } from '@plenary/cluster';
@@ -124,7 +124,7 @@ export class ControlServer {
     });
     this.#server.on(
       'connection',
-      entry('control_link', (socket) => {
+      guardCallback('control_link', (socket) => {
         const handshake = this.#handshakes.get(socket);
         if (handshake === undefined) {
           socket.disconnect(true);
@@ -200,7 +200,7 @@ export class ControlServer {
     logger.info({ caller: caller.kind, callerId: caller.id }, 'control link open');
     socket.on(
       'disconnect',
-      entry('control_link', (reason) => {
+      guardCallback('control_link', (reason) => {
         this.#options.links.delete(socket);
         metrics.controlLinks.dec({ caller: caller.kind });
         logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');

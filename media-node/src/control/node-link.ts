@@ -18,7 +18,7 @@ import {
   notice,
   toPlenaryError,
   after,
-  entry,
+  guardCallback,
   every,
 } from '@plenary/cluster';
 import type {
@@ -262,10 +262,10 @@ export class NodeLink implements RemoteNode {
         if (hello.mediaNodeId === this.mediaNodeId && hello.controlVersion === CONTROL_VERSION) resolve();
         else fail(new Error(`hello of ${hello.mediaNodeId}, version ${hello.controlVersion}`));
       };
-      this.#socket.on('connect_error', entry('control_link', fail));
+      this.#socket.on('connect_error', guardCallback('control_link', fail));
       this.#socket.on(
         'disconnect',
-        entry('control_link', (reason) => {
+        guardCallback('control_link', (reason) => {
           fail(new Error(reason));
           this.close();
         }),

@@ -1,4 +1,4 @@
-import { entry, PlenaryError, forgetOldest, inBackground } from '@plenary/cluster';
+import { guardCallback, PlenaryError, forgetOldest, inBackground } from '@plenary/cluster';
 import type {
   AuthorityFile,
   ControlCaller,
@@ -74,7 +74,7 @@ export class NodeLinks implements RemoteNodes {
     });
     this.#links.set(mediaNodeId, opening);
     opening.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // All waiting requests get the error; the entry is removed so that the next request tries again.
         if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
       }),
@@ -90,7 +90,7 @@ export class NodeLinks implements RemoteNodes {
   open(mediaNodeId: MediaNodeId): void {
     if (this.#closed) return;
     this.find(mediaNodeId).catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         this.#options.onFault('node_link', error);
       }),
     );

@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, TRANSPORT_ID, toPlenaryError, entry } from '@plenary/cluster';
+import { PlenaryError, TRANSPORT_ID, toPlenaryError, guardCallback } from '@plenary/cluster';
 import type {
   DtlsParameters,
   IceParameters,
@@ -74,7 +74,7 @@ export class ClientTransport {
     );
     transport.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         this.#layerStart.stop();
         this.#keyFrameRequests.stop();
         metrics.transports.dec({ kind: 'webrtc' });
@@ -83,21 +83,21 @@ export class ClientTransport {
     // Packets flow from here on: DTLS comes last, because it needs a path that ICE has found.
     transport.on(
       'dtlsstatechange',
-      entry('mediasoup', (state) => {
+      guardCallback('mediasoup', (state) => {
         if (state === 'connected') this.#layerStart.begin();
       }),
     );
     let hasPath = false;
     transport.on(
       'iceselectedtuplechange',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         if (hasPath) this.#keyFrameRequests.request();
         hasPath = true;
       }),
     );
     transport.on(
       'icestatechange',
-      entry('mediasoup', (state) => {
+      guardCallback('mediasoup', (state) => {
         if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
         else if (state === 'disconnected') onIceChange(this, 'disconnected');
       }),

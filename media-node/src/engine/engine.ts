@@ -1,7 +1,7 @@
 import type { IceChange, ClientTransport as OnMediasoupTransport } from './client-transport.ts';
 import type { MediaConsumer as OnMediasoupConsumer } from './media-consumer.ts';
 import type { MediaProducer as OnMediasoupProducer } from './media-producer.ts';
-import type { PipePort as OnMediasoupPort } from './pipe-port.ts';
+import type { PipeTransport as OnMediasoupPipeTransport } from './pipe-transport.ts';
 import type { RoomRouter as OnMediasoupRouter } from './room-router.ts';
 import type { TrackVolume } from './speaker-observer.ts';
 
@@ -18,9 +18,9 @@ export interface ClientTransport extends Omit<OnMediasoupTransport, 'produce' | 
   consume(...request: Parameters<OnMediasoupTransport['consume']>): Promise<MediaConsumer>;
 }
 
-export interface PipePort extends Omit<OnMediasoupPort, 'produce' | 'consume'> {
-  produce(...request: Parameters<OnMediasoupPort['produce']>): Promise<MediaProducer>;
-  consume(...request: Parameters<OnMediasoupPort['consume']>): Promise<MediaConsumer>;
+export interface PipeTransport extends Omit<OnMediasoupPipeTransport, 'produce' | 'consume'> {
+  produce(...request: Parameters<OnMediasoupPipeTransport['produce']>): Promise<MediaProducer>;
+  consume(...request: Parameters<OnMediasoupPipeTransport['consume']>): Promise<MediaConsumer>;
 }
 
 export interface RoomRouter extends Pick<OnMediasoupRouter, 'id' | 'workerIndex' | 'closed' | 'close'> {
@@ -29,7 +29,9 @@ export interface RoomRouter extends Pick<OnMediasoupRouter, 'id' | 'workerIndex'
     onIceChange: (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void,
   ): Promise<ClientTransport>;
   /** @throws PlenaryError `media_lost` */
-  createPipePort(...request: Parameters<OnMediasoupRouter['createPipePort']>): Promise<PipePort>;
+  createPipeTransport(
+    ...request: Parameters<OnMediasoupRouter['createPipeTransport']>
+  ): Promise<PipeTransport>;
   /** @throws PlenaryError `media_lost` */
   observeSpeaker(
     producer: MediaProducer,

@@ -1,6 +1,6 @@
 import type { types } from 'mediasoup';
 import type { NodeMetrics } from '../metrics.ts';
-import { entry, toPlenaryError } from '@plenary/cluster';
+import { guardCallback, toPlenaryError } from '@plenary/cluster';
 import { changeConsumer } from './calls.ts';
 
 /** The part of a consumer that is used here. */
@@ -52,7 +52,7 @@ export class KeyFrames {
   /** Requests a key frame for the layer that one consumer receives. */
   requestFor(consumer: VideoConsumer): void {
     changeConsumer(this.#metrics, 'consumer.requestKeyFrame', () => consumer.requestKeyFrame()).catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         this.#metrics.errors.inc({ where: 'consumer.keyFrame', code: toPlenaryError(error).code });
       }),
     );

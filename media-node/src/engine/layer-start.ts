@@ -1,4 +1,4 @@
-import { entry, after } from '@plenary/cluster';
+import { guardCallback, after } from '@plenary/cluster';
 /**
  * When the worker is asked to choose layers again, in milliseconds after a consumer began. One of four frames belongs
  * to the base layer, so at 30 frames per second it has arrived by the second time, and at 10 by the last.
@@ -63,6 +63,6 @@ export class LayerStart {
     this.#consumers()
       .find(({ isStarved }) => isStarved)
       ?.chooseAgain()
-      .catch(entry('background', this.#onFault));
+      .catch(guardCallback('background', this.#onFault));
   }
 }

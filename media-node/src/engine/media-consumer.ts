@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { CONSUMER_ID, entry } from '@plenary/cluster';
+import { CONSUMER_ID, guardCallback } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { changeConsumer, noteCall } from './calls.ts';
@@ -46,26 +46,26 @@ export class MediaConsumer {
     // mediasoup emits `@producerclose` before the observer's `close`, and the public `producerclose` in between.
     consumer.once(
       'producerclose',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         cause = 'producer_closed';
       }),
     );
     consumer.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         gauge.dec();
         on.closed(cause);
       }),
     );
     consumer.on(
       'producerpause',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         on.producerPaused?.(true);
       }),
     );
     consumer.on(
       'producerresume',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         on.producerPaused?.(false);
         this.#begin();
       }),

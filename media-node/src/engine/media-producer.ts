@@ -1,4 +1,4 @@
-import { entry } from '@plenary/cluster';
+import { guardCallback } from '@plenary/cluster';
 import type { types } from 'mediasoup';
 import type { MediaKind } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
@@ -39,13 +39,13 @@ export class MediaProducer {
     let cause: 'closed' | 'transport_closed' = 'closed';
     producer.once(
       'transportclose',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         cause = 'transport_closed';
       }),
     );
     producer.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         gauge.dec();
         onClosed(cause);
       }),

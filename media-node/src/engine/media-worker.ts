@@ -5,7 +5,7 @@ import {
   PlenaryError,
   after,
   atMost,
-  entry,
+  guardCallback,
   systemTimers,
   toPlenaryError,
 } from '@plenary/cluster';
@@ -82,7 +82,7 @@ export class MediaWorker {
     let diedEarly: Error | undefined;
     worker.once(
       'died',
-      entry('child_process', (error) => {
+      guardCallback('child_process', (error) => {
         if (started) onDied(error);
         else diedEarly = error;
       }),
@@ -102,7 +102,7 @@ export class MediaWorker {
       metrics.workers.inc();
       worker.observer.once(
         'close',
-        entry('child_process', () => {
+        guardCallback('child_process', () => {
           metrics.workers.dec();
         }),
       );
@@ -185,7 +185,7 @@ export class MediaWorker {
       });
       this.#worker.once(
         'subprocessclose',
-        entry('child_process', () => {
+        guardCallback('child_process', () => {
           clearTimeout(overdue);
           resolve();
         }),

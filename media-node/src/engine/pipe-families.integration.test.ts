@@ -47,7 +47,7 @@ async function startRouter(addresses: MediaAddresses): Promise<RoomRouter> {
 
 /** A track on a router that a plain socket feeds with RTP. */
 async function feedTrack(router: RoomRouter): Promise<TrackId> {
-  const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+  const entry = await router.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
   const { address, port } = entry.end;
   const source = createSocket(familyOf(address) === 'ipv6' ? 'udp6' : 'udp4');
   await new Promise<void>((resolve) => {
@@ -113,8 +113,8 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     const trackId = await feedTrack(homeRouter);
     const options = { reach: 'announced', srtp, family } as const;
     const [sends, receives] = await Promise.all([
-      homeRouter.createPipePort(options, () => undefined),
-      awayRouter.createPipePort(options, () => undefined),
+      homeRouter.createPipeTransport(options, () => undefined),
+      awayRouter.createPipeTransport(options, () => undefined),
     ]);
     expect(familyOf(sends.end.address)).toBe(family);
     await Promise.all([sends.connect(receives.end), receives.connect(sends.end)]);
@@ -161,7 +161,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
   test('[PS25] a family that the node does not announce is refused, and nothing is left open', async () => {
     const router = await startRouter([FOUR]);
     await expect(
-      router.createPipePort({ reach: 'announced', srtp: true, family: 'ipv6' }, () => undefined),
+      router.createPipeTransport({ reach: 'announced', srtp: true, family: 'ipv6' }, () => undefined),
     ).rejects.toMatchObject({ code: 'media_unavailable' });
     expect((await router.dump()).transportIds).toEqual([]);
   });

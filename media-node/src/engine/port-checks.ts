@@ -1,4 +1,4 @@
-import { entry } from '@plenary/cluster';
+import { guardCallback } from '@plenary/cluster';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
@@ -95,15 +95,15 @@ function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> 
     const socket = createSocket(isIPv6(listenIp) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
     socket.once(
       'error',
-      entry('mediasoup', (error) => {
+      guardCallback('mediasoup', (error) => {
         socket.close();
         resolve(faultOf('udp', port, listenIp, error));
       }),
     );
     socket.bind(
       { port, address: listenIp, exclusive: true },
-      entry('background', () => {
-        socket.close(entry('background', () => resolve(undefined)));
+      guardCallback('background', () => {
+        socket.close(guardCallback('background', () => resolve(undefined)));
       }),
     );
   });
@@ -114,14 +114,14 @@ function tryTcp(port: number, listenIp: string): Promise<PortFault | undefined> 
     const server = createServer();
     server.once(
       'error',
-      entry('mediasoup', (error) => {
+      guardCallback('mediasoup', (error) => {
         resolve(faultOf('tcp', port, listenIp, error));
       }),
     );
     server.listen(
       { port, host: listenIp, exclusive: true, ipv6Only: isIPv6(listenIp) },
-      entry('background', () => {
-        server.close(entry('background', () => resolve(undefined)));
+      guardCallback('background', () => {
+        server.close(guardCallback('background', () => resolve(undefined)));
       }),
     );
   });

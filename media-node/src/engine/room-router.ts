@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, ROUTER_ID, entry, familyOf, isUnspecified } from '@plenary/cluster';
+import { PlenaryError, ROUTER_ID, guardCallback, familyOf, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
 import { UNSPECIFIED, clientAddressesOf } from '../media-address.ts';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
@@ -10,7 +10,7 @@ import { ClientTransport } from './client-transport.ts';
 import type { IceChange } from './client-transport.ts';
 import { KeyFrames } from './key-frames.ts';
 import type { MediaProducer } from './media-producer.ts';
-import { PipePort } from './pipe-port.ts';
+import { PipeTransport } from './pipe-transport.ts';
 import { SpeakerObserver } from './speaker-observer.ts';
 import type { TrackVolume } from './speaker-observer.ts';
 
@@ -72,7 +72,7 @@ export class RoomRouter {
     context.metrics.routers.inc();
     router.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         context.metrics.routers.dec();
       }),
     );
@@ -120,7 +120,7 @@ export class RoomRouter {
    * @throws PlenaryError `media_lost`, also when no port of the slice is free; `media_unavailable` without an address
    *   of the family
    */
-  async createPipePort(
+  async createPipeTransport(
     options: {
       readonly reach: 'loopback' | 'announced';
       readonly srtp: boolean;
@@ -128,7 +128,7 @@ export class RoomRouter {
       readonly family?: AddressFamily | undefined;
     },
     onClosed: () => void,
-  ): Promise<PipePort> {
+  ): Promise<PipeTransport> {
     const { ports, metrics } = this.#context;
     const address = this.#pipeAddress(options);
     const transport = await callMediasoup(
@@ -142,7 +142,7 @@ export class RoomRouter {
         }),
       'media_lost',
     );
-    const port = new PipePort(transport, address.announced, metrics, this.#keyFrames, onClosed);
+    const port = new PipeTransport(transport, address.announced, metrics, this.#keyFrames, onClosed);
     if (this.#router.closed) {
       port.close();
       throw new PlenaryError('media_lost');

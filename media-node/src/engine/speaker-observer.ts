@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, TRACK_ID, entry } from '@plenary/cluster';
+import { PlenaryError, TRACK_ID, guardCallback } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup } from './calls.ts';
@@ -54,13 +54,13 @@ export class SpeakerObserver {
     metrics.observers.inc();
     observer.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         metrics.observers.dec();
       }),
     );
     observer.on(
       'volumes',
-      entry('mediasoup', (volumes) => {
+      guardCallback('mediasoup', (volumes) => {
         onVolumes(
           volumes.map(({ producer, volume }) => ({
             trackId: TRACK_ID.parse(producer.id),
@@ -71,7 +71,7 @@ export class SpeakerObserver {
     );
     observer.on(
       'silence',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         onVolumes([]);
       }),
     );

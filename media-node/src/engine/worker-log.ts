@@ -1,4 +1,4 @@
-import { entry, leftOut, oneLine } from '@plenary/cluster';
+import { guardCallback, leftOut, oneLine } from '@plenary/cluster';
 import type { Logger, RareLines } from '@plenary/cluster';
 import { setLogEventListeners } from 'mediasoup';
 
@@ -19,7 +19,7 @@ export const isCloseOfClosed = (message: string): boolean => CLOSE_OF_CLOSED.tes
  */
 export function logWorkerFaults(logger: Logger, lines: RareLines): void {
   setLogEventListeners({
-    onerror: entry('child_process', (from: string, said: string, error?: Error) => {
+    onerror: guardCallback('child_process', (from: string, said: string, error?: Error) => {
       if (isCloseOfClosed(said)) {
         logger.debug(
           { from, said: oneLine(said).slice(0, SHOWN_LENGTH) },

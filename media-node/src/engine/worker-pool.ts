@@ -1,4 +1,4 @@
-import { entry, systemClock, toPlenaryError, after } from '@plenary/cluster';
+import { guardCallback, systemClock, toPlenaryError, after } from '@plenary/cluster';
 import type { EngineContext } from './calls.ts';
 import { MediaWorker } from './media-worker.ts';
 import { adviceOnDeath } from './worker-binary.ts';
@@ -139,7 +139,7 @@ export class WorkerPool {
     slot.deathsInARow += 1;
     slot.restartTimer = after(restartDelayMs(slot.deathsInARow), () => {
       this.#startWorker(index).catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#noteFault('worker.restart', error);
           this.#context.logger.error({ worker: index, err: error }, 'worker does not start; trying again');
           this.#scheduleRestart(index, slot);

@@ -42,7 +42,7 @@ import type { TestNode } from '../testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { room } from '@plenary/cluster/testing/samples';
 import { planPorts } from './port-plan.ts';
-import type { PipePort } from './pipe-port.ts';
+import type { PipeTransport } from './pipe-transport.ts';
 import type { RoomRouter } from './room-router.ts';
 import type { TrackVolume } from './speaker-observer.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -96,8 +96,8 @@ describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same one', async () => {
     const { pool } = await startPool(2, 10);
     const routers = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
-    const open = (router: RoomRouter | undefined): Promise<PipePort> =>
-      router?.createPipePort({ reach: 'announced', srtp: false }, () => undefined) ??
+    const open = (router: RoomRouter | undefined): Promise<PipeTransport> =>
+      router?.createPipeTransport({ reach: 'announced', srtp: false }, () => undefined) ??
       Promise.reject(new Error('no router'));
     const ports = await Promise.all(Array.from({ length: 8 }, (_unused, index) => open(routers[index % 2])));
     expect(new Set(ports.map((port) => port.end.port)).size).toBe(8);
@@ -139,7 +139,7 @@ async function publishAt(
   endings.push(() => {
     source.close();
   });
-  const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+  const entry = await home.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
   await entry.connect({ address: '127.0.0.1', port: source.address().port });
   const trackId = TRACK_ID.parse('the-track');
   const rtpParameters = vp8Parameters();
@@ -283,7 +283,7 @@ describe('a pipe that does not open', () => {
       () => Promise.resolve(HELD),
     );
     const trackId = TRACK_ID.parse('the-track');
-    const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    const entry = await home.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
     await entry.produce(
       { producerId: trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
       () => undefined,
@@ -369,7 +369,7 @@ describe('pausing', () => {
   test('[PI10] a resume during a pause is carried out', async () => {
     const { pool, metrics } = await startPool(1);
     const router = await routerOn(pool, 0);
-    const port = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    const port = await router.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
     const producer = await port.produce(
       {
         producerId: 'the-track',
@@ -402,7 +402,7 @@ describe('speakers', () => {
     endings.push(() => {
       source.close();
     });
-    const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    const entry = await router.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
     await entry.connect({ address: '127.0.0.1', port: source.address().port });
     const rtpParameters = opusParameters();
     const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
@@ -432,7 +432,7 @@ describe('speakers', () => {
   test('[EP5] a router that closes while its observer is being created leaves none open', async () => {
     const { pool, metrics } = await startPool(1);
     const router = await routerOn(pool, 0);
-    const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    const entry = await router.createPipeTransport({ reach: 'loopback', srtp: false }, () => undefined);
     const rtpParameters = opusParameters();
     const trackId = TRACK_ID.parse('microphone');
     const producer = await entry.produce(

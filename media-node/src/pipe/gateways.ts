@@ -1,4 +1,4 @@
-import { entry, toPlenaryError } from '@plenary/cluster';
+import { guardCallback, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   Epoch,
@@ -128,7 +128,7 @@ export class Gateways {
     this.#endCheck(homeNodeId);
     const cancel = this.#options.timers.after(GATEWAY_CHECK_MS, () => {
       this.#check(homeNodeId).catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('gateway.check', error);
         }),
       );

@@ -1,11 +1,11 @@
-import { entry, PlenaryError, familyOf, inBackground } from '@plenary/cluster';
+import { guardCallback, PlenaryError, familyOf, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
-import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
+import type { MediaConsumer, PipeTransport, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
-import { HOME_ENDS } from './pipe-ends.ts';
-import type { PipeHomeCloseReason } from './pipe-ends.ts';
+import { SENDING_CLOSE_REASONS } from './close-reasons.ts';
+import type { PipeHomeCloseReason } from './close-reasons.ts';
 import type { PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
 import { staysOnMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
@@ -41,7 +41,7 @@ export class PipeHome {
   readonly #onClosed: () => void;
   readonly #holdAt: PipeSource;
   readonly #sent = new Map<TrackId, Sending>();
-  #port: PipePort | undefined;
+  #port: PipeTransport | undefined;
   #closed = false;
 
   private constructor(
@@ -83,8 +83,8 @@ export class PipeHome {
       const { end, toAddress } = approach;
       const srtp = end.srtpParameters !== undefined;
       const at = { ownAddress: toAddress, family: familyOf(end.address) };
-      home.#port = await lease.router.createPipePort({ reach, srtp, ...at }, () => {
-        home.close('port_closed');
+      home.#port = await lease.router.createPipeTransport({ reach, srtp, ...at }, () => {
+        home.close('transport_closed');
       });
       if (reach === 'announced' && !srtp && !stays(machine, approach, home.#port.end.address)) {
         throw new PlenaryError(
@@ -157,7 +157,7 @@ export class PipeHome {
     return (await this.#port.traffic()).sentBytes;
   }
 
-  /** Closes the pipe. {@link HOME_ENDS} says what follows. */
+  /** Closes the pipe. {@link SENDING_CLOSE_REASONS} says what follows. */
   close(reason: PipeHomeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -165,11 +165,11 @@ export class PipeHome {
     this.#sent.clear();
     this.#lease.release();
     this.#metrics.pipes.dec({ side: 'home' });
-    if (HOME_ENDS[reason].tellsAsker) this.asker.closed(this.key);
+    if (SENDING_CLOSE_REASONS[reason].tellsAsker) this.asker.closed(this.key);
     this.#onClosed();
   }
 
-  #startSending(port: PipePort, track: TrackOrigin): Sending {
+  #startSending(port: PipeTransport, track: TrackOrigin): Sending {
     const { trackId } = track;
     // A track that was released and requested again meanwhile has another entry, which must stay.
     const isCurrent = (): boolean => this.#sent.get(trackId) === sending;
@@ -179,7 +179,7 @@ export class PipeHome {
     };
     this.#sent.set(trackId, sending);
     sending.sent.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // The request got the error; the entry is removed so that the next request tries again.
         if (isCurrent()) this.#sent.delete(trackId);
       }),
@@ -187,7 +187,7 @@ export class PipeHome {
     return sending;
   }
 
-  async #send(port: PipePort, track: TrackOrigin, isCurrent: () => boolean): Promise<Sent> {
+  async #send(port: PipeTransport, track: TrackOrigin, isCurrent: () => boolean): Promise<Sent> {
     const { trackId } = track;
     const hold = await this.#holdAt(this.#lease.router, track, () => {
       if (isCurrent()) this.asker.moved(this.key, track.homeNodeId);

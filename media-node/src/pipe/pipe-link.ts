@@ -1,12 +1,12 @@
-import { entry, PlenaryError } from '@plenary/cluster';
+import { guardCallback, PlenaryError } from '@plenary/cluster';
 import type { MediaNodeId, RouterId, Timers, TrackId, TrackOrigin } from '@plenary/cluster';
-import type { PipePort } from '../engine/engine.ts';
+import type { PipeTransport } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
-import { ASKING_ENDS } from './pipe-ends.ts';
-import type { PipeCloseReason } from './pipe-ends.ts';
+import { PULLING_CLOSE_REASONS } from './close-reasons.ts';
+import type { PipeCloseReason } from './close-reasons.ts';
 import { PulledTrack } from './pulled-track.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
@@ -36,14 +36,14 @@ export interface PipeLinkOptions {
 /** The asking side of a pipe between two routers: pulls tracks through it, and closes it after the last one. */
 export class PipeLink {
   readonly #options: PipeLinkOptions;
-  readonly #port: PipePort;
+  readonly #port: PipeTransport;
   readonly #tracks = new Map<TrackId, PulledTrack>();
   /** Tracks that should take another path and are still held. */
   readonly #superseded = new Map<TrackId, PulledTrack>();
   #closed = false;
   readonly #silence: SilenceWatch | undefined;
 
-  private constructor(options: PipeLinkOptions, port: PipePort) {
+  private constructor(options: PipeLinkOptions, port: PipeTransport) {
     this.#options = options;
     this.#port = port;
     options.metrics.pipes.inc({ side: 'asking' });
@@ -57,11 +57,11 @@ export class PipeLink {
    */
   static async open(options: PipeLinkOptions): Promise<PipeLink> {
     const { home, lease, toAddress, machineId } = options;
-    let port: PipePort | undefined;
+    let port: PipeTransport | undefined;
     let link: PipeLink | undefined;
     try {
-      port = await lease.router.createPipePort(options, () => {
-        link?.close('port_closed');
+      port = await lease.router.createPipeTransport(options, () => {
+        link?.close('transport_closed');
       });
       await port.connect(await home.open({ end: port.end, toAddress, machineId }));
       if (port.closed) throw new PlenaryError('media_lost');
@@ -71,7 +71,7 @@ export class PipeLink {
       port?.close();
       lease.release();
       home.close().catch(
-        entry('background', (fault: unknown) => {
+        guardCallback('background', (fault: unknown) => {
           options.onFault('pipe.close', fault);
         }),
       );
@@ -83,7 +83,7 @@ export class PipeLink {
     return this.#closed;
   }
 
-  get port(): PipePort {
+  get port(): PipeTransport {
     return this.#port;
   }
 
@@ -142,7 +142,7 @@ export class PipeLink {
     return this.#options.home.sentBytes();
   }
 
-  /** Closes the pipe; consumers of tracks that came through it end. {@link ASKING_ENDS} says what follows. */
+  /** Closes the pipe; consumers of tracks that came through it end. {@link PULLING_CLOSE_REASONS} says what follows. */
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -151,9 +151,9 @@ export class PipeLink {
     this.#port.close();
     this.#options.lease.release();
     this.#options.metrics.pipes.dec({ side: 'asking' });
-    if (ASKING_ENDS[reason].tellsHome) {
+    if (PULLING_CLOSE_REASONS[reason].tellsHome) {
       this.#options.home.close().catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('pipe.close', error);
         }),
       );

@@ -1,10 +1,10 @@
-import { entry, leftOut, PlenaryError } from '@plenary/cluster';
+import { guardCallback, leftOut, PlenaryError } from '@plenary/cluster';
 import type { DatacenterId, Logger, MediaNodeId, RareLines, RoomId, Timers, TrackId } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
-import type { PipeCloseReason } from './pipe-ends.ts';
+import type { PipeCloseReason } from './close-reasons.ts';
 import { PipeLink } from './pipe-link.ts';
 import { pathBetween } from './pipe-path.ts';
 import type { PipeOrigin, PipePath } from './pipe-path.ts';
@@ -49,7 +49,7 @@ export interface PipeLinkListener {
 /**
  * The pipes of a room that this node asked for, one per pair of routers. Opens them, keeps them while a track is
  * pulled through them, and passes on the notices of their homes. `track-routes.ts` decides which routers a pipe
- * connects; `pipe-ends.ts` says what ends it.
+ * connects; `close-reasons.ts` says what ends it.
  */
 export class PipeLinks {
   readonly #options: PipeLinksOptions;
@@ -93,7 +93,7 @@ export class PipeLinks {
     const link: OpenedLink = { homeNodeId, upstream, opening };
     this.#links.set(nameOf(pair), link);
     opening.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // Each request that waits for the pipe gets the error; here the pipe is only removed.
         if (this.get(pair) === link) this.#forget(pair, listener, undefined);
       }),
@@ -136,7 +136,7 @@ export class PipeLinks {
   close(): void {
     for (const { opening } of this.#links.values()) {
       this.#whenOpen(opening, (link) => {
-        link.close('node_stopping');
+        link.close('room_closed');
       });
     }
   }
@@ -260,7 +260,7 @@ export class PipeLinks {
     opening
       .then(action, () => undefined)
       .catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('pipe.notice', error);
         }),
       );

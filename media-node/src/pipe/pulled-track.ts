@@ -1,4 +1,4 @@
-import { entry, PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
+import { guardCallback, PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, Timers, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
 import { TrackDemand } from '../room/track-demand.ts';
@@ -63,7 +63,7 @@ export class PulledTrack {
     // Each holder waits for `ready` too; this handler only keeps a failure after the last release from ending the
     // process. `onFault` gets the failure.
     this.ready.catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         ports.onFault('pipe.pull', error);
       }),
     );
@@ -140,7 +140,7 @@ export class PulledTrack {
     this.#copy?.close();
     if (cause === 'unused' || cause === 'failed') {
       this.#ports.home.release(this.trackId).catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#ports.onFault('pipe.release', error);
         }),
       );
@@ -172,7 +172,7 @@ export class PulledTrack {
     const paused = this.#publisherPaused;
     if (this.#copy === undefined || paused === undefined) return;
     this.#copy.setPaused(paused).catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         if (!this.#closed) this.#ports.onFault('pipe.producer', error);
       }),
     );

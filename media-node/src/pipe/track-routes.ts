@@ -1,4 +1,4 @@
-import { atMost, entry, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { atMost, guardCallback, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
@@ -16,7 +16,7 @@ import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
 import type { RemoteNodes } from './home-side.ts';
-import { ASKING_ENDS } from './pipe-ends.ts';
+import { PULLING_CLOSE_REASONS } from './close-reasons.ts';
 import type { OpenedLink, PipeLinkListener, PipeLinks, RouterPair } from './pipe-links.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -95,7 +95,7 @@ export class TrackRoutes {
         const { homeNodeId, upstream } = link;
         // The failure is noted, so that the next request for a track of this home does not try the dead gateway
         // again.
-        const isFailure = reason !== undefined && ASKING_ENDS[reason].failsGateway;
+        const isFailure = reason !== undefined && PULLING_CLOSE_REASONS[reason].failsGateway;
         const noted =
           isFailure && upstream.gateway !== undefined
             ? this.#gateways.failed(homeNodeId, upstream.gateway.epoch)
@@ -233,10 +233,10 @@ export class TrackRoutes {
     if (upstream !== undefined) return upstream;
     // The request continues, and its late answer shows whether the gateway has failed.
     relay.catch(
-      entry('background', (thrown: unknown) => {
+      guardCallback('background', (thrown: unknown) => {
         if (!isGatewayFailure(thrown)) return;
         this.#gateways.failed(track.homeNodeId, gateway.epoch).catch(
-          entry('background', (error: unknown) => {
+          guardCallback('background', (error: unknown) => {
             this.#options.onFault('gateway.failed', error);
           }),
         );
@@ -298,7 +298,7 @@ export class TrackRoutes {
     this.#options.timers.after(GATEWAY_CHECK_MS, () => {
       this.#bypassed.delete(homeNodeId);
       this.#endBypass(homeNodeId).catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           this.#options.onFault('gateway.bypass', error);
         }),
       );
@@ -344,7 +344,7 @@ export class TrackRoutes {
     if (this.#options.links.all().some((link) => link.homeNodeId === homeNodeId)) return;
     this.#entryRouters.delete(homeNodeId);
     this.#gateways.release(homeNodeId).catch(
-      entry('background', (error: unknown) => {
+      guardCallback('background', (error: unknown) => {
         this.#options.onFault('gateway.release', error);
       }),
     );

@@ -14,8 +14,8 @@ interface Remembered {
 }
 
 /**
- * Remembers the highest epoch seen of each peer, and refuses commands under an older one, however late they arrive
- * (SPEC EP2, EP9). Entries are kept in the order of their last use, so that the oldest are found without a search.
+ * Remembers the highest epoch seen of each peer, and refuses commands under an older one: of a hosted peer always,
+ * of a peer that left for {@link REMEMBER_MS} (SPEC EP2, EP9). Entries are kept in the order of their last use, so that the oldest are found without a search.
  */
 export class EpochFence {
   readonly #clock: Clock;

@@ -6,8 +6,8 @@ import {
   NO_EXCESS,
   SLACK_BITRATE,
 } from './incoming-limits.ts';
-import { watchIncoming, PEERS_PER_ROUND } from './incoming-watch.ts';
-import type { WatchedPeer } from './incoming-watch.ts';
+import { limitIncoming, PEERS_PER_ROUND } from './incoming-guard.ts';
+import type { LimitedPeer } from './incoming-guard.ts';
 
 /** Measures once a second, above the limit or not. */
 function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001): (string | undefined)[] {
@@ -69,7 +69,7 @@ describe('a peer that keeps exceeding its limit', () => {
 });
 
 describe('the watch', () => {
-  class Sender implements WatchedPeer {
+  class Sender implements LimitedPeer {
     closed = false;
     looks = 0;
     #bytes = 0;
@@ -96,14 +96,14 @@ describe('the watch', () => {
     let nowMs = 0;
     const flooder = new Sender(10_000_000);
     const others = Array.from({ length: 200 }, () => new Sender(100));
-    const viewer: WatchedPeer = {
+    const viewer: LimitedPeer = {
       closed: false,
       sources: () => [],
       receivedBytes: () => undefined,
       limit: () => Promise.reject(new Error('never')),
     };
     const faults: unknown[] = [];
-    const watch = watchIncoming<WatchedPeer>({
+    const watch = limitIncoming<LimitedPeer>({
       peers: () => [viewer, ...others, flooder],
       limits: DEFAULT_INCOMING_LIMITS,
       clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },

@@ -1,6 +1,6 @@
 /**
  * How much a peer may send, and the steps against one that keeps exceeding it (SPEC MS5). mediasoup's own limit is
- * advice to the sender (REMB, transport-cc), which a malicious sender ignores. Pure: `incoming-watch.ts` measures and
+ * advice to the sender (REMB, transport-cc), which a malicious sender ignores. Pure: `incoming-guard.ts` measures and
  * acts.
  */
 import type { TrackSource } from '@plenary/cluster';

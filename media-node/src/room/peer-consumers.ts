@@ -1,4 +1,10 @@
-import { entry, MAX_CONSUMERS, PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
+import {
+  guardCallback,
+  MAX_CONSUMERS,
+  PlenaryError,
+  TOP_SPATIAL_LAYER,
+  toPlenaryError,
+} from '@plenary/cluster';
 import type {
   ConsumerId,
   ConsumerOffer,
@@ -180,7 +186,7 @@ export class PeerConsumers {
     const opening = this.#open(track, paused, patience);
     this.#byTrack.set(track.trackId, opening);
     opening.catch(
-      entry('background', () => {
+      guardCallback('background', () => {
         // The caller gets the error in `failed`; the entry is removed so that the next request tries again.
         if (this.#byTrack.get(track.trackId) === opening) this.#byTrack.delete(track.trackId);
       }),

@@ -75,7 +75,7 @@ const router: RoomRouter = {
   closed: false,
   close: () => undefined,
   createClientTransport: () => Promise.resolve(transportOf()),
-  createPipePort: unexpected,
+  createPipeTransport: unexpected,
   observeSpeaker: () => Promise.resolve(),
 };
 

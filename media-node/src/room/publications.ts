@@ -1,5 +1,5 @@
 import {
-  entry,
+  guardCallback,
   PlenaryError,
   faultOfPublication,
   forgetOldest,
@@ -252,7 +252,7 @@ export class Publications {
         onVolumes(router, volumes);
       })
       .catch(
-        entry('background', (error: unknown) => {
+        guardCallback('background', (error: unknown) => {
           // Without the observer the speaker is heard but not marked.
           if (!track.producer.closed) onFault('speakers', error);
         }),

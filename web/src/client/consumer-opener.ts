@@ -80,7 +80,7 @@ export class ConsumerOpener {
     const subscription = new Subscription(trackId, {
       promoted: (promoted, item, replaces) => this.#promoted(promoted, item, replaces),
       closed: (item, reason) => {
-        if (!item.hasEnded && (reason === 'replaced' || reason === 'given_up'))
+        if (!item.hasEnded && (reason === 'replaced' || reason === 'abandoned'))
           this.#parts.requests.noteUnneeded(item);
       },
       missing: (missing) => this.#parts.subscriptions.remove(missing),

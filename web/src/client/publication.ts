@@ -187,7 +187,7 @@ export class Publication {
   /** Publishes the source on the new media session too; its new track replaces the old one. */
   move(): void {
     if (this.#sent.newest !== undefined && this.#mediaTrack !== null) {
-      this.#sent.dispatch({ type: 'begin_anew' });
+      this.#sent.dispatch({ type: 'restart' });
       return;
     }
     // Without a device there is no track to move: the source is published again when the device is back.

@@ -81,7 +81,7 @@ describe('entries', () => {
       kind: 'note',
       owner: 'room',
       value: z.object({ text: z.string().max(5).regex(/^.*$/) }),
-      most: 9,
+      maxOfKind: 9,
     });
     const entry = (name: string, version: number, value: object): EntryChange =>
       ENTRY_CHANGE.parse({ kind: 'note', name, version, value });

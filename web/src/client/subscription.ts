@@ -125,7 +125,7 @@ export class Subscription {
 
   /** Notes that the owner requests a track from the edge. @returns the number of this attempt */
   markRequested(target: TrackId): number {
-    this.#dispatch({ type: this.isRequested ? 'begin_anew' : 'begin' });
+    this.#dispatch({ type: this.isRequested ? 'restart' : 'begin' });
     this.#target = target;
     this.#requestedAttempt = this.#replaceable.state.attempt;
     if (this.shown !== undefined) this.shown.isSuperseded = false;

@@ -1,19 +1,22 @@
-/** Raised hands: what clients ask, what the room keeps, and who may do what. The worked example of a feature (CONTRIBUTING, "A feature"). */
+/**
+ * Raised hands: the requests of clients, the entries of the room, and the rights of roles. This is the worked example
+ * of a feature (CONTRIBUTING, "A feature").
+ */
 import { z } from 'zod';
 import { NOTHING } from '../../protocol/define.ts';
 import { PEER_ID } from '../../protocol/ids.ts';
 import { defineEntryKind } from '../../protocol/room-entry.ts';
 import type { PermissionTable } from '../permissions.ts';
 
-/** Hands that are up in one room at a time, at most. */
+/** The largest number of raised hands in one room. */
 export const MAX_RAISED_HANDS = 256;
 
-/** A person's hand, as long as it is up. Its version is its place among the hands that are up. */
+/** The raised hand of a person; its version orders the raised hands. */
 export const HAND = defineEntryKind({
   kind: 'hand',
   owner: 'peer',
   value: z.object({}),
-  most: MAX_RAISED_HANDS,
+  maxOfKind: MAX_RAISED_HANDS,
 });
 
 export const HAND_REQUESTS = {
@@ -30,5 +33,5 @@ export const HAND_REQUESTS = {
   },
 } as const;
 
-/** Everybody, viewers too, raises and lowers their own. */
+/** Everybody, including viewers, may raise and lower their own hand. */
 export const HAND_PERMISSIONS = { lowerOthers: ['host', 'moderator'] } as const satisfies PermissionTable;

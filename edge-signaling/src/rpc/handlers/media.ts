@@ -115,7 +115,7 @@ async function openAnew(
     datacenter: grants.datacenter,
     roundTrips: grants.roundTrips ?? [],
     ...(kept === undefined ? {} : { keeps: kept.epoch }),
-    heldUnder: () => session.heldUnder,
+    knownHoldEpoch: () => session.knownHoldEpoch,
     replaces: moveFrom === undefined ? session.media.epoch : (insteadOf ?? moveFrom),
     exclude:
       kept === undefined

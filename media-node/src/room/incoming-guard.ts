@@ -8,7 +8,7 @@ import type { FaultSink } from './room-context.ts';
 export const PEERS_PER_ROUND = 20;
 
 /** The part of a peer that the watch uses. */
-export interface WatchedPeer {
+export interface LimitedPeer {
   readonly closed: boolean;
   /** The sources of the peer's open tracks. */
   sources(): readonly TrackSource[];
@@ -17,7 +17,7 @@ export interface WatchedPeer {
   limit(step: LimitStep, bitrates: { readonly bitrate: number; readonly limit: number }): Promise<void>;
 }
 
-export interface IncomingWatchPorts<Peer extends WatchedPeer> {
+export interface IncomingGuardPorts<Peer extends LimitedPeer> {
   readonly peers: () => Iterable<Peer>;
   readonly limits: IncomingLimits;
   readonly clock: Clock;
@@ -27,8 +27,8 @@ export interface IncomingWatchPorts<Peer extends WatchedPeer> {
 }
 
 /** Measures in rounds how much peers send, and limits those that keep exceeding their limit. */
-export function watchIncoming<Peer extends WatchedPeer>(
-  ports: IncomingWatchPorts<Peer>,
+export function limitIncoming<Peer extends LimitedPeer>(
+  ports: IncomingGuardPorts<Peer>,
 ): PeerRounds<Peer, number> {
   const excesses = new WeakMap<Peer, Excess>();
   return new PeerRounds({

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { after, afterTurn, answering, entry, every, inBackground, watchEntries } from './entry.ts';
-import type { EntryKind } from './entry.ts';
+import {
+  after,
+  afterTurn,
+  answering,
+  guardCallback,
+  every,
+  inBackground,
+  watchEntries,
+} from './guarded-callbacks.ts';
+import type { EntryKind } from './guarded-callbacks.ts';
 
 const told: { kind: EntryKind; fault: unknown }[] = [];
 let stopWatching: () => void;
@@ -20,26 +28,26 @@ const fail = (): never => {
 const reject = async (): Promise<never> => Promise.reject(broken);
 const settled = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('an entry', () => {
-  it('[EN4] hands on its arguments, and costs nobody anything when all is well', async () => {
+describe('a guarded callback', () => {
+  it('[EN4] passes its arguments on, and reports nothing if nothing fails', async () => {
     const heard: unknown[] = [];
-    entry('socket', (...args: readonly [number, string]) => heard.push(...args))(1, 'two');
-    entry('socket', async (value: number) => Promise.resolve(heard.push(value)))(3);
+    guardCallback('socket', (...args: readonly [number, string]) => heard.push(...args))(1, 'two');
+    guardCallback('socket', async (value: number) => Promise.resolve(heard.push(value)))(3);
     await settled();
     expect(heard).toEqual([1, 'two', 3]);
     expect(told).toEqual([]);
   });
 
-  it('[EN21] that has to answer gives what its handler gives, and the other answer where that throws', () => {
+  it('[EN21] that must answer returns its handler’s answer, or the other answer if that throws', () => {
     const double = answering('store', 0, (value: number) => 2 * value);
     expect(double(4)).toBe(8);
     expect(answering('store', 100, fail)()).toBe(100);
     expect(told).toEqual([{ kind: 'store', fault: broken }]);
   });
 
-  it('[EN4] tells what is thrown and what is rejected, and throws nothing', async () => {
-    entry('http', fail)();
-    entry('pubsub', reject)();
+  it('[EN4] reports thrown and rejected errors, and throws nothing', async () => {
+    guardCallback('http', fail)();
+    guardCallback('pubsub', reject)();
     inBackground(fail);
     inBackground(reject);
     afterTurn(fail);
@@ -55,7 +63,7 @@ describe('an entry', () => {
     expect(told.every(({ fault }) => fault === broken)).toBe(true);
   });
 
-  it('[EN22] a tick that fails stops no later one', () => {
+  it('[EN22] a failing tick stops no later one', () => {
     vi.useFakeTimers();
     let ticks = 0;
     const timer = every(10, () => {
@@ -69,10 +77,10 @@ describe('an entry', () => {
     expect(told.map(({ kind }) => kind)).toEqual(['timer', 'timer', 'timer', 'timer']);
   });
 
-  it('[EN4] lives through a watcher that throws', () => {
+  it('[EN4] survives a watcher that throws', () => {
     const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const stop = watchEntries(fail);
-    entry('signal', fail)();
+    guardCallback('signal', fail)();
     expect(written).toHaveBeenCalledWith(expect.stringContaining('signal'));
     written.mockRestore();
     stop();

@@ -1,10 +1,10 @@
 /**
- * Where something from outside, or time itself, enters a process: what is thrown there costs that one message, tick or
- * call, is counted and logged, and ends nothing (SPEC EN4). A lint rule (`deploy/local/lint/total-entries.js`) holds
- * every listener, timer and promise that nobody awaits to it.
+ * Guards the callbacks by which outside events and timers enter a process. An error thrown there costs one message,
+ * tick or call. It is counted and logged, and does not end the process (SPEC EN4). A lint rule
+ * (`deploy/local/lint/total-entries.js`) enforces this for every listener, timer and unawaited promise.
  */
 
-/** What came in: a closed set, since it is a label of metrics. */
+/** The sources of callbacks: a closed set, since it is a label of metrics. */
 export const ENTRY_KINDS = [
   'background',
   'child_process',
@@ -22,7 +22,7 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 export type EntryFaultSink = (kind: EntryKind, fault: unknown) => void;
 
-/** Where nobody watches, as in a unit test, a fault is as loud as if nothing had caught it. */
+/** Without a watcher, as in a unit test, an error is rethrown as if nothing had caught it. */
 const unwatched: EntryFaultSink = (_kind, fault) => {
   queueMicrotask(() => {
     throw fault;
@@ -30,7 +30,7 @@ const unwatched: EntryFaultSink = (_kind, fault) => {
 };
 let sink = unwatched;
 
-/** Tells the process' one owner of each fault at an entry. @returns ends that */
+/** Registers the process' one receiver of errors in guarded callbacks. @returns a function that ends it */
 export function watchEntries(onFault: EntryFaultSink): () => void {
   sink = onFault;
   return () => {
@@ -38,8 +38,8 @@ export function watchEntries(onFault: EntryFaultSink): () => void {
   };
 }
 
-/** Makes a listener that never throws, of a handler that may throw or reject. */
-export function entry<Args extends readonly unknown[]>(
+/** Makes a listener that never throws from a handler that may throw or reject. */
+export function guardCallback<Args extends readonly unknown[]>(
   kind: EntryKind,
   handler: (...args: Args) => unknown,
 ): (...args: Args) => void {
@@ -48,7 +48,7 @@ export function entry<Args extends readonly unknown[]>(
   };
 }
 
-/** The same for what has to answer at once: `otherwise` is the answer where the handler throws. */
+/** Like {@link guardCallback}, for a handler that must answer at once: `otherwise` is the answer if it throws. */
 export function answering<Args extends readonly unknown[], Answer>(
   kind: EntryKind,
   otherwise: Answer,
@@ -64,24 +64,24 @@ export function answering<Args extends readonly unknown[], Answer>(
   };
 }
 
-/** Starts what nobody waits for. It may reject; nobody hears of that but the log and the metric. */
+/** Starts work that nobody awaits. If it rejects, only the log and the metric show it. */
 export function inBackground(work: () => unknown): void {
   enter('background', work);
 }
 
-/** `setInterval`, of which each tick stands alone. */
+/** `setInterval` in which a failing tick does not affect later ones. */
 export function every(intervalMs: number, action: () => unknown): NodeJS.Timeout {
-  return setInterval(entry('timer', action), intervalMs);
+  return setInterval(guardCallback('timer', action), intervalMs);
 }
 
 /** `setTimeout` whose action may throw or reject. */
 export function after(delayMs: number, action: () => unknown): NodeJS.Timeout {
-  return setTimeout(entry('timer', action), delayMs);
+  return setTimeout(guardCallback('timer', action), delayMs);
 }
 
 /** `setImmediate` whose action may throw or reject. */
 export function afterTurn(action: () => unknown): NodeJS.Immediate {
-  return setImmediate(entry('timer', action));
+  return setImmediate(guardCallback('timer', action));
 }
 
 function enter(kind: EntryKind, work: () => unknown): void {
@@ -93,12 +93,12 @@ function enter(kind: EntryKind, work: () => unknown): void {
   }
 }
 
-/** For an entry that catches by itself, since somebody is to be answered. */
+/** Reports an error of a callback that catches it itself, because it must answer somebody. */
 export function tellEntryFault(kind: EntryKind, fault: unknown): void {
   try {
     sink(kind, fault);
   } catch (second) {
-    // Even a log that cannot be written ends nobody's meeting.
+    // An error that cannot be logged must not end the process either.
     process.stderr.write(`error at an entry point (${kind}) could not be logged: ${String(second)}\n`);
   }
 }

@@ -1,11 +1,11 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { PipeEnd } from '@plenary/cluster';
-import type { PipePort } from '@plenary/media-node/simulation';
+import type { PipeTransport } from '@plenary/media-node/simulation';
 import { Holdings } from './host.ts';
 import type { ConsumerPart, PortPart, ProducerPart, RouterPart } from './host.ts';
 
 /** One end of a pipe: the consumers that send into it, and the producers that come out of it. */
-export class PipeEndPort implements PipePort, PortPart {
+export class SimulatedPipeTransport implements PipeTransport, PortPart {
   readonly end: PipeEnd;
   readonly router: RouterPart;
   /** The consumers that send into it, by track. */
@@ -37,7 +37,7 @@ export class PipeEndPort implements PipePort, PortPart {
     this.peer = nameOf(end);
   }
 
-  async produce(...request: Parameters<PipePort['produce']>): Promise<ProducerPart> {
+  async produce(...request: Parameters<PipeTransport['produce']>): Promise<ProducerPart> {
     const [{ producerId, kind, rtpParameters, paused }, onClosed] = request;
     await this.#answer();
     const producer = this.router.produce({
@@ -57,7 +57,7 @@ export class PipeEndPort implements PipePort, PortPart {
     return producer;
   }
 
-  async consume(...request: Parameters<PipePort['consume']>): Promise<ConsumerPart> {
+  async consume(...request: Parameters<PipeTransport['consume']>): Promise<ConsumerPart> {
     const [producerId, on] = request;
     await this.#answer();
     const consumer: ConsumerPart = this.router.consume(producerId, false, on, () => {

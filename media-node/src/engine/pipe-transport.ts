@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { types } from 'mediasoup';
-import { PlenaryError, entry, faultOfForwarded, withExtensionsOf } from '@plenary/cluster';
+import { PlenaryError, guardCallback, faultOfForwarded, withExtensionsOf } from '@plenary/cluster';
 import type { MediaKind, PipeEnd, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -12,7 +12,7 @@ import { MediaProducer } from './media-producer.ts';
 import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 /** One end of a pipe between two routers: a PipeTransport with RTX. */
-export class PipePort {
+export class PipeTransport {
   readonly #transport: types.PipeTransport;
   readonly #metrics: NodeMetrics;
   readonly #address: string;
@@ -33,7 +33,7 @@ export class PipePort {
     metrics.transports.inc({ kind: 'pipe' });
     transport.observer.once(
       'close',
-      entry('mediasoup', () => {
+      guardCallback('mediasoup', () => {
         metrics.transports.dec({ kind: 'pipe' });
         onClosed();
       }),
