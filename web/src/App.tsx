@@ -11,7 +11,7 @@ import { isActive } from './client/index.ts';
 import type { RoomController } from './state/room-controller.ts';
 import type { PageRoute } from './state/route.ts';
 
-/** One room's page, from the door to the goodbye. */
+/** The page of one room: before, during and after the meeting. */
 export function RoomApp({ controller }: { readonly controller: RoomController }) {
   const snapshot = useStore(controller.meeting);
   const media = useStore(controller.media);
@@ -48,7 +48,7 @@ export function RoomApp({ controller }: { readonly controller: RoomController })
   );
 }
 
-/** Chooses the page of an address. */
+/** Chooses the page for the address. */
 export function App({
   route,
   controller,

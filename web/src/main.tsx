@@ -1,6 +1,6 @@
-// First, since what follows asks for it.
+// First, because the modules below use these functions.
 import './older-browsers.ts';
-// Then this, since it sets how every schema of the modules below is made.
+// Second, because it configures every schema that the modules below create.
 import './schemas-without-eval.ts';
 import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
@@ -17,7 +17,7 @@ declare global {
   interface Window {
     /**
      * The meeting of this page, for support and tests: `plenary.joinTimings`, `await plenary.stats()`,
-     * `plenary.counters`, `plenary.getSnapshot()`. Not an interface to build on.
+     * `plenary.counters`, `plenary.getSnapshot()`. It is not a stable interface.
      */
     plenary?: Meeting;
   }
@@ -27,7 +27,7 @@ const route = parseRoute(new URL(window.location.href));
 const controller = route.page === 'room' ? new RoomController(route) : undefined;
 
 if (route.page === 'room' && window.location.pathname !== roomPath(route.roomId)) {
-  // The one spelling that all share, so that the address can be passed on.
+  // The canonical address of the room, so that people share one spelling.
   const { search, hash } = window.location;
   window.history.replaceState(window.history.state, '', roomPath(route.roomId) + search + hash);
 }
@@ -42,7 +42,7 @@ if (controller !== undefined) {
   window.addEventListener('pagehide', () => {
     controller.leaveNow();
   });
-  // Firefox closes sockets here already, and at `pagehide` nobody could be told any more. Others leave them open if the page stays.
+  // Firefox closes sockets at `beforeunload`, so at `pagehide` it is too late to announce the leave. Other browsers keep them if the page stays.
   if ('mozInnerScreenX' in window) {
     window.addEventListener('beforeunload', () => {
       controller.meeting.unloadBegins();

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 
-test('[WB56] what older browsers do not have is there, and what they have is left alone', async () => {
+test('[WB56] functions that older browsers lack are added, and existing ones are not replaced', async () => {
   const { withResolvers } = Promise;
   const { canParse } = URL;
   Reflect.deleteProperty(Promise, 'withResolvers');

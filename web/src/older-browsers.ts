@@ -1,6 +1,6 @@
 /**
- * What browsers of 2022 do not have yet, and the app asks for where it would otherwise end without a word. The build puts the
- * language into an older form, and adds no functions.
+ * Polyfills of functions that browsers of 2022 lack, and without which the app would end without a message. The build compiles newer
+ * syntax, but adds no functions.
  */
 if (!('withResolvers' in Promise)) {
   const withResolvers = <Value>(): PromiseWithResolvers<Value> => {
@@ -8,7 +8,7 @@ if (!('withResolvers' in Promise)) {
     const promise = new Promise<Value>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    if (settle === undefined) throw new TypeError('a promise gives its resolvers at once');
+    if (settle === undefined) throw new TypeError('the executor of a promise did not run');
     return { promise, ...settle };
   };
   Object.defineProperty(Promise, 'withResolvers', {

@@ -124,7 +124,10 @@ export function sequenceOfCursor(cursor: string): number {
   return Number(cursor);
 }
 
-/** The id of a chat message: identical for every repeat of one request of one peer (LG5, LG12). */
+/**
+ * The id of a chat message: identical for every repeat of one request of one peer (LG5, LG12). The same function for browsers is
+ * `chatMessageId` in `web/src/client/chat-message-id.ts`; both must return the same id.
+ */
 export function chatMessageId(post: Pick<ChatPost, 'peerId' | 'requestId'>): string {
   return createHash('sha256').update(`${post.peerId}|${post.requestId}`).digest('base64url').slice(0, 22);
 }

@@ -9,19 +9,22 @@ import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-test('[LG12] a client can tell the id of its message', () => {
+test('[LG12] the client computes the same message id as the edge', () => {
   const peerId = PEER_ID.parse('ann');
   expect(chatMessageId(peerId, REQUEST_ID.parse('m-1'))).toBe('dPiRTFTFjMs56qaowiZTr7');
 });
 
-test('[LG12] what was posted without an answer is not posted again by who had to join anew, and what was not is', async () => {
+test('[LG12] after a rejoin, an unanswered message that the room has is not posted again, and one that it lacks is', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
   await meeting.join();
+
   meeting.postChat('arrived');
   meeting.postChat('lost');
+
   await eventually(() => expect(edge.requests('chat.post')).toHaveLength(2));
+
   const [arrived] = edge.requests('chat.post');
   if (arrived === undefined) throw new Error('it was posted');
   const peerId = PEER_ID.parse('self');
@@ -42,6 +45,7 @@ test('[LG12] what was posted without an answer is not posted again by who had to
     }),
   };
   edge.socket.drop();
+
   await eventually(() => expect(edge.requests('chat.post')).toHaveLength(3));
   expect(edge.requests('chat.post').at(-1)).toMatchObject({ text: 'lost' });
   await eventually(() =>
@@ -50,26 +54,33 @@ test('[LG12] what was posted without an answer is not posted again by who had to
 });
 
 test.each(['timed_out', 'store_unavailable'] as const)(
-  '[WB12] [WB53] what was not sent (%s) before the person left is not sent by a later join, but when the person says so',
+  '[WB12] [WB53] a message that failed (%s) before the user left is not sent at a later join, only when the user retries it',
   async (code) => {
     const edge = new ScriptedEdge();
     edge.on['chat.post'] = () => refuse(code);
     const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
     await meeting.join();
+
     meeting.postChat('for those who were there');
+
     await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }]));
+
     await meeting.leave();
     edge.on = {};
     await meeting.join();
+
     meeting.postChat('for those who are here');
+
     await eventually(() =>
       expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }, { status: 'sent' }]),
     );
+
     const texts = (): string[] => edge.requests('chat.post').map(({ text }) => text);
     const before = texts().filter((text) => text === 'for those who were there').length;
     const [unsent] = meeting.getSnapshot().outbox;
     if (unsent === undefined) throw new Error('it is shown as not sent');
     meeting.retryChat(unsent.requestId);
+
     await eventually(() =>
       expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'sent' }, { status: 'sent' }]),
     );
@@ -77,33 +88,43 @@ test.each(['timed_out', 'store_unavailable'] as const)(
   },
 );
 
-test('[WB53] what was under way when the person left is not sent by a later join', async () => {
+test('[WB53] a message that was pending when the user left is not sent at a later join', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
   await meeting.join();
+
   meeting.postChat('on its way');
+
   await eventually(() => expect(edge.requests('chat.post')).toHaveLength(1));
+
   await meeting.leave();
   await meeting.join();
+
   await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }]));
   expect(edge.requests('chat.post')).toHaveLength(1);
 });
 
-test('[WB52] what an outage kept from being sent for longer than a minute waits until the person says so', async () => {
+test('[WB52] a message that an outage delayed by more than a minute waits until the user retries it', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge);
   await meeting.join();
+
   meeting.postChat('a while ago');
+
   await eventually(() => expect(edge.requests('chat.post')).toHaveLength(1));
+
   const sentAtMs = Date.now();
   edge.on = {};
   vi.spyOn(Date, 'now').mockReturnValue(sentAtMs + RESEND_WITHIN_MS + 1);
   edge.socket.drop();
+
   await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
   await eventually(() => expect(meeting.getSnapshot().connection.phase).toBe('joined'));
+
   meeting.postChat('now');
+
   await eventually(() =>
     expect(meeting.getSnapshot().outbox).toMatchObject([
       { text: 'a while ago', status: 'failed' },

@@ -4,7 +4,7 @@ import type { types } from 'mediasoup-client';
 import { batches } from './batches.ts';
 import type { ConsumerRequests } from './consumer-requests.ts';
 import type { ClientLog } from './counters.ts';
-import type { EarlyNews } from './early-news.ts';
+import type { EarlyNotices } from './early-notices.ts';
 import type { MediaSession } from './media-session.ts';
 import { openReplacements } from './open-replacements.ts';
 import type { ConsumerChange } from './plan-subscriptions.ts';
@@ -42,7 +42,7 @@ export interface SubscriptionsEnvironment {
 export interface ConsumerState {
   readonly subscriptions: SubscriptionMap;
   readonly retryTimes: RetryTimes;
-  readonly earlyNews: EarlyNews;
+  readonly earlyNotices: EarlyNotices;
   /** Video tracks that are too large for a browser. */
   readonly refused: RefusedPictures;
   readonly requests: ConsumerRequests;
@@ -131,8 +131,8 @@ export class ConsumerOpener {
 
   /** Continues when the edge has answered and the receivers are created. */
   #answered(): void {
-    if (!this.#parts.subscriptions.all.some(({ isRequested: isAsked }) => isAsked))
-      this.#parts.earlyNews.clear();
+    if (!this.#parts.subscriptions.all.some(({ isRequested }) => isRequested))
+      this.#parts.earlyNotices.clear();
     this.#environment.changed();
     this.#environment.plan();
   }
@@ -155,14 +155,14 @@ export class ConsumerOpener {
         continue;
       }
       const received = newReceived(offer, result.value, media);
-      const news = this.#parts.earlyNews.take(consumerId);
-      if (news === 'ended' || news === 'path_lost') {
+      const notice = this.#parts.earlyNotices.take(consumerId);
+      if (notice === 'ended' || notice === 'path_lost') {
         received.consumer.close();
         subscription.failed();
-        this.ended(trackId, news === 'path_lost');
+        this.ended(trackId, notice === 'path_lost');
         continue;
       }
-      received.isSuperseded = news === 'superseded';
+      received.isSuperseded = notice === 'superseded';
       subscription.opened(received);
       if (offer.paused && this.#environment.isWanted(offer))
         toResume.push({ trackId, consumerId, paused: false });
@@ -201,10 +201,10 @@ export class ConsumerOpener {
     { subscription, attempt, trackId }: RequestedReplacement,
     next: ReceivedConsumer | undefined,
   ): void {
-    const news = next === undefined ? undefined : this.#parts.earlyNews.take(next.offer.consumerId);
+    const notice = next === undefined ? undefined : this.#parts.earlyNotices.take(next.offer.consumerId);
     const isRefused = next !== undefined && this.#parts.refused.has(next.offer);
-    if (next !== undefined && !isRefused && news !== 'ended' && news !== 'path_lost') {
-      next.isSuperseded = news === 'superseded';
+    if (next !== undefined && !isRefused && notice !== 'ended' && notice !== 'path_lost') {
+      next.isSuperseded = notice === 'superseded';
       subscription.opened(next, attempt);
       this.#environment.plan();
       return;
@@ -231,9 +231,9 @@ export class ConsumerOpener {
     this.#environment.log.warn(`track ${trackId} cannot be received`, error.message);
   }
 
-  /** Handles the end of the track's consumer. @param goesOn - whether the track certainly goes on */
-  ended(trackId: TrackId, goesOn = false): void {
-    this.#parts.retryTimes.ended(trackId, goesOn);
+  /** Handles the end of the track's consumer. @param trackContinues - whether the track certainly goes on */
+  ended(trackId: TrackId, trackContinues = false): void {
+    this.#parts.retryTimes.ended(trackId, trackContinues);
     this.#environment.plan();
   }
 

@@ -7,7 +7,7 @@ import { meet } from './testing/meet.ts';
 import { ScriptedEdge } from './testing/scripted-edge.ts';
 
 beforeEach(() => {
-  // Everything plays at once.
+  // Every receiver plays at once.
   vi.spyOn(FakeHandler.prototype, 'getReceiverStats').mockImplementation(() =>
     Promise.resolve(
       new Map([['in', { type: 'inbound-rtp', packetsReceived: 1, bytesReceived: 1, framesDecoded: 1 }]]),
@@ -27,24 +27,26 @@ const offerOf = (consumerId: string, { trackId, peerId, source }: typeof VOICE) 
 const statusOf = (meeting: Meeting, trackId: string) =>
   [...meeting.getSnapshot().remoteTracks.values()].find((track) => track.trackId === trackId)?.status;
 
-describe('a consumer of which the edge tells before its receiver stands', () => {
-  test('[MS35] that it has ended: its track is asked for again', async () => {
+describe('a notice about a consumer whose receiver is not created yet', () => {
+  test('[MS35] that it ended: its track is requested again', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
-    let asked = 0;
+
+    let requestCount = 0;
     edge.on.subscribe = () => {
-      asked += 1;
-      // The first one has ended by the time that its answer is on the way.
-      if (asked === 1) edge.notify('consumer.closed', { consumerId: 'c-1', trackId: 't-voice' });
-      return { consumers: [offerOf(`c-${asked}`, VOICE)], failed: [] };
+      requestCount += 1;
+      // The first consumer ends before the reply that offers it arrives.
+      if (requestCount === 1) edge.notify('consumer.closed', { consumerId: 'c-1', trackId: 't-voice' });
+      return { consumers: [offerOf(`c-${requestCount}`, VOICE)], failed: [] };
     };
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: VOICE }));
-    await eventually(() => expect(asked).toBe(2));
+
+    await eventually(() => expect(requestCount).toBe(2));
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
   });
 
-  test('[MS35] that it has ended, among those of the join', async () => {
+  test('[MS35] that it ended, during the join: only its track is requested again', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE, OTHER] });
     edge.consumers = [offerOf('c-voice', VOICE), offerOf('c-other', OTHER)];
@@ -55,46 +57,54 @@ describe('a consumer of which the edge tells before its receiver stands', () => 
       edge.notify('consumer.closed', { consumerId: 'c-voice', trackId: 't-voice' });
     });
     await meeting.join();
+
     await eventually(() => expect(edge.requests('subscribe')).toMatchObject([{ trackIds: ['t-voice'] }]));
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
     expect(statusOf(meeting, 't-other')).toBe('live');
   });
 
-  test('[MS35] that it comes another way: it is replaced', async () => {
+  test('[MS35] that its track takes another path: it is replaced', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
-    let asked = 0;
+
+    let requestCount = 0;
     edge.on.subscribe = () => {
-      asked += 1;
-      if (asked === 1) edge.notify('consumer.superseded', { consumerId: 'c-1', trackId: 't-voice' });
-      return { consumers: [offerOf(`c-${asked}`, VOICE)], failed: [] };
+      requestCount += 1;
+      if (requestCount === 1) edge.notify('consumer.superseded', { consumerId: 'c-1', trackId: 't-voice' });
+      return { consumers: [offerOf(`c-${requestCount}`, VOICE)], failed: [] };
     };
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: VOICE }));
+
     await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['c-1'] }]));
-    expect(asked).toBe(2);
+    expect(requestCount).toBe(2);
     expect(statusOf(meeting, 't-voice')).toBe('live');
   });
 
-  test('[MS35] that the one has ended which is to take the place of another', async () => {
+  test('[MS35] that a replacement ended: the old consumer goes on until it ends too', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE] });
     edge.consumers = [offerOf('c-old', VOICE)];
     const meeting = meet(edge);
     await meeting.join();
+
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
-    let asked = 0;
+
+    let requestCount = 0;
     edge.on.subscribe = () => {
-      asked += 1;
-      if (asked === 1) edge.notify('consumer.closed', { consumerId: 'c-1', trackId: 't-voice' });
-      return { consumers: [offerOf(`c-${asked}`, VOICE)], failed: [] };
+      requestCount += 1;
+      if (requestCount === 1) edge.notify('consumer.closed', { consumerId: 'c-1', trackId: 't-voice' });
+      return { consumers: [offerOf(`c-${requestCount}`, VOICE)], failed: [] };
     };
     edge.notify('consumer.superseded', { consumerId: 'c-old', trackId: 't-voice' });
-    await eventually(() => expect(asked).toBe(1));
-    // The one of before goes on, until that ends too.
+
+    await eventually(() => expect(requestCount).toBe(1));
+    // The old consumer goes on until it ends too.
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
+
     edge.notify('consumer.closed', { consumerId: 'c-old', trackId: 't-voice' });
-    await eventually(() => expect(asked).toBe(2));
+
+    await eventually(() => expect(requestCount).toBe(2));
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
   });
 });

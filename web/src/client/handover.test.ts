@@ -13,12 +13,12 @@ afterEach(() => vi.restoreAllMocks());
 interface Scene {
   readonly edge: ScriptedEdge;
   readonly meeting: Meeting;
-  /** The connection of the edge that will go. */
+  /** The connection to the draining edge. */
   readonly first: ScriptedSocket;
   readonly phases: ConnectionPhase[];
 }
 
-/** In a meeting, on an edge that will go. */
+/** A meeting that was joined on an edge which will drain. */
 async function joined(edges = [EDGE_A, EDGE_B]): Promise<Scene> {
   const edge = new ScriptedEdge();
   edge.edges = edges;
@@ -31,7 +31,7 @@ async function joined(edges = [EDGE_A, EDGE_B]): Promise<Scene> {
   return { edge, meeting, first: edge.socket, phases };
 }
 
-/** Has an edge answer a resume, or refuse it, when the test says so. */
+/** Holds an edge's reply to a resume until the test resolves or rejects it. */
 function answerLater(edge: ScriptedEdge, url: string): (refusal?: ErrorCode) => void {
   const { promise, resolve } = Promise.withResolvers<ErrorCode | undefined>();
   edge.on.resume = async () => {
@@ -50,8 +50,8 @@ const edgeInUse = (meeting: Meeting): unknown => meeting.getSnapshot().connectio
 const chats = (edge: ScriptedEdge): readonly string[] =>
   edge.received.filter(({ name }) => name === 'chat.post').map(({ url }) => url);
 
-describe('an edge that will go', () => {
-  test('[DR5] is left for another one while it goes on, and nobody is told of a break', async () => {
+describe('an edge that drains', () => {
+  test('[DR5] is replaced by another edge while its connection still works, and the screen shows no interruption', async () => {
     const { edge, meeting, first, phases } = await joined();
     edge.on.resume = ({ lastEventId }) => ({
       session: sessionReply(edge, EDGE_B),
@@ -60,6 +60,7 @@ describe('an edge that will go', () => {
     });
     first.notify('edge.leaving', {});
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(first.closed).toBe(true);
     expect(edge.sockets.map(({ url }) => url)).toEqual([EDGE_A, EDGE_B]);
@@ -70,7 +71,7 @@ describe('an edge that will go', () => {
     expect(edge.requests('track.publish')).toHaveLength(1);
   });
 
-  test('[DR5] [DR20] answers what it was asked before; what is asked meanwhile waits and goes to the next one, once', async () => {
+  test('[DR5] [DR20] answers the requests that it already has; requests sent during the handover wait and go to the next edge once', async () => {
     const { edge, meeting, first } = await joined();
     const answered = Promise.withResolvers<void>();
     edge.on['track.pause'] = async () => {
@@ -80,20 +81,31 @@ describe('an edge that will go', () => {
     const resume = answerLater(edge, EDGE_B);
     meeting.setMuted('microphone', true);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.sockets).toHaveLength(2));
+
     meeting.postChat('while it owes an answer');
+
     await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'sent' }]));
     expect([chats(edge), edge.requests('resume')]).toEqual([[EDGE_A], []]);
+
     answered.resolve();
+
     await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+
     meeting.postChat('while it is resumed');
     meeting.unpublish('microphone');
+
     expect(chats(edge)).toEqual([EDGE_A]);
-    // The edge in use may hear that the session is taken up before this client does.
+
+    // The draining edge may learn of the resume before this client does.
     first.notify('bye', { code: 'replaced', message: '', retryable: false });
     first.drop();
+
     expect(phase(meeting)).toBe('joined');
+
     resume();
+
     await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     await eventually(() =>
       expect(meeting.getSnapshot().outbox.every(({ status }) => status === 'sent')).toBe(true),
@@ -104,27 +116,35 @@ describe('an edge that will go', () => {
     expect(meeting.counters).toMatchObject({ handedOver: 1, reconnects: 0, timedOut: 0 });
   });
 
-  test('[DR5] is left although it does not answer everything', async () => {
+  test('[DR5] is left even if one of its requests stays unanswered', async () => {
     const { edge, meeting, first } = await joined();
     edge.on['track.pause'] = (_payload, socket) => (socket === first ? NO_ANSWER : {});
     meeting.setMuted('microphone', true);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(meeting.counters.reconnects).toBe(0);
   });
 
-  test('[DR5] [DR20] goes on where another one refuses; what waited goes to it, and a third one is tried', async () => {
+  test('[DR5] [DR20] goes on serving when the next edge refuses: it gets the waiting requests, and a third edge is tried', async () => {
     const { edge, meeting, first, phases } = await joined([EDGE_A, EDGE_B, EDGE_C]);
     const refuseNow = answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+
     const [, second] = edge.sockets;
     meeting.postChat('waits');
+
     expect(chats(edge)).toEqual([]);
+
     refuseNow('shutting_down');
+
     await eventually(() => expect(chats(edge)).toEqual([EDGE_A]));
     expect([first.closed, second?.closed]).toEqual([false, true]);
+
     edge.on.resume = undefined;
+
     await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(new Set(edge.sockets.map(({ url }) => url)).size).toBe(3);
     expect([first.closed, edge.socket.closed]).toEqual([true, false]);
@@ -132,65 +152,86 @@ describe('an edge that will go', () => {
     expect(phases.filter((one) => one !== 'joined')).toEqual([]);
   });
 
-  test('[DR5] goes on where nobody answers elsewhere, until it is gone', async () => {
+  test('[DR5] goes on serving while no other edge answers, until its connection ends', async () => {
     const { edge, meeting, first } = await joined();
     edge.dead.add(EDGE_B);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.sockets.length).toBeGreaterThan(1));
     await eventually(() => expect(edge.socket.closed).toBe(true));
+
     meeting.setMuted('microphone', true);
+
     await eventually(() => expect(edge.received.at(-1)).toMatchObject({ name: 'track.pause', url: EDGE_A }));
     expect(phase(meeting)).toBe('joined');
+
     edge.dead.delete(EDGE_B);
     first.notify('bye', { code: 'shutting_down', message: '', retryable: true });
+
     expect(phase(meeting)).toBe('reconnecting');
     await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
   });
 
-  test('[DR5] that breaks while another one refuses is lost like any other', async () => {
+  test('[DR5] whose connection breaks while another edge refuses is handled as a lost edge', async () => {
     const { edge, meeting, first } = await joined();
     const refuseNow = answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+
     first.drop();
+
     expect(phase(meeting)).toBe('joined');
+
     refuseNow('shutting_down');
+
     await eventually(() => expect(phase(meeting)).toBe('reconnecting'));
+
     edge.on.resume = undefined;
+
     await eventually(() => expect(phase(meeting)).toBe('joined'));
     expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
   });
 
-  test('[DR5] does not end the meeting when one that never answered has taken the session up', async () => {
+  test('[DR5] does not end the meeting when an edge that never answered has resumed the session', async () => {
     const { edge, meeting, first } = await joined();
     edge.on.resume = () => NO_ANSWER;
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+
     meeting.postChat('waits');
+
     await eventually(() => expect(chats(edge)).toEqual([EDGE_A]));
     expect(phase(meeting)).toBe('joined');
+
     edge.on.resume = undefined;
     first.notify('bye', { code: 'replaced', message: '', retryable: false });
-    // It may just be asked once more, without an answer.
+
+    // A further request without a reply is allowed.
     await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(edge.requests('join')).toHaveLength(1);
   });
 
-  test('[DR5] is told of a leave at once, whatever waits for the next one', async () => {
+  test('[DR5] gets the leave request at once, before the requests that wait for the next edge', async () => {
     const { edge, meeting, first } = await joined();
     answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+
     await meeting.leave();
+
     expect(edge.received.at(-1)).toMatchObject({ name: 'leave', url: EDGE_A });
     expect(phase(meeting)).toBe('left');
     expect(edge.sockets.every(({ closed }) => closed)).toBe(true);
   });
 
-  test('[DR5] behind a URL that others have too is left by the same URL', async () => {
+  test('[DR5] whose URL is shared by other edges is replaced through the same URL', async () => {
     const { edge, meeting, first } = await joined([EDGE_A, EDGE_A]);
     first.notify('edge.leaving', {});
+
     await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(edge.sockets.map(({ url, closed }) => [url, closed])).toEqual([
       [EDGE_A, true],
@@ -198,7 +239,7 @@ describe('an edge that will go', () => {
     ]);
   });
 
-  test('[DR5] that is told of before the join is answered is left after it', async () => {
+  test('[DR5] that announces its drain before it answers the join is left after the join', async () => {
     const edge = new ScriptedEdge();
     edge.edges = [EDGE_A, EDGE_B];
     const answer = Promise.withResolvers<void>();
@@ -212,10 +253,13 @@ describe('an edge that will go', () => {
     };
     const meeting = meet(edge);
     const joining = meeting.join();
+
     await eventually(() => expect(edge.requests('join')).toHaveLength(1));
+
     edge.socket.notify('edge.leaving', {});
     answer.resolve();
     await joining;
+
     await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(meeting.counters.handedOver).toBe(1);
   });

@@ -18,7 +18,7 @@ export type { MediaFlow } from './media-silence.ts';
 export { Meeting, createMeeting } from './meeting.ts';
 export type { OutgoingChat } from './chat-outbox.ts';
 export type { WantedVideo } from './plan-subscriptions.ts';
-export type { LocalTrack, TakenReason } from './publication.ts';
+export type { LocalTrack, TrackStopReason } from './publication.ts';
 export type { ProbePort } from './probe-port.ts';
 export type { RejoinTicketStore, RejoinTicket } from './rejoin.ts';
 export { browserRejoinTicketStore } from './browser-rejoin.ts';

@@ -26,7 +26,7 @@ function sizes(meeting: Meeting, trackId: string, width: number, height: number)
   vi.spyOn(mediaTrack, 'getSettings').mockReturnValue({ width, height });
 }
 
-describe('pictures that no browser can bear', () => {
+describe('video that is too large for a browser', () => {
   beforeEach(() => {
     vi.useFakeTimers({ shouldAdvanceTime: true });
   });
@@ -52,7 +52,7 @@ describe('pictures that no browser can bear', () => {
     return { edge, meeting };
   }
 
-  const look = async (): Promise<void> => {
+  const waitForCheck = async (): Promise<void> => {
     await vi.advanceTimersByTimeAsync(500);
   };
   const statuses = (meeting: Meeting): Record<string, string> =>
@@ -71,17 +71,21 @@ describe('pictures that no browser can bear', () => {
     const track = trackOf('t-one', 'peer-b', source);
     const { meeting } = await watching(track);
     sizes(meeting, 't-one', 640, 360);
-    await look();
+    await waitForCheck();
+
     expect(statuses(meeting)).toEqual({ 't-one': 'live' });
+
     sizes(meeting, 't-one', width, height);
-    await look();
+    await waitForCheck();
+
     expect(statuses(meeting)).toEqual({ 't-one': status });
   });
 
-  test('[MS11] [MS50] [MS45] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
+  test('[MS11] [MS50] [MS45] is refused track by track; after a second one, all video of that peer is refused; the edge gets a report, and other tracks play on', async () => {
     const { edge, meeting } = await watching(GOOD, BAD, CAMERA, VOICE);
     sizes(meeting, 't-bad', 16_383, 16_383);
-    await look();
+    await waitForCheck();
+
     expect(statuses(meeting)).toEqual({
       't-good': 'live',
       't-bad': 'failed',
@@ -89,11 +93,17 @@ describe('pictures that no browser can bear', () => {
       't-voice': 'live',
     });
     expect(edge.requests('consumer.failed')).toMatchObject([{ consumerId: 'c-t-bad', trackId: 't-bad' }]);
+
     await vi.advanceTimersByTimeAsync(60_000);
+
     expect(edge.requests('subscribe')).toEqual([]);
+
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: NEXT }));
+
     await eventually(() => expect(statusOf(meeting, 't-next')?.mediaTrack).toBeDefined());
+
     sizes(meeting, 't-next', 16_383, 16_383);
+
     await eventually(() =>
       expect(statuses(meeting)).toEqual({
         't-good': 'live',
@@ -110,24 +120,29 @@ describe('pictures that no browser can bear', () => {
     ]);
   });
 
-  test('[MS46] that are too many together are let go of from the largest on, and their people keep the rest', async () => {
+  test('[MS46] that is too large only together with others is refused from the largest track on, and its peers keep their other video', async () => {
     const many = Array.from({ length: 8 }, (_, count) => trackOf(`t-${count}`, `peer-${count}`, 'camera'));
     const screen = trackOf('t-screen', 'peer-0', 'screen');
     const { meeting } = await watching(...many, screen);
     for (const { trackId } of many) sizes(meeting, trackId, 3_840, 2_160);
     sizes(meeting, 't-screen', 0, 0);
-    await look();
+    await waitForCheck();
+
     expect(new Set(Object.values(statuses(meeting)))).toEqual(new Set(['live']));
+
     sizes(meeting, 't-screen', 5_120, 3_200);
-    await look();
+    await waitForCheck();
     const cameras = Object.fromEntries(many.map(({ trackId }) => [trackId, 'live']));
+
     expect(statuses(meeting)).toEqual({ ...cameras, 't-screen': 'failed' });
+
     sizes(meeting, 't-0', 4_096, 2_304);
-    await look();
+    await waitForCheck();
+
     expect(statuses(meeting)).toEqual({ ...cameras, 't-0': 'failed', 't-screen': 'failed' });
   });
 
-  test('[MS47] that are to take the place of others are looked at before they do', async () => {
+  test('[MS47] in a replacement is checked before it is shown', async () => {
     const { edge, meeting } = await watching(CAMERA);
     vi.spyOn(FakeHandler.prototype, 'getReceiverStats').mockImplementation(() =>
       Promise.resolve(new Map([['in', { type: 'inbound-rtp', framesDecoded: 0 }]])),
@@ -144,24 +159,30 @@ describe('pictures that no browser can bear', () => {
     });
     const track = { ...trackOf('t-next', 'peer-c', 'camera'), replaces: CAMERA.trackId };
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track }));
+
     await eventually(() => expect(edge.requests('consumer.failed')).toMatchObject([{ trackId: 't-next' }]));
+
     await vi.advanceTimersByTimeAsync(10_000);
+
     expect(edge.requests('subscribe')).toHaveLength(1);
     expect(statusOf(meeting, 't-next')).toMatchObject({ status: 'live', mediaTrack: before });
   });
 
-  test('[MS45] are forgotten with their people', async () => {
+  test('[MS45] is no longer counted against a peer that left', async () => {
     const { edge, meeting } = await watching(GOOD, BAD);
     sizes(meeting, 't-bad', 16_383, 16_383);
-    await look();
+    await waitForCheck();
     const { peerId } = BAD;
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'peer.left', peerId, reason: 'left' }));
     edge.notify('event', loggedEvent('102-0', '101-0', { type: 'peer.joined', peer: peerOf('peer-c') }));
     edge.notify('event', loggedEvent('103-0', '102-0', { type: 'track.published', track: BAD }));
     edge.notify('event', loggedEvent('104-0', '103-0', { type: 'track.published', track: NEXT }));
+
     await eventually(() => expect(statuses(meeting)).toMatchObject({ 't-bad': 'live', 't-next': 'live' }));
+
     sizes(meeting, 't-next', 16_383, 16_383);
-    await look();
+    await waitForCheck();
+
     expect(statuses(meeting)).toMatchObject({ 't-bad': 'live', 't-next': 'failed' });
   });
 });

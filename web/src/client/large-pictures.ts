@@ -12,7 +12,7 @@ const MAX_PIXELS = {
 } as const;
 /** Most pixels of all videos together: eight of 4K, or 32 cameras of 1,080 lines, which some clients send to everybody. */
 const MAX_PIXELS_TOGETHER = 8 * 3_840 * 2_160;
-const CHECK_EVERY_MS = 250;
+const PICTURE_CHECK_INTERVAL_MS = 250;
 /** Consumers whose statistics are read in one check, when the browser does not report the size of the track. */
 const STATS_PER_CHECK = 4;
 
@@ -49,7 +49,7 @@ export class LargePictures {
 
   start(): void {
     this.stop();
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), PICTURE_CHECK_INTERVAL_MS);
   }
 
   stop(): void {

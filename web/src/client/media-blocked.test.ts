@@ -22,55 +22,73 @@ async function joined() {
   const meeting = meet(edge, { createDevice: device });
   let isJoined = false;
   const joining = meeting.join().then(() => (isJoined = true));
-  // Keys are made beside the timers, and take as long as the machine is busy.
+  // Keys are generated outside the fake timers, and take longer on a busy machine.
   while (!isJoined) await vi.advanceTimersByTimeAsync(10);
   await joining;
   return { edge, meeting, media: () => meeting.getSnapshot().media };
 }
 
-describe('media that never connects', () => {
-  test('[AD2] is said to be blocked after eight seconds, until it connects', async () => {
+describe('transports that never connect', () => {
+  test('[AD2] are shown as blocked after eight seconds, until they connect', async () => {
     const { media } = await joined();
     await vi.advanceTimersByTimeAsync(7_500);
+
     expect(media()).toBe('connecting');
+
     await vi.advanceTimersByTimeAsync(1_000);
+
     expect(media()).toBe('blocked');
+
     for (const handler of handlers) handler.setConnectionState('connected');
+
     expect(media()).toBe('connected');
   });
 
-  test('[AD2] [HL25] is said no later where its edge moves it meanwhile to see whether another node is reached', async () => {
+  test('[AD2] [HL25] are shown as blocked no later when the edge meanwhile moves the client to another media node', async () => {
     const { edge, media } = await joined();
     await vi.advanceTimersByTimeAsync(4_000);
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
     await vi.advanceTimersByTimeAsync(3_000);
+
     expect(media()).toBe('connecting');
+
     await vi.advanceTimersByTimeAsync(1_500);
+
     expect(media()).toBe('blocked');
   });
 
-  test('[AD2] [AD12] stays so while media is opened anew, and a path that stood once is lost, not blocked', async () => {
+  test('[AD2] [AD12] stay blocked while a new media session opens; a path that was connected once is lost, not blocked', async () => {
     const { edge, media } = await joined();
     await vi.advanceTimersByTimeAsync(9_000);
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
+
     expect(media()).toBe('blocked');
+
     await vi.advanceTimersByTimeAsync(1_000);
+
     expect(media()).toBe('blocked');
+
     for (const handler of handlers) handler.setConnectionState('connected');
+
     expect(media()).toBe('connected');
+
     for (const handler of handlers) handler.setConnectionState('disconnected');
+
     expect(media()).toBe('reconnecting');
   });
 
-  test('[WB38] that is opened anew is lost until a path stands again', async () => {
+  test('[WB38] after a working path are shown as lost until a path is connected again', async () => {
     const { edge, media } = await joined();
     for (const handler of handlers) handler.setConnectionState('connected');
     const before = handlers.length;
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
     while (handlers.length === before) await vi.advanceTimersByTimeAsync(100);
     await vi.advanceTimersByTimeAsync(1_000);
+
     expect(media()).toBe('reconnecting');
+
     for (const handler of handlers.slice(before)) handler.setConnectionState('connected');
+
     expect(media()).toBe('connected');
   });
 });

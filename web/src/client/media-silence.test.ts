@@ -7,16 +7,16 @@ import {
   SEEK_FOR_MS,
 } from './media-silence.ts';
 
-const LOOK_MS = 100;
+const CHECK_MS = 100;
 const PACKET_EVERY_MS = 20;
 
 describe('MediaSilence', () => {
   const flows = new Map<string, { stamp: () => number | undefined }>();
   const moving = new Set<string>();
-  const told: string[] = [];
+  const calls: string[] = [];
   const flow: string[] = [];
   let iceAnswers: number | undefined;
-  /** What the media node has sent, one answer after the other; the last one is given again. `undefined`: no answer. */
+  /** The media node's answers in sequence: the bytes that it has sent, or `undefined` for no answer. The last one is repeated. */
   let sent: (number | undefined)[];
   let silence: MediaSilence;
 
@@ -24,21 +24,21 @@ describe('MediaSilence', () => {
     vi.useFakeTimers();
     flows.clear();
     moving.clear();
-    told.length = 0;
+    calls.length = 0;
     flow.length = 0;
     iceAnswers = 5;
     sent = [undefined];
     silence = new MediaSilence({
       flows: () => flows,
       ask: () => {
-        told.push('silent');
+        calls.push('silent');
         const sentByNode = sent.length > 1 ? sent.shift() : sent[0];
         if (sentByNode === undefined) return Promise.resolve(undefined);
         return Promise.resolve({ sentByNode, receivedByNode: undefined, sentByClient: undefined });
       },
       iceAnswers: () => Promise.resolve(iceAnswers),
-      pathLost: () => told.push('path lost'),
-      nodeLost: () => told.push('node lost'),
+      pathLost: () => calls.push('path lost'),
+      nodeLost: () => calls.push('node lost'),
       flowChanged: () => flow.push(silence.flow),
     });
     silence.start();
@@ -57,101 +57,131 @@ describe('MediaSilence', () => {
     flows.set(id, { stamp: () => stamp || undefined });
   }
 
-  test('[SE17] [SE52] [SE56] asks once when nothing comes any more, and anew once something came', async () => {
+  test('[SE17] [SE52] [SE56] checks once when no packet arrives any more, and again only after packets have arrived', async () => {
     add('a');
     add('b');
     await vi.advanceTimersByTimeAsync(5_000);
     moving.delete('a');
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(told).toEqual([]);
+
+    expect(calls).toEqual([]);
+
     moving.clear();
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS - LOOK_MS);
-    expect([told, silence.isSilent]).toEqual([[], false]);
-    await vi.advanceTimersByTimeAsync(2 * LOOK_MS);
-    expect([told, silence.isSilent]).toEqual([['silent'], true]);
-    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - ASK_AFTER_MS + LOOK_MS);
-    expect(told).toEqual(['silent', 'path lost']);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS - CHECK_MS);
+
+    expect([calls, silence.isSilent]).toEqual([[], false]);
+
+    await vi.advanceTimersByTimeAsync(2 * CHECK_MS);
+
+    expect([calls, silence.isSilent]).toEqual([['silent'], true]);
+
+    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - ASK_AFTER_MS + CHECK_MS);
+
+    expect(calls).toEqual(['silent', 'path lost']);
+
     await vi.advanceTimersByTimeAsync(SEEK_FOR_MS);
-    expect(told).toEqual(['silent', 'path lost', 'node lost']);
+
+    expect(calls).toEqual(['silent', 'path lost', 'node lost']);
+
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toHaveLength(3);
+
+    expect(calls).toHaveLength(3);
+
     moving.add('b');
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(silence.isSilent).toBe(false);
+
     moving.clear();
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
-    expect(told).toHaveLength(4);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + CHECK_MS);
+
+    expect(calls).toHaveLength(4);
   });
 
-  test('[SE50] [SE51] [SE52] seeks another path at once where the path is broken', async () => {
+  test('[SE50] [SE51] [SE52] seeks another path at once if the path is broken', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
     sent = [1_000, 1_500];
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + ASK_AGAIN_AFTER_MS + LOOK_MS);
-    expect(told).toEqual(['silent', 'silent', 'path lost']);
-    await vi.advanceTimersByTimeAsync(SEEK_FOR_MS + LOOK_MS);
-    expect(told.slice(3)).toEqual(['node lost']);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + ASK_AGAIN_AFTER_MS + CHECK_MS);
+
+    expect(calls).toEqual(['silent', 'silent', 'path lost']);
+
+    await vi.advanceTimersByTimeAsync(SEEK_FOR_MS + CHECK_MS);
+
+    expect(calls.slice(3)).toEqual(['node lost']);
+
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toHaveLength(4);
+
+    expect(calls).toHaveLength(4);
   });
 
   test.each([
     ['where it sends nothing', [1_000, 1_000]],
     ['where it does not answer again', [1_000, undefined]],
-  ])('[SE50] [SE56] waits for what ICE says %s', async (_, answers) => {
+  ])('[SE50] [SE56] waits for the result of the ICE check %s', async (_, answers) => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
     sent = answers;
-    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - LOOK_MS);
-    expect(told).toEqual(['silent', 'silent']);
-    await vi.advanceTimersByTimeAsync(2 * LOOK_MS);
-    expect(told).toEqual(['silent', 'silent', 'path lost']);
+    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - CHECK_MS);
+
+    expect(calls).toEqual(['silent', 'silent']);
+
+    await vi.advanceTimersByTimeAsync(2 * CHECK_MS);
+
+    expect(calls).toEqual(['silent', 'silent', 'path lost']);
   });
 
-  test('[SE51] does not seek another path where something came while it asked, or ICE is answered', async () => {
+  test('[SE51] does not seek another path if packets arrived during the check, or ICE is answered', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
     sent = [1_000, 1_500];
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + CHECK_MS);
     moving.add('a');
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(told).toEqual(['silent']);
+
+    expect(calls).toEqual(['silent']);
+
     moving.clear();
     sent = [1_000, 1_500];
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + CHECK_MS);
     iceAnswers = 6;
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toEqual(['silent', 'silent', 'silent']);
+
+    expect(calls).toEqual(['silent', 'silent', 'silent']);
   });
 
-  test('[SE17] is as soon to notice among many flows that stop together', async () => {
+  test('[SE17] notices many flows that stop together as soon as a single one', async () => {
     for (let number = 1; number <= 50; number += 1) add(`flow ${number}`);
     await vi.advanceTimersByTimeAsync(5_000);
     moving.clear();
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + 2 * LOOK_MS);
-    expect(told).toEqual(['silent']);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + 2 * CHECK_MS);
+
+    expect(calls).toEqual(['silent']);
   });
 
-  test('[SE51] only asks while ICE is answered, or where the browser does not tell', async () => {
+  test('[SE51] only checks while ICE is answered, or the browser does not report ICE', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + CHECK_MS);
     iceAnswers = 6;
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toEqual(['silent']);
+
+    expect(calls).toEqual(['silent']);
+
     moving.add('a');
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
     moving.clear();
     iceAnswers = undefined;
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toEqual(['silent', 'silent']);
+
+    expect(calls).toEqual(['silent', 'silent']);
   });
 
-  test('[SE17] says nothing before anything came, nor when all that could flow is muted', async () => {
+  test('[SE17] reports no silence before the first packet, nor while all tracks are muted', async () => {
     add('a');
     moving.clear();
     await vi.advanceTimersByTimeAsync(60_000);
@@ -159,37 +189,49 @@ describe('MediaSilence', () => {
     await vi.advanceTimersByTimeAsync(1_000);
     flows.clear();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toEqual([]);
+
+    expect(calls).toEqual([]);
   });
 
-  test('[SE17] does not take the page’s own standstill for silence', async () => {
+  test('[SE17] does not report silence after the page itself was suspended', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
     const { now } = performance;
     const asleepMs = 60_000;
     vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + asleepMs);
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
-    expect(told).toEqual([]);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
+    expect(calls).toEqual([]);
+
     await vi.advanceTimersByTimeAsync(ASK_AFTER_MS);
-    expect(told).toEqual(['silent']);
+
+    expect(calls).toEqual(['silent']);
+
     vi.restoreAllMocks();
   });
 
-  test('[WB7] says what is known: it arrives, it does not, the path is lost, or nothing is sent', async () => {
+  test('[WB7] reports whether packets arrive, do not arrive, the path is lost, or nothing is sent', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
+
     expect(flow).toEqual(['arriving']);
+
     moving.clear();
-    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + CHECK_MS);
+
     expect(flow).toEqual(['arriving', 'silent']);
+
     await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS);
+
     expect(flow).toEqual(['arriving', 'silent', 'lost']);
+
     moving.add('a');
-    await vi.advanceTimersByTimeAsync(2 * LOOK_MS);
+    await vi.advanceTimersByTimeAsync(2 * CHECK_MS);
     flows.clear();
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
     silence.stop();
+
     expect(flow).toEqual(['arriving', 'silent', 'lost', 'arriving', 'unknown']);
   });
 });

@@ -11,7 +11,7 @@ export const PATH_LOST_AFTER_MS = 3_500;
 export const SEEK_FOR_MS = 2_500;
 /** Wait before the media node is asked a second time, in milliseconds. */
 export const ASK_AGAIN_AFTER_MS = 300;
-const CHECK_EVERY_MS = 100;
+const SILENCE_CHECK_INTERVAL_MS = 100;
 
 /** A consumer that should carry packets. */
 export interface Flow {
@@ -83,7 +83,7 @@ export class MediaSilence {
   start(): void {
     this.stop();
     this.#lastCheckMs = performance.now();
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), SILENCE_CHECK_INTERVAL_MS);
   }
 
   stop(): void {

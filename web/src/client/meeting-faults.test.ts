@@ -20,7 +20,7 @@ import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-/** A browser whose connections throw while they are made, when the test says so. */
+/** A browser whose connections throw during creation when the test says so. */
 function moodyBrowser() {
   const handlers = new Set<FakeHandler>();
   const left = { send: 0, receive: 0 };
@@ -48,13 +48,15 @@ function moodyBrowser() {
 }
 
 describe('when things break', () => {
-  test('a lost edge is replaced by another one; media stays, missed events and chat arrive', async () => {
+  test('a lost edge is replaced by another one; the media session stays, and missed events and chat arrive', async () => {
     const edge = new ScriptedEdge();
     edge.edges = [EDGE_A, EDGE_B];
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
+
     await eventually(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
+
     edge.on.resume = ({ lastEventId }) => ({
       session: sessionReply(edge, EDGE_B),
       catchUp: { type: 'events', events: [chatEvent('101-0', lastEventId, 'missed')] },
@@ -62,9 +64,12 @@ describe('when things break', () => {
     });
     edge.dead.add(EDGE_A);
     edge.socket.drop();
+
     expect(phase(meeting)).toBe('reconnecting');
     expect(meeting.postChat('written meanwhile')).toBe(true);
+
     meeting.setMuted('microphone', true);
+
     await eventually(() =>
       expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
     );
@@ -78,7 +83,7 @@ describe('when things break', () => {
     expect(edge.requests('media.open')).toHaveLength(0);
   });
 
-  test('[SE16] an edge that was asked something and says nothing at all is left for another one', async () => {
+  test('[SE16] an edge that owes a reply and sends nothing at all is left for another one', async () => {
     const edge = new ScriptedEdge();
     edge.edges = [EDGE_A, EDGE_B];
     edge.on['chat.post'] = () => NO_ANSWER;
@@ -109,15 +114,17 @@ describe('when things break', () => {
   });
 
   test.each([true, false])(
-    '[SE49] who resumes while media is silent seeks another path at once, and nobody else does (silent: %s)',
+    '[SE49] a resume starts the search for another path at once if no packets arrive, and otherwise does not (silent: %s)',
     async (isSilent) => {
-      // No browser is here whose receivers could fall silent, or that could find a path.
+      // The fake browser has no receivers that fall silent, and no paths to find.
       vi.spyOn(MediaSilence.prototype, 'isSilent', 'get').mockReturnValue(isSilent);
       const seekPath = vi.spyOn(MediaSession.prototype, 'seekPath');
       const edge = new ScriptedEdge();
       const meeting = meet(edge);
       await meeting.join();
+
       edge.socket.drop();
+
       await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
       await eventually(() => expect(phase(meeting)).toBe('joined'));
       expect(seekPath).toHaveBeenCalledTimes(isSilent ? 1 : 0);
@@ -128,21 +135,26 @@ describe('when things break', () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     edge.notify('session.renewed', { sessionToken: 'renewed' });
     edge.socket.drop();
+
     await eventually(() =>
       expect(edge.requests('resume')).toMatchObject([{ sessionToken: 'renewed', lastEventId: '100-0' }]),
     );
     expect(edge.requests('session.confirm')[0]).toEqual({ sessionToken: 'renewed' });
   });
 
-  test('[SK1] a resume proves, for its own connection, the key that the join named; the answer is confirmed', async () => {
+  test('[SK1] a resume proves, for its own connection, the key that the join named; its new token is confirmed', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     edge.socket.drop();
+
     await eventually(() => expect(edge.requests('session.confirm')).toHaveLength(1));
+
     const [join] = edge.requests('join');
     const [resume] = edge.requests('resume');
     if (join === undefined || resume === undefined) throw new Error('it joined and resumed');
@@ -157,59 +169,74 @@ describe('when things break', () => {
         ),
         new TextEncoder().encode(resumeProofText(connectionId, resume.sessionToken)),
       );
+
     expect(resume.roomId).toBe('room');
     expect(await isSignedFor('connection-2')).toBe(true);
     expect(await isSignedFor('connection-1')).toBe(false);
   });
 
-  test('[HE4] the token of a resume is confirmed within fifteen seconds, and not at once', async () => {
+  test('[HE4] the token of a resume is confirmed within 15 seconds, and not at once', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     vi.spyOn(Math, 'random').mockReturnValue(0.9);
     const timers = vi.spyOn(globalThis, 'setTimeout');
     edge.socket.drop();
+
     await eventually(() => expect(phase(meeting)).toBe('joined'));
     expect(edge.requests('session.confirm')).toEqual([]);
+
     const confirming = timers.mock.calls.find(([, delayMs]) => delayMs === 13_500);
     confirming?.[0]();
+
     expect(edge.requests('session.confirm')).toEqual([{ sessionToken: 'session-token' }]);
   });
 
-  test('[SK13] a token that was overtaken is given up for a join with another key', async () => {
+  test('[SK13] a session token that is replaced by a newer one leads to a join with another key', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('token_replayed');
     const meeting = meet(edge);
     await meeting.join();
+
     edge.socket.drop();
+
     await eventually(() => expect(edge.requests('join')).toHaveLength(2));
+
     const [first, second] = edge.requests('join');
+
     expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
 
-  test('[HE12] a session that is gone is begun anew by a join on the same connection, with its tracks', async () => {
+  test('[HE12] a session that has ended is replaced by a join on the same connection, and its tracks are published again', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
+
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
+
     edge.socket.drop();
+
     await eventually(() => expect(edge.requests('join')).toHaveLength(2));
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+
     const [first, second] = edge.requests('join');
+
     expect(second?.requestId).not.toBe(first?.requestId);
     expect(edge.sockets).toHaveLength(2);
     expect(phase(meeting)).toBe('joined');
   });
 
-  test('[WB2] who joined anew is told nothing about whom they were, however that one goes', async () => {
+  test('[WB2] after a rejoin, no toast announces that the own previous peer left', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge, { previousPeerIds: [PEER_ID.parse('before-the-reload')] });
-    const told: string[] = [];
-    meeting.events.on('peer-left', ({ peerId }) => told.push(peerId));
+    const announced: string[] = [];
+    meeting.events.on('peer-left', ({ peerId }) => announced.push(peerId));
     await meeting.join();
+
     edge.room = snapshotOf({
       peers: [
         peerOf('before-the-reload', 'Ada'),
@@ -224,7 +251,9 @@ describe('when things break', () => {
       media: edge.media(),
     });
     edge.socket.drop();
+
     await eventually(() => expect(meeting.getSnapshot().self?.peerId).toBe('again'));
+
     let last = '100-0';
     for (const [index, peerId] of ['self', 'before-the-reload', 'ben'].entries()) {
       const id = `10${index + 1}-0`;
@@ -232,22 +261,24 @@ describe('when things break', () => {
       edge.notify('event', loggedEvent(id, last, left));
       last = id;
     }
-    expect(told).toEqual(['ben']);
+
+    expect(announced).toEqual(['ben']);
   });
 
-  test('[WB2] who comes back to a room that began anew is told nothing about themselves, nor of what went on without them', async () => {
+  test('[WB2] after a return to a new room, no toast announces the user or events from before the return', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('ben', 'Ben')] });
     const meeting = meet(edge);
-    const told: string[] = [];
-    meeting.events.on('peer-joined', ({ displayName }) => told.push(`${displayName} joined`));
-    meeting.events.on('peer-left', ({ displayName }) => told.push(`${displayName} left`));
+    const announced: string[] = [];
+    meeting.events.on('peer-joined', ({ displayName }) => announced.push(`${displayName} joined`));
+    meeting.events.on('peer-left', ({ displayName }) => announced.push(`${displayName} left`));
     await meeting.join();
+
     await meeting.leave();
     const again = peerOf('self-2', 'Ada');
     const carl = peerOf('carl', 'Carl');
     edge.on.join = (_payload, socket) => {
-      // A room that everybody had left is another one now: its events begin with one's own joining, told before the answer.
+      // A room that everybody left has begun again: its events start with the user's own join, before the reply.
       const first = loggedEvent('1-0', '0-0', { type: 'peer.joined', peer: again });
       const second = loggedEvent('2-0', '1-0', { type: 'peer.joined', peer: carl });
       for (const event of [first, second]) socket.notify('event', event);
@@ -258,25 +289,29 @@ describe('when things break', () => {
       };
     };
     await meeting.join();
+
     await eventually(() => expect([...meeting.getSnapshot().room.peers.keys()]).toEqual(['self-2', 'carl']));
-    expect(told).toEqual(['Carl joined']);
+    expect(announced).toEqual(['Carl joined']);
   });
 
-  test('lost media is opened anew once, consumed and published again', async () => {
+  test('a lost media session is reopened once; its tracks are consumed and published again', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [trackOf('t-audio', 'peer-b', 'microphone')] });
     edge.consumers = [consumerOffer('c-1', { trackId: 't-audio', peerId: 'peer-b', source: 'microphone' })];
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
+
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
-    let asked = 0;
+
+    let requestCount = 0;
     edge.on['media.open'] = () => {
-      asked += 1;
-      return asked === 1 ? refuse('no_media_node') : edge.media();
+      requestCount += 1;
+      return requestCount === 1 ? refuse('no_media_node') : edge.media();
     };
     edge.notify('media.lost', { reason: 'node_lost', epoch: FIRST_EPOCH });
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
+
     expect(meeting.getSnapshot().media).toBe('reconnecting');
     expect([...meeting.getSnapshot().remoteTracks.values()]).toMatchObject([{ status: 'waiting' }]);
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
@@ -285,59 +320,69 @@ describe('when things break', () => {
     );
     expect(edge.requests('media.open')).toHaveLength(2);
     expect(meeting.counters.mediaReopened).toBe(1);
+
     const [first, second] = edge.requests('track.publish');
+
     expect(second?.requestId).not.toBe(first?.requestId);
   });
 
   test.each(['receive', 'send'] as const)(
-    '[SE21] a browser that throws while the transport to %s is made anew is asked again until it does not',
+    '[SE21] a browser that throws while it creates a new %s transport is retried until it succeeds',
     async (direction) => {
       const edge = new ScriptedEdge();
       const browser = moodyBrowser();
       const meeting = meet(edge, { createDevice: browser.createDevice });
       await meeting.publish('microphone', audioTrack());
       await meeting.join();
+
       await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
+
       browser.throwNext(direction, 2);
       edge.notify('media.lost', { reason: 'node_lost', epoch: FIRST_EPOCH });
+
       await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
       expect(edge.requests('media.open')).toHaveLength(3);
       expect(edge.requests('join')).toHaveLength(1);
       expect(phase(meeting)).toBe('joined');
       expect(meeting.counters.mediaReopened).toBe(1);
-      // A browser has so many connections, and no more: what was made before it threw is closed.
+      // A browser limits its connections: those created before it threw must be closed.
       expect(browser.open()).toBe(2);
     },
   );
 
-  test('a browser that throws while it joins is told of', async () => {
+  test('an error that the browser throws during the join reaches the caller', async () => {
     const edge = new ScriptedEdge();
     const browser = moodyBrowser();
     browser.throwNext('send', 1);
     const meeting = meet(edge, { createDevice: browser.createDevice });
+
     await expect(meeting.join()).rejects.toMatchObject({ code: 'browser_failed' });
     expect(browser.open()).toBe(0);
   });
 
-  test('media that was lost while no edge answered is opened after the resume', async () => {
+  test('a media session that is lost while no edge is connected is reopened after the resume', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     edge.on.resume = () => ({
       session: sessionReply(edge, EDGE_A),
       catchUp: { type: 'events', events: [] },
       mediaAlive: false,
     });
     edge.socket.drop();
+
     await eventually(() => expect(edge.requests('media.open')).toHaveLength(1));
     expect(phase(meeting)).toBe('joined');
   });
 
-  test('a bye with a final error ends the meeting and says why', async () => {
+  test('a bye with a final error ends the meeting with that error', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     edge.notify('bye', { code: 'flooding', message: 'too much', retryable: false });
+
     expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code: 'flooding' } });
     expect(edge.socket.closed).toBe(true);
   });
@@ -347,39 +392,50 @@ describe('when things break', () => {
     edge.edges = [EDGE_A, EDGE_B];
     const meeting = meet(edge);
     await meeting.join();
+
     edge.notify('bye', { code: 'shutting_down', message: '', retryable: true });
+
     await eventually(() =>
       expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
     );
   });
 
-  test('leaving tells the edge and closes', async () => {
+  test('leaving sends a leave request and closes the connection', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     await meeting.leave();
+
     expect(edge.requests('leave')).toHaveLength(1);
     expect(edge.socket.closed).toBe(true);
     expect(phase(meeting)).toBe('left');
     expect(meeting.getSnapshot().media).toBe('none');
+
     await meeting.join();
+
     expect(phase(meeting)).toBe('joined');
   });
 
-  test('who leaves twice leaves once, also where the page goes away meanwhile', async () => {
+  test('leaving twice sends one leave request, also if the page is unloaded meanwhile', async () => {
     const edge = new ScriptedEdge();
     const warnings: unknown[] = [];
     const meeting = meet(edge, { log: { warn: (...said) => void warnings.push(said) } });
     await meeting.join();
+
     await Promise.all([meeting.leave(), meeting.leave()]);
     await meeting.leave();
+
     expect(edge.requests('leave')).toHaveLength(1);
     expect(warnings).toEqual([]);
+
     await meeting.join();
+
     edge.on.leave = () => NO_ANSWER;
     const leaving = meeting.leave();
     meeting.leaveNow();
     await leaving;
+
     expect(edge.requests('leave')).toHaveLength(2);
     expect(phase(meeting)).toBe('left');
   });
@@ -392,37 +448,49 @@ describe('when things break', () => {
       if (when === 'joining') edge.on.join = () => NO_ANSWER;
       const given = meeting.join();
       const over = expect(given).rejects.toMatchObject({ code: 'session_gone' });
+
       await eventually(() => expect(phase(meeting)).toBe(when));
+
       await meeting.leave();
+
       expect(phase(meeting)).toBe('left');
+
       delete edge.on.join;
       await meeting.join();
+
       expect(phase(meeting)).toBe('joined');
+
       await over;
+
       expect(phase(meeting)).toBe('joined');
     },
   );
 
-  test('a token that comes for a join which was given up disturbs none that was begun since', async () => {
+  test('a token that arrives for a cancelled join does not disturb a later join', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('ben')] });
-    const asked: PromiseWithResolvers<string>[] = [];
+    const tokenRequests: PromiseWithResolvers<string>[] = [];
     const meeting = meet(edge, {
       getToken: () => {
         const answer = Promise.withResolvers<string>();
-        asked.push(answer);
+        tokenRequests.push(answer);
         return answer.promise;
       },
     });
     const over = expect(meeting.join()).rejects.toMatchObject({ code: 'session_gone' });
-    await eventually(() => expect(asked).toHaveLength(1));
+
+    await eventually(() => expect(tokenRequests).toHaveLength(1));
+
     await meeting.leave();
     const joining = meeting.join();
-    await eventually(() => expect(asked).toHaveLength(2));
-    asked[1]?.resolve('token-2');
+
+    await eventually(() => expect(tokenRequests).toHaveLength(2));
+
+    tokenRequests[1]?.resolve('token-2');
     await joining;
-    asked[0]?.resolve('token-1');
+    tokenRequests[0]?.resolve('token-1');
     await over;
+
     expect(edge.requests('join').map(({ token }) => token)).toEqual(['token-2']);
     expect([...meeting.getSnapshot().room.peers.keys()]).toEqual(['self', 'ben']);
     expect(phase(meeting)).toBe('joined');

@@ -9,7 +9,7 @@ import { MediaKeeper } from './media-keeper.ts';
 import type { MediaSession } from './media-session.ts';
 import { MediaSilence } from './media-silence.ts';
 import type { MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
-import type { TakenReason } from './publication.ts';
+import type { TrackStopReason } from './publication.ts';
 import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { StalledTracks } from './stalled-tracks.ts';
@@ -32,7 +32,7 @@ export interface MeetingMediaEnvironment {
   /** A device or a screen share stopped without a request of this client. */
   readonly trackEnded: (source: TrackSource) => void;
   readonly trackFailed: (source: TrackSource, error: PlenaryError) => void;
-  readonly trackTaken: (source: TrackSource, reason: TakenReason) => void;
+  readonly trackStopped: (source: TrackSource, reason: TrackStopReason) => void;
   /** The cluster refuses to open a media session for this session: only a fresh join helps. */
   readonly refused: () => void;
   readonly clock: JoinClock;
@@ -108,7 +108,7 @@ export class MeetingMedia {
         environment.trackEnded(source);
       },
       failed: environment.trackFailed,
-      taken: environment.trackTaken,
+      stoppedByMeeting: environment.trackStopped,
       mediaLost: (epoch) => this.keeper.lostAt(epoch),
       log,
     });

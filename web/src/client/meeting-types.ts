@@ -13,7 +13,7 @@ import type { ClientLog } from './counters.ts';
 import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './chat-outbox.ts';
 import type { ProbePort } from './probe-port.ts';
-import type { LocalTrack, TakenReason } from './publication.ts';
+import type { LocalTrack, TrackStopReason } from './publication.ts';
 import type { RejoinTicketStore } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
@@ -115,7 +115,7 @@ export interface MeetingEvents {
   /** An own track is not published, and stays so until the application publishes it again: nobody sees or hears it. */
   readonly 'local-track-failed': { readonly source: TrackSource; readonly error: PlenaryError };
   /** The meeting paused or ended an own track without a request of this client: nobody sees or hears it. */
-  readonly 'local-track-taken': { readonly source: TrackSource; readonly reason: TakenReason };
+  readonly 'local-track-stopped': { readonly source: TrackSource; readonly reason: TrackStopReason };
   /** This client sends more than the meeting allows. If that goes on, the meeting pauses its tracks. */
   readonly 'publishing-warned': PublishingLimit;
   /** Something a person asked for was refused; the meeting goes on. */

@@ -131,7 +131,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       heard: (event) => {
         if (event.type === 'track.ended') this.#media.publisher.endedByMeeting(event.trackId, event.reason);
       },
-      replaced: ({ tracks }) => this.#media.publisher.lookFor(tracks),
+      replaced: ({ tracks }) => this.#media.publisher.verifyTracks(tracks),
       changed: (room) => this.#roomChanged(room),
       canSync: () => this.#connection.entered,
       counters,
@@ -144,7 +144,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       changed: (change) => this.#patch(change),
       trackEnded: (source) => this.events.emit('local-track-ended', { source }),
       trackFailed: (source, error) => this.events.emit('local-track-failed', { source, error }),
-      trackTaken: (source, reason) => this.events.emit('local-track-taken', { source, reason }),
+      trackStopped: (source, reason) => this.events.emit('local-track-stopped', { source, reason }),
       refused: () => this.#connection.rejoin(),
       clock: this.#clock,
       counters,
@@ -416,7 +416,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         else if (notice.payload.step === 'paused') this.#media.publisher.pausedByMeeting();
         break;
       case 'track.demand':
-        this.#media.publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
+        this.#media.publisher.setDemand(notice.payload.trackId, notice.payload.wanted);
         break;
       case 'consumer.closed':
         this.#media.subscriptions.consumerClosed(notice.payload);

@@ -7,7 +7,7 @@ import { heldDevice } from './testing/held-device.ts';
 import { audioTrack, meet } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
-/** What the browser counts of every receiver. */
+/** The statistics that the browser gives for every receiver. */
 let framesDecoded = 0;
 let handlers: FakeHandler[] = [];
 
@@ -47,17 +47,19 @@ async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
   return { edge, meeting };
 }
 
-describe('media that is to move', () => {
-  test('[DR3] [DR13] is opened elsewhere beside what goes on, and the old one is closed when nobody needs it', async () => {
+describe('a media session that moves', () => {
+  test('[DR3] [DR13] opens on the new node beside the old one, which is closed when nobody needs it', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
     edge.notify('media.move', { epoch: FIRST_EPOCH });
+
     await eventually(() => expect(handlers).toHaveLength(4));
     expect(edge.requests('media.open')).toMatchObject([{ moveFrom: FIRST_EPOCH }]);
     expect(edge.requests('subscribe')).toEqual([]);
 
     connectAll();
+
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
     expect(edge.requests('track.publish')[1]).toMatchObject({
       epoch: 2,
@@ -74,40 +76,53 @@ describe('media that is to move', () => {
     expect(edge.requests('media.moved')).toEqual([]);
 
     framesDecoded = 1;
+
     await eventually(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
     expect(shown(meeting)[0]?.status).toBe('live');
     expect(edge.requests('media.moved')).toEqual([]);
+
     edge.notify('track.demand', { trackId: 'own-1', wanted: null });
+
     await eventually(() => expect(edge.requests('media.moved')).toEqual([{ epoch: 2 }]));
     expect(meeting.counters).toMatchObject({ moved: 1, mediaReopened: 0 });
-    // Else two who leave one node would each wait for the other to let go.
+    // Otherwise two clients that leave one node would each wait for the other to unsubscribe.
     expect(edge.requests('unsubscribe')).toEqual([{ consumerIds: ['old'], epoch: FIRST_EPOCH }]);
     expect(edge.requests('track.end')).toEqual([]);
   });
 
-  test('[DR15] mutes on both while it moves', async () => {
+  test('[DR15] applies a mute on both nodes during the move', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
+
     await eventually(() => expect(handlers).toHaveLength(4));
+
     connectAll();
+
     await eventually(() =>
       expect(meeting.getSnapshot().localTracks.get('microphone')?.trackId).toBe('own-2'),
     );
+
     meeting.setMuted('microphone', true);
+
     await eventually(() =>
       expect(edge.requests('track.pause')).toEqual([{ trackId: 'own-2', paused: true, epoch: 2 }]),
     );
+
     const sent = await meeting.stats();
+
     expect(sent.sent).toHaveLength(1);
   });
 
-  test('[DR16] [DR28] stays where it is when the new node cannot be reached, and is offered another one next', async () => {
+  test('[DR16] [DR28] stays on the old node if the new one cannot be reached, and another node is offered next', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
+
     await eventually(() => expect(handlers).toHaveLength(4));
+
     edge.notify('media.lost', { reason: 'node_lost', epoch: 2 });
     edge.on['media.open'] = () => mediaOffer([], 3);
+
     await eventually(() => {
       edge.notify('media.move', { epoch: FIRST_EPOCH });
       expect(edge.requests('media.open')).toMatchObject([{}, { moveFrom: FIRST_EPOCH, insteadOf: 2 }]);
@@ -116,23 +131,29 @@ describe('media that is to move', () => {
     expect(meeting.counters.mediaReopened).toBe(0);
   });
 
-  test('[DR16] goes on when no other node takes it', async () => {
+  test('[DR16] goes on if no other node accepts it', async () => {
     const { edge, meeting } = await watching();
     edge.on['media.open'] = () => refuse('no_media_node');
     edge.notify('media.move', { epoch: FIRST_EPOCH });
+
     await eventually(() => expect(edge.received.filter(({ name }) => name === 'media.open')).toHaveLength(1));
     expect(shown(meeting)[0]?.status).toBe('live');
     expect(meeting.getSnapshot().media).toBe('connected');
   });
 
-  test('[DR19] that is lost while it moves is opened anew, once', async () => {
+  test('[DR19] that is lost during the move is reopened once', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
+
     await eventually(() => expect(handlers).toHaveLength(4));
+
     connectAll();
+
     await eventually(() => expect(edge.requests('subscribe')).toHaveLength(1));
+
     edge.notify('media.lost', { reason: 'node_lost', epoch: FIRST_EPOCH });
     edge.notify('media.lost', { reason: 'node_lost', epoch: 2 });
+
     await eventually(() => expect(meeting.counters.mediaReopened).toBe(1));
     await eventually(() => expect(edge.requests('track.publish').at(-1)).toMatchObject({ epoch: 9 }));
     expect(edge.requests('media.moved')).toEqual([]);
@@ -152,30 +173,36 @@ describe('a track that replaces another one', () => {
       event: { type: 'track.ended', trackId: 't-camera', peerId: 'peer-b', reason: 'transport_closed' },
     });
 
-  test('[DR4] takes its place when it plays, and is the only one that is shown', async () => {
+  test('[DR4] is shown as soon as it plays, and is then the only one', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     meeting.setWantedVideo(new Map([[CAMERA.trackId, 180]]));
     publish(edge);
+
     await eventually(() => expect(edge.requests('subscribe')).toMatchObject([{ trackIds: ['t-new'] }]));
     expect(shown(meeting)).toMatchObject([
       { trackId: 't-new', status: 'live', mediaTrack: before?.mediaTrack },
     ]);
+
     framesDecoded = 1;
+
     await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
     expect(shown(meeting)).toMatchObject([{ trackId: 't-new', status: 'live' }]);
     expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack);
+
     end(edge);
+
     expect(shown(meeting)).toMatchObject([{ trackId: 't-new', status: 'live' }]);
     expect(edge.requests('subscribe')).toHaveLength(1);
   });
 
-  test('[DR4] takes it although the other one ended before it plays', async () => {
+  test('[DR4] is shown although the old track ended before it plays', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     publish(edge);
     end(edge);
     edge.notify('consumer.closed', { consumerId: 'old', trackId: 't-camera' });
+
     await eventually(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
     expect(shown(meeting)).toMatchObject([{ trackId: 't-new', status: 'live' }]);
     expect(edge.requests('subscribe')).toHaveLength(1);

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { isAsGood, playsAsWell } from './plays-as-well.ts';
 import type { PlayedAt } from './plays-as-well.ts';
 
-/** One sample every 50 ms, at so many frames a second each. */
+/** Samples every 50 ms of receivers with these frame rates, in frames per second. */
 function samples(forMs: number, nextRate: number, oldRate: number, widths = [640, 640]): PlayedAt[] {
   const [nextWidth = 0, oldWidth = 0] = widths;
   const counted = (atMs: number, rate: number): number => Math.floor((atMs * rate) / 1_000);
@@ -13,7 +13,7 @@ function samples(forMs: number, nextRate: number, oldRate: number, widths = [640
   }));
 }
 
-describe('a consumer that is to take the place of another one', () => {
+describe('a consumer that replaces another one', () => {
   test.each([
     ['plays as many frames for half a second', samples(500, 20, 20), true],
     ['has played its first frames only', samples(450, 20, 20), false],
@@ -28,17 +28,18 @@ describe('a consumer that is to take the place of another one', () => {
     expect(isAsGood(seen)).toBe(expected);
   });
 
-  test('[DR4] has its place with the first frame when the old one is gone, and not before', () => {
+  test('[DR4] is shown with its first frame, and not before, if the old one has ended', () => {
     const [first] = samples(0, 20, 20);
     if (first === undefined) throw new Error('there is one');
+
     expect(isAsGood([{ ...first, old: undefined }])).toBe(true);
     expect(isAsGood([{ ...first, next: { count: 0, width: 0 }, old: undefined }])).toBe(false);
     expect(isAsGood([])).toBe(false);
   });
 });
 
-describe('where the browser gives no statistics', () => {
-  test('[DR4] only the time is waited for, and the fault is told once', async () => {
+describe('if the browser gives no statistics', () => {
+  test('[DR4] only the time limit ends the wait, and the fault is reported once', async () => {
     vi.useFakeTimers();
     const fault = new Error('no statistics');
     const consumer = { kind: 'video', closed: false, getStats: () => Promise.reject(fault) } as const;

@@ -26,13 +26,13 @@ function poisoned(track: typeof VOICE): ReturnType<typeof offerOf> {
   };
 }
 
-/** A browser that takes no session in which one section is poisoned, and none after it. */
+/** A browser whose session a poisoned section breaks: it rejects that description and all later ones of the session. */
 function pickyBrowser(): void {
-  const spoilt = new WeakSet<FakeHandler>();
+  const broken = new WeakSet<FakeHandler>();
   const original = FakeHandler.prototype.receive;
   vi.spyOn(FakeHandler.prototype, 'receive').mockImplementation(async function (this: FakeHandler, options) {
-    if (options.some(({ rtpParameters }) => rtpParameters.rtcp?.cname === POISON)) spoilt.add(this);
-    if (spoilt.has(this)) throw new Error('Failed to parse SessionDescription.');
+    if (options.some(({ rtpParameters }) => rtpParameters.rtcp?.cname === POISON)) broken.add(this);
+    if (broken.has(this)) throw new Error('Failed to parse SessionDescription.');
     return original.call(this, options);
   });
 }
@@ -40,15 +40,17 @@ function pickyBrowser(): void {
 const statusOf = (meeting: Meeting, trackId: string) =>
   [...meeting.getSnapshot().remoteTracks.values()].find((track) => track.trackId === trackId)?.status;
 
-describe('a consumer that the browser does not take', () => {
-  test('[MS4] [MS48] [MS49] is lost alone when others play already, and the edge is told', async () => {
+describe('a consumer that the browser rejects', () => {
+  test('[MS4] [MS48] [MS49] fails alone if others play already, and the edge gets a report', async () => {
     pickyBrowser();
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE] });
     edge.consumers = [offerOf(VOICE)];
     const meeting = meet(edge);
     await meeting.join();
+
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
+
     const playing = [...meeting.getSnapshot().remoteTracks.values()][0]?.mediaTrack;
 
     edge.on.subscribe = ({ trackIds }) => ({
@@ -59,6 +61,7 @@ describe('a consumer that the browser does not take', () => {
     });
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: BAD }));
     edge.notify('event', loggedEvent('102-0', '101-0', { type: 'track.published', track: LATER }));
+
     await eventually(() => expect(statusOf(meeting, 't-later')).toBe('live'));
     await eventually(() => expect(statusOf(meeting, 't-bad')).toBe('failed'));
     expect(edge.requests('consumer.failed')).toMatchObject([{ consumerId: 'c-t-bad', trackId: 't-bad' }]);
@@ -72,20 +75,21 @@ describe('a consumer that the browser does not take', () => {
     expect(playing?.readyState).toBe('live');
   });
 
-  test('[MS24] among the first ones costs media once, and is then found out', async () => {
+  test('[MS24] among the first ones costs one media session, and is then identified', async () => {
     pickyBrowser();
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE, BAD] });
     edge.consumers = [offerOf(VOICE), poisoned(BAD)];
     const meeting = meet(edge);
     await meeting.join();
+
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
     await eventually(() => expect(statusOf(meeting, 't-bad')).toBe('failed'));
     expect(edge.requests('media.open')).toHaveLength(1);
     await eventually(() => expect(edge.requests('consumer.failed')).toMatchObject([{ trackId: 't-bad' }]));
   });
 
-  test('[MS27] one that cannot be read, is of another kind, or has another one’s names never reaches the browser', async () => {
+  test('[MS27] with unreadable parameters, another kind or another consumer’s identifiers never reaches the browser', async () => {
     const receive = vi.spyOn(FakeHandler.prototype, 'receive');
     const edge = new ScriptedEdge();
     const [second, third] = [trackOf('t-2', 'peer-e', 'camera'), trackOf('t-3', 'peer-f', 'microphone')];
@@ -106,6 +110,7 @@ describe('a consumer that the browser does not take', () => {
     });
     const meeting = meet(edge);
     await meeting.join();
+
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
     await eventually(() =>
       expect(

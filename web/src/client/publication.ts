@@ -18,25 +18,25 @@ import type { InterruptibleWait } from './interruptible-wait.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 import { SentLayers } from './sent-layers.ts';
 
-/** A track of one's own, as the screen needs it. */
+/** A track that this client publishes, as the screen shows it. */
 export interface LocalTrack {
   readonly source: TrackSource;
   /** `null` while its device is switched off. */
   readonly mediaTrack: MediaStreamTrack | null;
   readonly paused: boolean;
   readonly status: 'waiting' | 'live' | 'failed';
-  /** Whether the others can get it as it is wished for: the edge has taken it, and a path to the media node stands. */
+  /** Whether others can receive it in the desired state: the edge has accepted that state, and the transport is connected. */
   readonly isSent: boolean;
   readonly trackId: TrackId | undefined;
-  /** Of the media that the track is on: what is asked of it names it. */
+  /** The epoch of the track's media session; requests about the track carry it. */
   readonly epoch: Epoch | undefined;
   readonly error: PlenaryError | undefined;
 }
 
-/** Why a meeting pauses or ends what somebody sends: too much of it, or, for reasons of its own, without a word. */
-export type TakenReason = 'over_limit' | 'unsaid';
+/** Why the meeting paused or ended a track: it exceeded a limit, or the meeting gave no reason. */
+export type TrackStopReason = 'over_limit' | 'unspecified';
 
-/** What is published by one media session, as the edge knows it. */
+/** A published track, which the edge has named. */
 interface SentTrack {
   readonly producer: types.Producer;
   readonly trackId: TrackId;
@@ -45,41 +45,41 @@ interface SentTrack {
 
 export interface PublicationEnvironment {
   readonly request: RequestEdge;
-  /** Whether an edge listens. */
+  /** Whether an edge is connected. */
   readonly isConnected: () => boolean;
-  /** What is to be published on; `undefined` while there is none. */
+  /** The media session to publish on; `undefined` while there is none. */
   readonly media: () => MediaSession | undefined;
-  /** What all who watch a track want of it; `undefined` before it was told. */
-  readonly wantedOf: (trackId: TrackId) => WantedLayer | undefined;
-  /** A track has ended here. */
+  /** The highest layer that any viewer of the track wants; `undefined` before the edge announced it. */
+  readonly demandOf: (trackId: TrackId) => WantedLayer | undefined;
+  /** A track was closed here. */
   readonly closed: (trackId: TrackId) => void;
-  /** The edge is to end a track. */
+  /** Asks the edge to end a track. */
   readonly endAtEdge: (trackId: TrackId, epoch: Epoch) => void;
   readonly changed: () => void;
-  /** A move may be over. */
-  readonly progressed: () => void;
+  /** A move to another media session may be complete. */
+  readonly moveProgressed: () => void;
   readonly published: () => void;
-  /** A device or a screen share stopped by itself. */
+  /** A device or a screen share stopped without a command of the user. */
   readonly ended: (source: TrackSource) => void;
-  /** The source is not published, and will not be until it is asked for anew. */
+  /** Publishing failed permanently; the user has to publish the source again. */
   readonly failed: (source: TrackSource, error: PlenaryError) => void;
-  /** The meeting paused or ended it. */
-  readonly taken: (source: TrackSource, reason: TakenReason) => void;
-  /** The media node does not host the media of this epoch any more. */
+  /** The meeting paused or ended the track. */
+  readonly stoppedByMeeting: (source: TrackSource, reason: TrackStopReason) => void;
+  /** The media node no longer has the media session of this epoch. */
   readonly mediaLost: (epoch: Epoch) => void;
-  /** Pauses before a publication is tried again. */
+  /** The wait before another attempt to publish. */
   readonly retryWait: InterruptibleWait;
   readonly log: ClientLog;
 }
 
-/** What this client publishes under one source, on whatever media there is. */
+/** Publishes one source of this client on the current media session. */
 export class Publication {
   readonly source: TrackSource;
   readonly #environment: PublicationEnvironment;
-  /** The track that the others get. One on media that is being left goes on until that media is closed. */
+  /** The published track. During a move, the track of the old media session goes on until that session is closed. */
   readonly #sent = new Replaceable<SentTrack>({
     open: (attempt) => this.#open(attempt),
-    // Nobody may watch the older one any more, and somebody may look at it yet: it carries until its media is closed.
+    // Viewers may still subscribe to the old track, so it goes on until its media session is closed.
     watch: () => undefined,
     promote: () => undefined,
     close: ({ producer, trackId }) => {
@@ -89,19 +89,19 @@ export class Publication {
     missing: () => this.start(),
   });
   #mediaTrack: MediaStreamTrack | null;
-  /** What is wished for. It holds here at once, whatever the edge says. */
+  /** The desired state. It takes effect here at once, before the edge accepts it. */
   #paused: boolean;
-  /** The edge's word on `paused`. */
+  /** Keeps `paused` at the edge equal to the desired state. */
   readonly #pauseSync: ValueSync<boolean>;
-  /** What the edge took last of it; `undefined` before it took any. */
-  #taken: boolean | undefined;
-  /** The track of before, which the edge does not have any more: others may not know that yet. */
-  #gone: TrackId | undefined;
-  /** It sends already, and the edge does not know of it yet. */
-  #started: types.Producer | undefined;
+  /** The value of `paused` that the edge accepted last; `undefined` before the first. */
+  #acceptedPaused: boolean | undefined;
+  /** A track that the edge no longer has. The next track replaces it, because viewers may still show it. */
+  #lostTrackId: TrackId | undefined;
+  /** A producer that sends already, before the edge has accepted its track. */
+  #unannounced: types.Producer | undefined;
   /**
-   * Each change of a producer waits for the one before it. mediasoup-client compares a change with the producer's state, and that follows
-   * only once the browser has answered: a change back, asked for while a change is under way, would be dropped.
+   * Each change of a producer waits for the previous one. mediasoup-client compares a change with the producer's state, which it updates
+   * only after the browser has answered. Otherwise it would drop a change back that is requested while another change is pending.
    */
   readonly #changes = new Turns<types.Producer>();
   readonly #layers: SentLayers;
@@ -121,7 +121,7 @@ export class Publication {
     this.#pauseSync = this.#createPauseSync();
     this.#layers = new SentLayers(this.#changes, environment.log);
     if (source === 'screen' && 'contentHint' in mediaTrack) mediaTrack.contentHint = 'detail';
-    this.#watch(mediaTrack);
+    this.#watchDevice(mediaTrack);
   }
 
   get paused(): boolean {
@@ -132,33 +132,33 @@ export class Publication {
     return this.#error;
   }
 
-  /** The newest track of it that the edge has. */
+  /** The newest track that the edge has accepted. */
   get trackId(): TrackId | undefined {
     return this.#sent.newest?.trackId;
   }
 
   /** The newest producer. */
   get producer(): types.Producer | undefined {
-    return this.#started ?? this.#sent.newest?.producer;
+    return this.#unannounced ?? this.#sent.newest?.producer;
   }
 
-  /** Whether its newest track is on media that is being left. */
-  get isLeft(): boolean {
+  /** Whether the newest track is on a media session that is being replaced. */
+  get isNewestOnOldSession(): boolean {
     const { newest } = this.#sent;
     return newest !== undefined && newest.media !== this.#environment.media();
   }
 
-  /** Whether one of its tracks is on media that is being left. */
+  /** Whether a track is on a media session that is being replaced. */
   get isMoving(): boolean {
     const { current } = this.#sent;
     return current !== undefined && current.media !== this.#environment.media();
   }
 
-  /** Whether media that is being left has to go on for it. */
-  get isWaitedFor(): boolean {
+  /** Whether the old media session must stay open for this source. */
+  get needsOldSession(): boolean {
     const { state } = this.#sent;
-    if (state.phase !== 'overlapping') return this.isLeft;
-    return this.#environment.wantedOf(state.current.trackId) !== null;
+    if (state.phase !== 'overlapping') return this.isNewestOnOldSession;
+    return this.#environment.demandOf(state.current.trackId) !== null;
   }
 
   get localTrack(): LocalTrack {
@@ -169,80 +169,80 @@ export class Publication {
       mediaTrack: this.#mediaTrack,
       paused: this.#paused,
       status: this.#error !== undefined ? 'failed' : newest === undefined ? 'waiting' : 'live',
-      // While media moves, others still get the tracks that go by the earlier path.
-      isSent: (hasPath || this.isMoving) && newest !== undefined && this.#taken === this.#paused,
+      // During a move, others still receive the track of the old media session.
+      isSent: (hasPath || this.isMoving) && newest !== undefined && this.#acceptedPaused === this.#paused,
       trackId: newest?.trackId,
       epoch: newest?.media.epoch,
       error: this.#error,
     };
   }
 
-  /** Publishes it, unless it is published, or is being so, or cannot be. */
+  /** Publishes the source, unless it is published already, a publication is pending, or it failed. */
   start(): void {
     if (this.#environment.media() === undefined || this.#mediaTrack === null) return;
     if (this.#error === undefined && this.#sent.state.phase === 'empty')
       this.#sent.dispatch({ type: 'begin' });
   }
 
-  /** Publishes it on other media too, where its track takes the place of the one before it. */
+  /** Publishes the source on the new media session too; its new track replaces the old one. */
   move(): void {
     if (this.#sent.newest !== undefined && this.#mediaTrack !== null) {
       this.#sent.dispatch({ type: 'restart' });
       return;
     }
-    // A source whose device is off has nothing to go on with: it is published again with the device.
-    this.#drop();
+    // Without a device there is no track to move: the source is published again when the device is back.
+    this.#closeTracks();
     this.start();
   }
 
-  /** The media of before is gone: what could not take its own place is published anew. */
+  /** Completes the move, because the old media session is closed. A source whose replacement failed is published again. */
   completeMove(): void {
     const { phase, attempt } = this.#sent.state;
     if (phase === 'overlapping') this.#sent.dispatch({ type: 'carries', attempt });
-    if (!this.isLeft) return;
+    if (!this.isNewestOnOldSession) return;
     this.#pauseSync.reset();
     this.#sent.dispatch({ type: 'lost' });
   }
 
-  /** Its media is gone; what is wanted stays wanted. */
+  /** Closes the tracks, because their media session is gone. The source is published on the next one. */
   detach(): void {
-    this.#drop();
-    this.#gone = undefined;
+    this.#closeTracks();
+    this.#lostTrackId = undefined;
     this.#error = undefined;
   }
 
-  /** Ends it for good. The track itself belongs to the caller, who stops it. */
+  /** Ends the publication permanently. The media track belongs to the caller, who stops it. */
   withdraw(): void {
     this.#isWithdrawn = true;
     this.#endTracks();
   }
 
-  /** Changes the device behind it without telling anybody; `null` lets go of the device. */
+  /** Changes the device without a message to the edge; `null` releases the device. */
   async replaceTrack(mediaTrack: MediaStreamTrack | null): Promise<void> {
     if (this.#mediaTrack === mediaTrack) return;
     this.#mediaTrack = mediaTrack;
-    if (mediaTrack !== null) this.#watch(mediaTrack);
+    if (mediaTrack !== null) this.#watchDevice(mediaTrack);
     this.#environment.changed();
     const live = [...this.#producers()].filter(({ closed }) => !closed);
     if (live.length === 0) this.start();
     try {
-      await Promise.all(live.map((producer) => this.#putDevice(producer)));
+      await Promise.all(live.map((producer) => this.#applyDevice(producer)));
     } catch (thrown) {
-      // Closed, or given another track meanwhile: that was a newer wish.
+      // A newer call has closed the publication or set another track.
       if (this.#isWithdrawn || this.#mediaTrack !== mediaTrack) return;
       const { producer } = this;
       if (producer === undefined || !live.includes(producer)) return;
-      // What is being left is soon replaced as a whole.
-      if (this.#started === undefined && this.isLeft) return;
+      // The move soon replaces the whole track.
+      if (this.#unannounced === undefined && this.isNewestOnOldSession) return;
       this.#environment.log.warn(
-        `the ${this.source} could not be put in the place of the one before`,
+        `the device of ${this.source} could not be replaced; the track is published again`,
         thrown,
       );
-      this.#renew();
+      this.#republish();
     }
   }
 
-  /** Mutes or unmutes. Takes effect here at once, and at the others as soon as the edge is told. */
+  /** Mutes or unmutes: here at once, for others as soon as the edge has the request. */
   setPaused(paused: boolean): void {
     if (this.#paused === paused) return;
     this.#paused = paused;
@@ -251,40 +251,40 @@ export class Publication {
     this.reconcile();
   }
 
-  /** The media node has paused it. It goes on when it is unmuted. */
+  /** The media node has paused the track. It goes on when the user unmutes. */
   pausedByMeeting(): void {
     if (this.trackId === undefined || this.#paused) return;
     this.#paused = true;
     this.#applyPause();
-    // An unmute that was under way may have come after it.
-    this.tellAgain();
+    // A pending unmute may have reached the edge after the pause.
+    this.resendPaused();
     this.#environment.changed();
-    this.#environment.taken(this.source, 'over_limit');
+    this.#environment.stoppedByMeeting(this.source, 'over_limit');
   }
 
-  /** The meeting has ended its newest track, as the edge knows. */
-  takeAway(reason: TakenReason): void {
+  /** The meeting has ended the newest track. The edge needs no request to end it. */
+  stopByMeeting(reason: TrackStopReason): void {
     this.#endTracks(this.#sent.newest);
     this.#stop(new PlenaryError(reason === 'over_limit' ? 'limit_reached' : 'forbidden'));
-    this.#environment.taken(this.source, reason);
+    this.#environment.stoppedByMeeting(this.source, reason);
   }
 
-  /** Tells the edge what it may not have taken yet. */
+  /** Sends the desired state if the edge may not have it. */
   reconcile(): void {
-    // Before the edge has named the track, the publication itself carries the wish.
+    // Until the edge has named the track, the publish request carries the state.
     if (this.trackId !== undefined) this.#pauseSync.sync();
   }
 
-  /** Tells the edge also what it took. */
-  tellAgain(): void {
+  /** Sends the desired state even if the edge has accepted it already. */
+  resendPaused(): void {
     this.#pauseSync.invalidate();
     this.reconcile();
   }
 
-  /** Sends what is wanted of its newest track, and no more. */
-  applyWanted(): void {
+  /** Sends no layer of the newest track above those that viewers want. */
+  applyDemand(): void {
     const { newest } = this.#sent;
-    if (newest !== undefined) this.#layers.apply(newest.producer, this.#environment.wantedOf(newest.trackId));
+    if (newest !== undefined) this.#layers.apply(newest.producer, this.#environment.demandOf(newest.trackId));
   }
 
   #createPauseSync(): ValueSync<boolean> {
@@ -298,7 +298,7 @@ export class Publication {
         const { trackId, media } = newest;
         try {
           await request('track.pause', { trackId, paused, epoch: media.epoch });
-          this.#taken = paused;
+          this.#acceptedPaused = paused;
           this.#environment.changed();
         } catch (thrown) {
           if (isMediaGone(toPlenaryError(thrown))) mediaLost(media.epoch);
@@ -308,33 +308,33 @@ export class Publication {
       isConnected,
       isWorthRetrying,
       refused: (error) => {
-        if (error.code === 'track_not_found') this.#notFound();
+        if (error.code === 'track_not_found') this.#trackNotFound();
         else this.#fail(error);
       },
       log,
     });
   }
 
-  /** The edge does not have the track any more, and what it said of that was missed. */
-  #notFound(): void {
-    // Only who has just unmuted is to be heard or seen from now on: with a new track, both agree again.
-    if (this.#paused || this.#taken === false) {
-      this.takeAway('unsaid');
+  /** The edge no longer has the track, and the client missed the event of its end. */
+  #trackNotFound(): void {
+    // Only a user who has just unmuted expects to be heard or seen: a new track is published for them.
+    if (this.#paused || this.#acceptedPaused === false) {
+      this.stopByMeeting('unspecified');
       return;
     }
     const { trackId } = this;
-    this.#renew();
-    this.#gone = trackId;
+    this.#republish();
+    this.#lostTrackId = trackId;
   }
 
-  /** Ends what there is of it, and publishes it anew. */
-  #renew(): void {
+  /** Ends all tracks of the source and publishes it again. */
+  #republish(): void {
     this.#endTracks();
     this.#environment.changed();
     this.start();
   }
 
-  /** Nothing is sent from now on, at the others neither: button, device and edge are to agree. */
+  /** Stops sending, here and at the edge, so that button, device and edge show the same state. */
   #fail(error: PlenaryError): void {
     this.#endTracks();
     this.#stop(error);
@@ -346,31 +346,31 @@ export class Publication {
     this.#paused = true;
     this.#environment.log.warn(`publishing ${this.source} failed`, error);
     this.#environment.changed();
-    this.#environment.progressed();
+    this.#environment.moveProgressed();
   }
 
-  /** Ends its tracks here and at the edge. @param ended - the one that the edge has ended itself */
+  /** Ends the tracks here and at the edge. @param ended - the track that the edge has already ended */
   #endTracks(ended?: SentTrack): void {
     const sent = new Set([this.#sent.current, this.#sent.newest]);
-    this.#drop();
+    this.#closeTracks();
     for (const track of sent)
       if (track !== undefined && track !== ended)
         this.#environment.endAtEdge(track.trackId, track.media.epoch);
   }
 
-  /** Ends its tracks here. */
-  #drop(): void {
+  /** Closes the tracks here only. */
+  #closeTracks(): void {
     this.#pauseSync.reset();
-    this.#closeStarted();
+    this.#closeUnannounced();
     this.#sent.dispatch({ type: 'closed' });
   }
 
-  #closeStarted(): void {
-    this.#started?.close();
-    this.#started = undefined;
+  #closeUnannounced(): void {
+    this.#unannounced?.close();
+    this.#unannounced = undefined;
   }
 
-  #watch(mediaTrack: MediaStreamTrack): void {
+  #watchDevice(mediaTrack: MediaStreamTrack): void {
     mediaTrack.addEventListener('ended', () => {
       if (!this.#isWithdrawn && this.#mediaTrack === mediaTrack) this.#environment.ended(this.source);
     });
@@ -378,16 +378,16 @@ export class Publication {
 
   #open(attempt: number): void {
     const media = this.#environment.media();
-    this.#closeStarted();
+    this.#closeUnannounced();
     if (media === undefined || this.#mediaTrack === null) this.#sent.dispatch({ type: 'failed', attempt });
-    // A viewer: it would wait for ever, and look as if it were sent.
+    // A viewer has no send transport: the publication would wait forever and appear to be sent.
     else if (media.send === undefined)
       this.#fail(new PlenaryError('forbidden', 'This client may not publish anything.'));
-    else void this.#run(attempt, media, this.#mediaTrack);
+    else void this.#publishOn(attempt, media, this.#mediaTrack);
   }
 
-  /** Handles its own errors: they are the publication's state, which the screen shows. */
-  async #run(attempt: number, media: MediaSession, mediaTrack: MediaStreamTrack): Promise<void> {
+  /** Handles its own errors: they become the publication's state, which the screen shows. */
+  async #publishOn(attempt: number, media: MediaSession, mediaTrack: MediaStreamTrack): Promise<void> {
     const requestId = newRequestId();
     try {
       const started = await media.produce(this.source, mediaTrack, requestId);
@@ -395,9 +395,9 @@ export class Publication {
         started.producer.close();
         return;
       }
-      this.#started = started.producer;
+      this.#unannounced = started.producer;
       this.#applyPause();
-      if (this.#mediaTrack !== mediaTrack) await this.#putDevice(started.producer);
+      if (this.#mediaTrack !== mediaTrack) await this.#applyDevice(started.producer);
       const { transportId, rtpParameters } = started;
       const announced = await announceTrack({
         request: this.#environment.request,
@@ -410,7 +410,7 @@ export class Publication {
           source: this.source,
           rtpParameters,
           paused: this.#paused,
-          replaces: this.#sent.current?.trackId ?? this.#gone,
+          replaces: this.#sent.current?.trackId ?? this.#lostTrackId,
           epoch: media.epoch,
         }),
       });
@@ -418,11 +418,11 @@ export class Publication {
     } catch (thrown) {
       if (!this.#sent.awaits(attempt)) return;
       const error = toPageError(thrown);
-      // It is published on what is opened instead.
+      // The source is published on the next media session.
       if (isMediaGone(error)) this.#environment.mediaLost(media.epoch);
-      // While the track of before goes on nothing is lost; it is published anew when that ends.
+      // The old track goes on, so nothing is lost; the source is published again when that track ends.
       else if (this.#sent.state.phase === 'replacing') {
-        this.#closeStarted();
+        this.#closeUnannounced();
         this.#environment.log.warn(`publishing ${this.source} failed`, thrown);
         this.#sent.dispatch({ type: 'failed', attempt });
         this.#environment.changed();
@@ -430,33 +430,33 @@ export class Publication {
     }
   }
 
-  /** The edge has named a track. */
+  /** The edge has accepted and named a track. */
   #announced(
     attempt: number,
     { media, producer }: Omit<SentTrack, 'trackId'>,
-    { trackId, paused, isCertain: isSure }: AnnouncedTrack,
+    { trackId, paused, isCertain }: AnnouncedTrack,
   ): void {
     const isAwaited = this.#sent.awaits(attempt);
     this.#sent.dispatch({ type: 'opened', attempt, item: { producer, trackId, media } });
     if (!isAwaited) {
-      // The edge has a track that nobody wants. With other transports it is gone anyway.
+      // The track is no longer wanted. If its media session was replaced, it has ended already.
       if (this.#environment.media() === media) this.#environment.endAtEdge(trackId, media.epoch);
       return;
     }
-    this.#started = undefined;
-    this.#taken = paused;
-    this.#gone = undefined;
-    if (isSure) this.#pauseSync.confirm(paused);
+    this.#unannounced = undefined;
+    this.#acceptedPaused = paused;
+    this.#lostTrackId = undefined;
+    if (isCertain) this.#pauseSync.confirm(paused);
     else this.#pauseSync.invalidate();
-    this.applyWanted();
-    this.#environment.progressed();
+    this.applyDemand();
+    this.#environment.moveProgressed();
     this.#environment.changed();
     this.#environment.published();
     this.reconcile();
   }
 
-  /** Has a producer send what the device gives by then. @throws what mediasoup-client throws */
-  #putDevice(producer: types.Producer): Promise<void> {
+  /** Sets the media track that is current when the change runs. @throws errors of mediasoup-client */
+  #applyDevice(producer: types.Producer): Promise<void> {
     return this.#changes.run(producer, () => producer.replaceTrack({ track: this.#mediaTrack }));
   }
 
@@ -469,7 +469,7 @@ export class Publication {
 
   #producers(): ReadonlySet<types.Producer> {
     const { current, newest } = this.#sent;
-    const producers = [this.#started, newest?.producer, current?.producer];
+    const producers = [this.#unannounced, newest?.producer, current?.producer];
     return new Set(producers.filter((producer) => producer !== undefined));
   }
 }

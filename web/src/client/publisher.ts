@@ -8,56 +8,56 @@ import {
   Publication,
   type LocalTrack,
   type PublicationEnvironment,
-  type TakenReason,
+  type TrackStopReason,
 } from './publication.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { TrackEnder } from './track-ender.ts';
 
-/** Other ends go along with the media, which is opened and published anew. */
-const TAKEN: Readonly<Partial<Record<TrackEndReason, TakenReason>>> = {
+/** Track ends that the user must know. Tracks that end for other reasons are published again on the next media session. */
+const STOP_REASONS: Readonly<Partial<Record<TrackEndReason, TrackStopReason>>> = {
   over_limit: 'over_limit',
-  // One's own `track.end` is no longer waited for here. A reason that a later release gives is read as this one.
-  unpublished: 'unsaid',
+  // The client's own `track.end` does not come here: its track is forgotten already. Unknown reasons are parsed as this one.
+  unpublished: 'unspecified',
 };
 
 export interface PublisherEnvironment {
   readonly request: RequestEdge;
-  /** Whether an edge listens. */
+  /** Whether an edge is connected. */
   readonly isConnected: () => boolean;
   readonly changed: () => void;
   readonly published: () => void;
-  /** A device or a screen share stopped by itself. */
+  /** A device or a screen share stopped without a command of the user. */
   readonly ended: (source: TrackSource) => void;
-  /** The source is not published, and will not be until it is asked for anew. */
+  /** Publishing failed permanently; the user has to publish the source again. */
   readonly failed: (source: TrackSource, error: PlenaryError) => void;
-  /** The meeting paused or ended it. */
-  readonly taken: (source: TrackSource, reason: TakenReason) => void;
-  /** The media node does not host the media of this epoch any more. */
+  /** The meeting paused or ended the track. */
+  readonly stoppedByMeeting: (source: TrackSource, reason: TrackStopReason) => void;
+  /** The media node no longer has the media session of this epoch. */
   readonly mediaLost: (epoch: Epoch) => void;
   readonly log: ClientLog;
 }
 
-/** Holds the tracks that this client wants to publish, and publishes them on whatever transport there is. */
+/** Holds the sources that this client publishes, and publishes them on the current media session. */
 export class Publisher {
   readonly #publications = new Map<TrackSource, Publication>();
   readonly #environment: PublicationEnvironment;
   readonly #ender: TrackEnder;
   readonly #retryWait = new InterruptibleWait();
-  /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
-  readonly #wanted = new Map<TrackId, WantedLayer>();
+  /** The demand for each track, by id, because its notice may arrive before the reply that names the track. */
+  readonly #demand = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
-  /** Resolves a move that is under way. */
-  #moved: (() => void) | undefined;
+  /** Resolves the pending {@link move}. */
+  #moveCompleted: (() => void) | undefined;
 
   constructor(environment: PublisherEnvironment) {
     this.#ender = new TrackEnder(environment);
     this.#environment = {
       ...environment,
       media: () => this.#media,
-      wantedOf: (trackId) => this.#wanted.get(trackId),
-      closed: (trackId) => this.#wanted.delete(trackId),
+      demandOf: (trackId) => this.#demand.get(trackId),
+      closed: (trackId) => this.#demand.delete(trackId),
       endAtEdge: (trackId, epoch) => this.#ender.end(trackId, epoch),
-      progressed: () => this.#checkMoved(),
+      moveProgressed: () => this.#checkMoved(),
       retryWait: this.#retryWait,
     };
   }
@@ -72,7 +72,7 @@ export class Publisher {
     );
   }
 
-  /** Publishes everything on new transports; their tracks get new ids. */
+  /** Publishes all sources on a new media session; their tracks get new ids. */
   attach(media: MediaSession): void {
     this.detach();
     this.#media = media;
@@ -80,45 +80,45 @@ export class Publisher {
   }
 
   /**
-   * Publishes everything on other transports too, where each track takes the place of the one before it. Resolves when
-   * nobody watches those any more, so that they can end unseen.
+   * Publishes all sources on another media session too, where each new track replaces the old one. Resolves when nobody watches the old
+   * tracks any more, so that they can end unnoticed.
    */
   async move(media: MediaSession): Promise<void> {
     this.#media = media;
     for (const publication of this.#publications.values()) publication.move();
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#moved = resolve;
+    this.#moveCompleted = resolve;
     this.#checkMoved();
     await promise;
   }
 
-  /** The transports of before are gone: what could not take its own place is published anew. */
+  /** Completes the move, because the old transports are closed. Sources whose replacement failed are published again. */
   completeMove(): void {
-    this.#moved?.();
-    this.#moved = undefined;
+    this.#moveCompleted?.();
+    this.#moveCompleted = undefined;
     for (const publication of this.#publications.values()) publication.completeMove();
     this.#environment.changed();
   }
 
   #checkMoved(): void {
-    if ([...this.#publications.values()].some(({ isWaitedFor }) => isWaitedFor)) return;
-    this.#moved?.();
-    this.#moved = undefined;
+    if ([...this.#publications.values()].some(({ needsOldSession: isWaitedFor }) => isWaitedFor)) return;
+    this.#moveCompleted?.();
+    this.#moveCompleted = undefined;
   }
 
-  /** The transports are gone; what is wanted stays wanted. */
+  /** Closes the tracks, because their transports are gone. The sources are published on the next media session. */
   detach(): void {
     this.#media = undefined;
-    this.#moved?.();
-    this.#moved = undefined;
+    this.#moveCompleted?.();
+    this.#moveCompleted = undefined;
     this.#ender.clear();
     for (const publication of this.#publications.values()) publication.detach();
-    this.#wanted.clear();
+    this.#demand.clear();
     this.#retryWait.wakeAll();
     this.#environment.changed();
   }
 
-  /** Publishes a track, or puts it in the place of the one that is published under this source. */
+  /** Publishes a media track. If its source is published already, the new media track replaces the old one. */
   async publish(
     source: TrackSource,
     mediaTrack: MediaStreamTrack,
@@ -126,7 +126,7 @@ export class Publisher {
   ): Promise<void> {
     const existing = this.#publications.get(source);
     if (existing !== undefined && existing.error === undefined) {
-      // Before anything that takes time: a mute that comes meanwhile is the newer wish.
+      // Before the asynchronous replacement, so that a mute during it is the newer command.
       if (options.paused !== undefined) existing.setPaused(options.paused);
       await existing.replaceTrack(mediaTrack);
       return;
@@ -138,24 +138,24 @@ export class Publisher {
     this.#environment.changed();
   }
 
-  /** Changes the device behind a source without telling anybody; `null` lets go of the device. */
+  /** Changes the device of a source without a message to the edge; `null` releases the device. */
   async replaceTrack(source: TrackSource, mediaTrack: MediaStreamTrack | null): Promise<void> {
     await this.#publications.get(source)?.replaceTrack(mediaTrack);
   }
 
-  /** Mutes or unmutes. Takes effect here at once, and at the others as soon as the edge is told. */
+  /** Mutes or unmutes: here at once, for others as soon as the edge has the request. */
   setPaused(source: TrackSource, paused: boolean): void {
     this.#publications.get(source)?.setPaused(paused);
   }
 
-  /** What all who watch a track want of it: layers above that are not sent. */
-  setWanted(trackId: TrackId, wanted: WantedLayer): void {
-    this.#wanted.set(trackId, wanted);
-    this.#withTrack(trackId)?.applyWanted();
+  /** Notes the highest layer that any viewer of a track wants; layers above it are not sent. */
+  setDemand(trackId: TrackId, wanted: WantedLayer): void {
+    this.#demand.set(trackId, wanted);
+    this.#publicationOf(trackId)?.applyDemand();
     this.#checkMoved();
   }
 
-  /** Stops publishing. The track itself belongs to the caller, who stops it. */
+  /** Stops publishing a source. The media track belongs to the caller, who stops it. */
   unpublish(source: TrackSource): void {
     const publication = this.#publications.get(source);
     if (publication === undefined) return;
@@ -165,34 +165,36 @@ export class Publisher {
     this.#checkMoved();
   }
 
-  /** The room tells that a track has ended; nothing happens where the track is another person's, or was to end. */
+  /** Handles a `track.ended` event of the room. Tracks of others, and own tracks that were ended here, are ignored. */
   endedByMeeting(trackId: TrackId, reason: TrackEndReason): void {
-    const taken = TAKEN[reason];
-    if (taken !== undefined) this.#withTrack(trackId)?.takeAway(taken);
+    const taken = STOP_REASONS[reason];
+    if (taken !== undefined) this.#publicationOf(trackId)?.stopByMeeting(taken);
   }
 
-  /** Whose newest track it is. Of one that is being left nothing is said of the one that takes its place. */
-  #withTrack(trackId: TrackId): Publication | undefined {
-    return [...this.#publications.values()].find((one) => one.trackId === trackId && !one.isLeft);
+  /** The publication whose newest track this is. A track that a move is replacing is none: news of it do not concern its replacement. */
+  #publicationOf(trackId: TrackId): Publication | undefined {
+    return [...this.#publications.values()].find(
+      (publication) => publication.trackId === trackId && !publication.isNewestOnOldSession,
+    );
   }
 
   /**
-   * The room was told of as a whole, after news of it were missed. Of a track of one's own that is not in it the edge is asked, since
-   * the end may be among them, or the room may have been looked at before the track was published.
+   * Verifies the client's own tracks after a snapshot, which follows missed events. A request about each track that is not in the
+   * snapshot shows whether it ended, or whether the snapshot is only older than the track.
    */
-  lookFor(tracks: ReadonlyMap<TrackId, unknown>): void {
+  verifyTracks(tracks: ReadonlyMap<TrackId, unknown>): void {
     for (const publication of this.#publications.values()) {
       const { trackId, isMoving } = publication;
-      if (trackId !== undefined && !isMoving && !tracks.has(trackId)) publication.tellAgain();
+      if (trackId !== undefined && !isMoving && !tracks.has(trackId)) publication.resendPaused();
     }
   }
 
-  /** The media node has paused all tracks, since together they are too much. Each goes on when it is unmuted. */
+  /** The media node has paused all tracks, because together they exceed a limit. Each goes on when the user unmutes it. */
   pausedByMeeting(): void {
     for (const publication of [...this.#publications.values()]) publication.pausedByMeeting();
   }
 
-  /** Tells the edge again what it may have missed while it was away. */
+  /** Repeats requests that the edge may have missed while the client was disconnected. */
   reconcile(): void {
     this.#retryWait.wakeAll();
     this.#ender.reconcile();

@@ -43,7 +43,7 @@ const E = {
   failed: { type: 'failed', error: ERROR },
 } as const satisfies Record<string, ConnectionEvent>;
 
-describe('transition', () => {
+describe('nextConnectionState', () => {
   const table: [keyof typeof S, keyof typeof E, ConnectionState['phase']][] = [
     ['idle', 'join', 'connecting'],
     ['left', 'join', 'connecting'],
@@ -69,7 +69,7 @@ describe('transition', () => {
     expect(nextConnectionState(S[state], E[event]).phase).toBe(phase);
   });
 
-  test('attempts are counted', () => {
+  test('failed attempts are counted', () => {
     expect(
       nextConnectionState(nextConnectionState(S.reconnecting, E.attemptFailed), E.attemptFailed),
     ).toMatchObject({
@@ -85,27 +85,30 @@ describe('transition', () => {
 
 test('full jitter doubles its bound up to the cap', () => {
   const bounds = { baseMs: 100, capMs: 1_000 };
+
   expect([0, 1, 2, 3, 4, 50].map((attempt) => fullJitterMs(attempt, bounds, 0.999_99))).toEqual([
     99, 199, 399, 799, 999, 999,
   ]);
   expect(fullJitterMs(5, bounds, 0)).toBe(0);
 });
 
-test('[HE6] each attempt to connect may take longer than the one before, up to 16 s', () => {
+test('[HE6] the time limit of an attempt to connect doubles with each attempt, up to 16 s', () => {
   expect([0, 1, 2, 3, 50].map(connectTimeoutMs)).toEqual([4_000, 8_000, 16_000, 16_000, 16_000]);
 });
 
 test('edges keep their order; a failed one goes to the end, a working one to the front', () => {
   const edges = withEdges([], ['http://a:1/', 'https://b/path', 'http://a:1']);
+
   expect(edges).toEqual(['http://a:1', 'https://b']);
   expect(withFailedEdge(edges, 'http://a:1', () => false)).toEqual(['https://b', 'http://a:1']);
   expect(withWorkingEdge(edges, 'https://b')).toEqual(['https://b', 'http://a:1']);
   expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
 });
 
-test('[SE54] an edge that answers with an error comes before those where nobody answered lately', () => {
+test('[SE54] an edge that answers with an error comes before edges that recently did not answer at all', () => {
   const edges = ['http://error', 'http://gone', 'http://other'];
   const isUnreachable = (edge: string): boolean => edge === 'http://gone';
+
   expect(withFailedEdge(edges, 'http://error', isUnreachable)).toEqual([
     'http://other',
     'http://error',
@@ -118,7 +121,7 @@ test('[SE54] an edge that answers with an error comes before those where nobody 
   ]);
 });
 
-test('[HE1] those that lost one edge share the others, those of its datacenter first and itself last', () => {
+test('[HE1] clients that lost one edge spread over the others: its datacenter first, the lost edge last', () => {
   const edges = [
     'http://lost',
     'http://far',
@@ -143,17 +146,19 @@ test('[HE1] those that lost one edge share the others, those of its datacenter f
     expect(order.slice(3)).toEqual(['http://far', 'http://named', 'http://lost']);
     firsts.set(order[0] ?? '', (firsts.get(order[0] ?? '') ?? 0) + 1);
   }
+
   expect([...firsts.keys()].sort()).toEqual(['http://near-1', 'http://near-2', 'http://near-3']);
   for (const count of firsts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(100);
 });
 
-test('[SE48] where a whole datacenter may be lost, the edges of the others come first', () => {
+test('[SE48] if a whole datacenter may be lost, the edges of the other datacenters come first', () => {
   const edges = ['http://lost', 'http://near', 'http://far', 'http://named'];
   const datacenters = new Map([
     ['http://lost', 'gra'],
     ['http://near', 'gra'],
     ['http://far', 'sbg'],
   ]);
+
   expect(withLostEdge(edges, 'http://lost', datacenters, Math.random, true)).toEqual([
     'http://far',
     'http://near',
@@ -162,7 +167,7 @@ test('[SE48] where a whole datacenter may be lost, the edges of the others come 
   ]);
 });
 
-test('edges that are gone are forgotten, but for those to keep', () => {
+test('edges that are no longer listed are forgotten, except those to keep', () => {
   const known = ['http://gone', 'http://own', 'http://b'];
   expect(withCurrentEdges(known, ['http://b/', 'http://new'], ['http://own'])).toEqual([
     'http://own',
@@ -179,7 +184,7 @@ test('every error code has a text for people', () => {
 });
 
 describe('withOwnReplacements', () => {
-  test('[DR18] nobody takes the place of somebody else’s track, or of another source of its own', () => {
+  test('[DR18] a track cannot replace a track of another peer or of another source', () => {
     const camera = trackOf('camera', 'ann', 'camera');
     const next = { ...trackOf('next', 'ann', 'camera'), replaces: camera.trackId };
     const greedy = { ...trackOf('greedy', 'eve', 'camera'), replaces: camera.trackId };
@@ -190,6 +195,7 @@ describe('withOwnReplacements', () => {
     };
     const mapOf = (...tracks: (typeof camera)[]) => new Map(tracks.map((track) => [track.trackId, track]));
     const honest = mapOf(camera, next, ofGone);
+
     expect(withOwnReplacements(honest)).toBe(honest);
     expect([...withOwnReplacements(mapOf(camera, next, greedy, screen, ofGone)).values()]).toEqual([
       camera,
@@ -224,21 +230,21 @@ describe('planSubscriptions', () => {
   });
   const none = new Map<TrackId, number>();
 
-  test('everything of others, nothing of one’s own', () => {
+  test('subscribes to all tracks of others and to no own track', () => {
     expect(planSubscriptions(state(), 'all').subscribe).toEqual(['mic', 'cam']);
   });
 
-  test('audio even when nothing is on the screen', () => {
+  test('subscribes to audio even when no video is on the screen', () => {
     expect(planSubscriptions(state(), none).subscribe).toEqual(['mic']);
   });
 
-  test('nothing twice while it is under way', () => {
+  test('does not subscribe twice while a request is pending', () => {
     expect(
       planSubscriptions(state({ inFlight: new Set([mic.trackId, cam.trackId]) }), 'all').subscribe,
     ).toEqual([]);
   });
 
-  test('a failed track waits for its time, a hopeless one for ever', () => {
+  test('a failed track waits for its retry time, a given-up one forever', () => {
     const waiting = planSubscriptions(
       state({
         retryAtMs: new Map([
@@ -248,6 +254,7 @@ describe('planSubscriptions', () => {
       }),
       'all',
     );
+
     expect(waiting).toMatchObject({ subscribe: [], nextAtMs: 1_500 });
     expect(planSubscriptions(state({ retryAtMs: new Map([[mic.trackId, 900]]) }), none).subscribe).toEqual([
       'mic',
@@ -256,14 +263,19 @@ describe('planSubscriptions', () => {
 
   test('a video that left the screen is paused, then dropped', () => {
     const consumers = new Map([[cam.trackId, view()]]);
+
     expect(planSubscriptions(state({ consumers }), none).update).toMatchObject([
       { trackId: 'cam', paused: true },
     ]);
+
     const hidden = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 1_000 - KEEP_HIDDEN_MS })]]);
+
     expect(planSubscriptions(state({ consumers: hidden }), none).unsubscribe).toMatchObject([
       { trackId: 'cam' },
     ]);
+
     const recent = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 900 })]]);
+
     expect(planSubscriptions(state({ consumers: recent }), none)).toMatchObject({
       update: [],
       unsubscribe: [],
@@ -271,12 +283,15 @@ describe('planSubscriptions', () => {
     });
   });
 
-  test('a video that comes back is resumed with the layer of its size', () => {
+  test('a video that returns to the screen is resumed with the layer of its size', () => {
     const consumers = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 900 })]]);
+
     expect(planSubscriptions(state({ consumers }), new Map([[cam.trackId, 300]])).update).toEqual([
       { trackId: 'cam', consumerId, paused: false, preferredLayers: { spatialLayer: 1 } },
     ]);
+
     const settled = new Map([[cam.trackId, view({ spatialLayer: 1 })]]);
+
     expect(planSubscriptions(state({ consumers: settled }), new Map([[cam.trackId, 300]])).update).toEqual(
       [],
     );
@@ -313,17 +328,19 @@ describe('speakers', () => {
 
   test('a voice keeps its mark over a short gap, then loses it', () => {
     const heard = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n1'), 100);
+
     expect(speakersNow(heard, 100 + SPEAKER_HOLD_MS - 1)).toEqual([A]);
     expect(speakersNow(heard, 100 + SPEAKER_HOLD_MS)).toEqual([]);
   });
 
-  test('a steady voice keeps its mark between two notices, but not for ever when no more come', () => {
+  test('a steady voice keeps its mark between two notices, and loses it when no more arrive', () => {
     const heard = hear(new Map(), notice('n1', [A, -30]), 0);
+
     expect(speakersNow(heard, SPEAKER_EXPIRY_MS - 1)).toEqual([A]);
     expect(speakersNow(heard, SPEAKER_EXPIRY_MS)).toEqual([]);
   });
 
-  test('silence told twice does not lengthen the mark', () => {
+  test('a repeated notice of silence does not prolong the mark', () => {
     const silent = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n1'), 100);
     expect(speakersNow(hear(silent, notice('n1'), 500), 100 + SPEAKER_HOLD_MS)).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { eventually } from './testing/eventually.ts';
 import { EDGE_A, EDGE_B, meet, phase } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
-/** What only passes, or may be otherwise on another edge. */
+/** Codes of errors that pass, and, in `ELSEWHERE`, of errors that another edge may not have. */
 const PASSES: readonly ErrorCode[] = ['rate_limited', 'media_unavailable', 'media_lost', 'stale_epoch'];
 const ELSEWHERE: readonly ErrorCode[] = [
   'keys_unavailable',
@@ -35,7 +35,7 @@ const ENDS_THE_SESSION: readonly ErrorCode[] = [
 const codesBut = (...lists: (readonly ErrorCode[])[]): ErrorCode[] =>
   ERROR_CODES.filter((code) => code !== 'protocol_version' && !lists.flat().includes(code));
 
-/** Refuses with a code once, at the first edge alone. */
+/** An edge that refuses with a code once; other edges accept. */
 function refuseOnce(edge: ScriptedEdge, request: 'join' | 'resume', code: ErrorCode): void {
   edge.on[request] = () => {
     delete edge.on[request];
@@ -46,7 +46,7 @@ function refuseOnce(edge: ScriptedEdge, request: 'join' | 'resume', code: ErrorC
 const urlsOf = (edge: ScriptedEdge, name: string): string[] =>
   edge.received.filter((message) => message.name === name).map(({ url }) => url);
 
-describe('being refused', () => {
+describe('a refusal', () => {
   beforeEach(() => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
   });
@@ -54,29 +54,36 @@ describe('being refused', () => {
     vi.restoreAllMocks();
   });
 
-  test.each([...PASSES, ...ELSEWHERE])('[RJ9] %s: who joins tries again, and is told why', async (code) => {
-    const edge = new ScriptedEdge();
-    refuseOnce(edge, 'join', code);
-    const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
-    const told: unknown[] = [];
-    meeting.subscribe(() => {
-      const { connection } = meeting.getSnapshot();
-      if (connection.phase === 'connecting') told.push(connection.lastError?.code);
-    });
-    await meeting.join();
-    expect(urlsOf(edge, 'join')).toEqual([EDGE_A, ELSEWHERE.includes(code) ? EDGE_B : EDGE_A]);
-    expect(told).toContain(code);
-  });
+  test.each([...PASSES, ...ELSEWHERE])(
+    '[RJ9] %s: a join is retried, and the reason is shown',
+    async (code) => {
+      const edge = new ScriptedEdge();
+      refuseOnce(edge, 'join', code);
+      const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+      const shown: unknown[] = [];
+      meeting.subscribe(() => {
+        const { connection } = meeting.getSnapshot();
+        if (connection.phase === 'connecting') shown.push(connection.lastError?.code);
+      });
+      await meeting.join();
 
-  test.each(codesBut(PASSES, ELSEWHERE))('[RJ31] %s: who joins is told at once', async (code) => {
+      expect(urlsOf(edge, 'join')).toEqual([EDGE_A, ELSEWHERE.includes(code) ? EDGE_B : EDGE_A]);
+      expect(shown).toContain(code);
+    },
+  );
+
+  test.each(codesBut(PASSES, ELSEWHERE))('[RJ31] %s: a join fails at once', async (code) => {
     const edge = new ScriptedEdge();
     refuseOnce(edge, 'join', code);
     const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+
     await expect(meeting.join()).rejects.toMatchObject({ code });
     expect(edge.requests('join')).toHaveLength(1);
     expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
-    // "Try again" begins anew.
+
+    // "Try again" starts a new join.
     await meeting.join();
+
     expect(phase(meeting)).toBe('joined');
   });
 
@@ -84,7 +91,7 @@ describe('being refused', () => {
     ['token_invalid', 'in_future', 60],
     ['token_expired', 'expired', 45],
   ] as const)(
-    '[HL48] %s, %s: who joins asks the other edges before being told',
+    '[HL48] %s, %s: a join tries the other edges before it fails',
     async (code, reason, seconds) => {
       const refuseForTime = (): never => {
         throw new PlenaryError(code, undefined, { detail: { reason, claim: 'iat', seconds } });
@@ -95,22 +102,25 @@ describe('being refused', () => {
         return refuseForTime();
       };
       await meet(edge, { edgeUrls: [EDGE_A, EDGE_B] }).join();
+
       expect(urlsOf(edge, 'join')).toEqual([EDGE_A, EDGE_B]);
+
       const over = new ScriptedEdge();
       over.on.join = refuseForTime;
+
       await expect(meet(over, { edgeUrls: [EDGE_A, EDGE_B] }).join()).rejects.toMatchObject({ code });
       expect(urlsOf(over, 'join')).toEqual([EDGE_A, EDGE_B]);
     },
   );
 
-  /** A join token that ended so many seconds ago by this machine's clock. */
+  /** A join token that expired this many seconds ago by the local clock. */
   const endedAgo = (seconds: number): string => {
     const claims = { exp: Math.floor(Date.now() / 1_000) - seconds };
     return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2lnbmF0dXJl`;
   };
 
-  /** The edges that are asked to let in somebody with a token, of which each says that it has been over for a while. */
-  async function askedWith(token: string, seconds: number | undefined): Promise<string[]> {
+  /** The edges that a join tries if each of them answers that its token has expired. */
+  async function edgesTried(token: string, seconds: number | undefined): Promise<string[]> {
     const edge = new ScriptedEdge();
     edge.on.join = () => {
       throw new PlenaryError('token_expired', undefined, {
@@ -122,30 +132,30 @@ describe('being refused', () => {
     return urlsOf(edge, 'join');
   }
 
-  test('[HL49] a link that has been over for five minutes by the own clock is told at once, whatever an edge says', async () => {
+  test('[HL49] a link that expired five minutes ago by the local clock fails at once, whatever the edge answers', async () => {
     for (const seconds of [20, 3_600, undefined])
-      expect(await askedWith(endedAgo(310), seconds)).toEqual([EDGE_A]);
+      expect(await edgesTried(endedAgo(310), seconds)).toEqual([EDGE_A]);
   });
 
-  test('[HL48] with a link that ended lately or not at all by the own clock each edge is asked, whatever one says', async () => {
+  test('[HL48] a link that expired recently or not at all by the local clock is tried at each edge', async () => {
     for (const ago of [290, 40, -600])
       for (const seconds of [20, 86_400])
-        expect(await askedWith(endedAgo(ago), seconds)).toEqual([EDGE_A, EDGE_B]);
+        expect(await edgesTried(endedAgo(ago), seconds)).toEqual([EDGE_A, EDGE_B]);
   });
 
-  test('[HL48] of a token that cannot be read the edge’s word counts', async () => {
+  test('[HL48] for a token that the client cannot read, the age that the edge reports decides', async () => {
     for (const token of ['token', 'a.b.c', 'e30.e30.c2ln', 'e30.bnVsbA.c2ln']) {
-      expect(await askedWith(token, 290)).toEqual([EDGE_A, EDGE_B]);
-      expect(await askedWith(token, 310)).toEqual([EDGE_A]);
+      expect(await edgesTried(token, 290)).toEqual([EDGE_A, EDGE_B]);
+      expect(await edgesTried(token, 310)).toEqual([EDGE_A]);
     }
   });
 
-  test('[HL48] a signature is no matter of clocks', () => {
+  test('[HL48] a wrong signature is final, because other clocks cannot change it', () => {
     const bad = { reason: 'bad_signature' } as const;
     expect(reactionTo(new PlenaryError('token_invalid', undefined, { detail: bad }), 'join')).toBe('tell');
   });
 
-  /** A meeting whose connection breaks, and which may not take its session up at first. */
+  /** A meeting whose connection broke and whose first resume was refused. */
   async function refusedResume(code: ErrorCode, thenJoin?: ErrorCode) {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
@@ -157,35 +167,40 @@ describe('being refused', () => {
     return { edge, meeting };
   }
 
-  test.each(ENDS_THE_SESSION)('[RJ9] %s: who resumes joins anew', async (code) => {
+  test.each(ENDS_THE_SESSION)('[RJ9] %s: a resume is followed by a join', async (code) => {
     const { edge, meeting } = await refusedResume(code);
+
     expect(phase(meeting)).toBe('joined');
     expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([1, 2]);
   });
 
-  test.each([...PASSES, ...ELSEWHERE, ...FULL])('[RJ9] %s: who resumes tries again', async (code) => {
+  test.each([...PASSES, ...ELSEWHERE, ...FULL])('[RJ9] %s: a resume is retried', async (code) => {
     const { edge, meeting } = await refusedResume(code);
+
     expect(phase(meeting)).toBe('joined');
     expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([2, 1]);
   });
 
   test.each(codesBut(PASSES, ELSEWHERE, FULL, ENDS_THE_SESSION))(
-    '[RJ31] %s: who resumes is told at once',
+    '[RJ31] %s: a resume fails at once',
     async (code) => {
       const { edge, meeting } = await refusedResume(code);
+
       expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
       expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([1, 1]);
     },
   );
 
-  test.each(FULL)('[RJ28] %s: who comes back by a join waits for a place', async (code) => {
+  test.each(FULL)('[RJ28] %s: a rejoin waits for a place', async (code) => {
     const { edge, meeting } = await refusedResume('session_gone', code);
+
     expect(phase(meeting)).toBe('joined');
     expect(edge.requests('join')).toHaveLength(3);
   });
 
-  test('[RJ31] who comes back by a join and has no right to any more is told at once', async () => {
+  test('[RJ31] a rejoin without the right to enter fails at once', async () => {
     const { edge, meeting } = await refusedResume('session_gone', 'access_revoked');
+
     expect(meeting.getSnapshot().connection).toMatchObject({
       phase: 'failed',
       error: { code: 'access_revoked' },
@@ -193,7 +208,7 @@ describe('being refused', () => {
     expect(edge.requests('join')).toHaveLength(2);
   });
 
-  test('[RJ9] what an edge says will not change is not tried again, and what it takes back neither', () => {
+  test('[RJ9] errors that an edge marks as final are not retried, even if their code is retryable', () => {
     const entries: readonly EntryKind[] = ['join', 'return', 'resume'];
     for (const code of ERROR_CODES) {
       for (const as of entries) {
@@ -203,9 +218,10 @@ describe('being refused', () => {
     }
   });
 
-  test('[RJ24] a browser that lacks what meetings need is told of at once, and as no fault of a server', async () => {
+  test('[RJ24] a browser that lacks a required feature fails the join at once with an error that does not blame a server', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge, { createDevice: () => Promise.reject(new Error('device not supported')) });
+
     await expect(meeting.join()).rejects.toMatchObject({ code: 'browser_failed' });
     expect(meeting.getSnapshot().connection).toMatchObject({
       phase: 'failed',

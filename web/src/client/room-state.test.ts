@@ -34,8 +34,9 @@ describe('entries', () => {
   const fields = (room: RoomState): unknown[] =>
     [...room.entries.values()].map(({ kind, version }) => [kind, version]);
 
-  test('[RE5] of an entry the highest version counts, and one without a value is gone', () => {
+  test('[RE5] the highest version of an entry wins, and a version without a value removes it', () => {
     const room = after(START, changed(hand('ben', 5, {}), hand('self', 6, {})), changed(hand('ben', 4)));
+
     expect(fields(room)).toEqual([
       ['hand', 5],
       ['hand', 6],
@@ -43,20 +44,21 @@ describe('entries', () => {
     expect(fields(after(room, changed(hand('ben', 7))))).toEqual([['hand', 6]]);
   });
 
-  test('[RE7] those of who leaves go, and those of the room and of others stay', () => {
+  test('[RE7] entries of a peer that leaves are removed, those of the room and of other peers stay', () => {
     const topic = ENTRY_CHANGE.parse({ kind: 'topic', version: 9, value: { text: 'x' } });
     const room = after(START, changed(hand('ben', 5, {}), hand('self', 6, {}), topic), {
       type: 'peer.left',
       peerId: BEN.peerId,
       reason: 'left',
     });
+
     expect(fields(room)).toEqual([
       ['hand', 6],
       ['topic', 9],
     ]);
   });
 
-  test('[RE8] those of kinds that are not known are kept, also those of a snapshot, which replaces all', () => {
+  test('[RE8] entries of unknown kinds are kept; a snapshot replaces all entries', () => {
     const poll = ROOM_ENTRY.parse({
       kind: 'poll',
       name: 'a',
@@ -64,16 +66,17 @@ describe('entries', () => {
       value: { options: [1, { x: null }] },
     });
     const room = roomFromSnapshot(snapshotOf({ entries: [poll] }), after(START, changed(hand('ben', 5, {}))));
+
     expect([...room.entries.values()]).toEqual([poll]);
     expect(entriesOfKind(room.entries, HAND)).toEqual([]);
   });
 
-  test('[RE8] an edge of an earlier release tells of none', () => {
+  test('[RE8] a snapshot of an older edge has no entries', () => {
     const { entries: _none, ...before } = snapshotOf();
     expect(roomFromSnapshot(ROOM_SNAPSHOT.parse(before)).entries.size).toBe(0);
   });
 
-  test('[RE8] what a later release wrote into an entry of a known kind is passed over where it cannot be read', () => {
+  test('[RE8] an entry of a known kind that cannot be parsed, as from a later release, is skipped', () => {
     const note = defineEntryKind({
       kind: 'note',
       owner: 'room',
@@ -90,6 +93,7 @@ describe('entries', () => {
         entry('c', 3, { text: 7 }),
       ),
     );
+
     expect(entriesOfKind(room.entries, note).map(({ value }) => value)).toEqual([
       { text: 'one' },
       { text: 'two' },
@@ -98,44 +102,50 @@ describe('entries', () => {
 });
 
 describe('applyEvent', () => {
-  test('joining counts once', () => {
+  test('a repeated join counts once', () => {
     const joined = { type: 'peer.joined', peer: peerOf('cy') } as const;
     const room = after(START, joined, joined);
+
     expect(room.peerCount).toBe(3);
     expect(room.peers.size).toBe(3);
     expect(room.lastEventId).toBe('201-0');
   });
 
-  test('[WB1] who joins and leaves again and again under one id is gone after each leaving, and counted once', () => {
+  test('[WB1] a peer that joins and leaves repeatedly under one id is absent after each leave, and counted once', () => {
     const joined = { type: 'peer.joined', peer: peerOf('cy', 'Cy') } as const;
     const left = { type: 'peer.left', peerId: peerOf('cy').peerId, reason: 'left' } as const;
     const room = after(START, joined, left, joined, left);
+
     expect([...room.peers.keys()]).toEqual(['self', 'ben']);
     expect(room.peerCount).toBe(2);
+
     const back = after(START, joined, left, joined);
+
     expect(back.peers.get(peerOf('cy').peerId)?.displayName).toBe('Cy');
     expect(back.peerCount).toBe(3);
   });
 
-  test('[WB20] who is told of anew is shown as told last', () => {
+  test('[WB20] a repeated join updates the peer’s data', () => {
     const room = after(START, { type: 'peer.joined', peer: peerOf('ben', 'Benjamin', 'host') });
+
     expect(room.peers.get(BEN.peerId)).toMatchObject({ displayName: 'Benjamin', role: 'host' });
     expect(room.peerCount).toBe(2);
   });
 
-  test('leaving takes the tracks along, and counts once', () => {
+  test('a leave removes the peer’s tracks, and counts once', () => {
     const left = { type: 'peer.left', peerId: BEN.peerId, reason: 'left' } as const;
     const room = after(START, left, left);
+
     expect(room.peerCount).toBe(1);
     expect(room.tracks.size).toBe(0);
   });
 
-  test('somebody whom no loaded page lists leaves: only the count changes', () => {
+  test('a leave of a peer that no loaded page lists changes only the count', () => {
     const big = roomFromSnapshot(snapshotOf({ peerCount: 500, nextCursor: 'c' }));
     expect(after(big, { type: 'peer.left', peerId: BEN.peerId, reason: 'left' }).peerCount).toBe(499);
   });
 
-  test('tracks are published, muted and ended; unknown ones are left alone', () => {
+  test('tracks are published, muted and ended; events of unknown tracks are ignored', () => {
     const track = trackOf('t3', 'ben', 'screen');
     const room = after(
       START,
@@ -149,6 +159,7 @@ describe('applyEvent', () => {
         reason: 'unpublished',
       },
     );
+
     expect([...room.tracks.values()].map(({ trackId, paused }) => [trackId, paused])).toEqual([
       ['t2', false],
       ['t3', true],
@@ -167,18 +178,20 @@ describe('applyEvent', () => {
 });
 
 describe('applyRosterPage', () => {
-  test('a page does not bring back who left while it was under way', () => {
+  test('a page does not restore a peer that left while the page was requested', () => {
     const big = roomFromSnapshot(snapshotOf({ peers: [peerOf('self'), BEN], peerCount: 3, nextCursor: 'c' }));
     const room = after(big, { type: 'peer.left', peerId: BEN.peerId, reason: 'left' });
     const paged = applyRosterPage(room, { peers: [BEN, peerOf('cy')] });
+
     expect([...paged.peers.keys()]).toEqual(['self', 'cy']);
     expect(paged.nextCursor).toBeUndefined();
   });
 });
 
-test('[MS45] whom a roster does not list may be in the room until all of it is loaded, or they have left', () => {
+test('[MS45] a peer that the roster does not list may be present until the whole roster is loaded, or the peer has left', () => {
   const { peerId } = peerOf('cy');
   const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
+
   expect(mayBePresent(START, BEN.peerId)).toBe(true);
   expect(mayBePresent(START, peerId)).toBe(false);
   expect(mayBePresent(big, peerId)).toBe(true);
@@ -187,13 +200,14 @@ test('[MS45] whom a roster does not list may be in the room until all of it is l
 });
 
 describe('roomChanges', () => {
-  test('tells of joining, leaving and chat, not of oneself and not of a page', () => {
+  test('reports joins, leaves and chat, but not the user’s own and not those of a roster page', () => {
     const changed = after(
       START,
       { type: 'peer.joined', peer: peerOf('cy') },
       { type: 'peer.left', peerId: BEN.peerId, reason: 'left' },
     );
     const own = new Set([peerOf('self').peerId]);
+
     expect(roomChanges(START, changed, own).map(({ type }) => type)).toEqual(['peer-joined', 'peer-left']);
     expect(
       roomChanges(
@@ -202,7 +216,9 @@ describe('roomChanges', () => {
         new Set([peerOf('cy').peerId]),
       ),
     ).toEqual([]);
+
     const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
+
     expect(roomChanges(big, applyRosterPage(big, { peers: [peerOf('cy')] }), new Set())).toEqual([]);
   });
 });

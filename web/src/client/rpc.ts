@@ -22,7 +22,7 @@ export type ParsedNotice = {
 export interface EdgeLinkHandlers {
   opened(): void;
   closed(reason: string): void;
-  /** No message arrived from the edge since this request was sent, although its answer is overdue. */
+  /** No message has arrived from the edge since this request, although the reply is overdue. */
   silent(request: ClientRequestName): void;
   notice(notice: ParsedNotice): void;
 }
@@ -39,10 +39,10 @@ interface Pending {
 /** Requests that take longer when many clients enter at once. The caller has its own deadline for them. */
 const ENTRY_REQUESTS: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
 /**
- * How long the edge may be silent after a request that was sent because no media arrives, in milliseconds: the edge is then probably down
- * too. {@link LivenessProbe} handles all other requests.
+ * Time limit for any message of the edge after a request that was sent because no media arrives, in milliseconds. An edge that is silent
+ * too is then probably down. {@link LivenessProbe} handles all other requests.
  */
-const SILENCE_OF_BOTH_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
+const SILENT_MEDIA_EDGE_TIMEOUT_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
   'media.check': 1_000,
   'transport.restartIce': 2_000,
 };
@@ -69,7 +69,7 @@ export class EdgeLink {
   readonly #counters: Counters;
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
-  readonly #silent: (request: ClientRequestName) => void;
+  readonly #reportSilence: (request: ClientRequestName) => void;
   /** Callbacks of {@link whenIdle}. */
   readonly #idleWaiters = new Set<() => void>();
   readonly #liveness: LivenessProbe;
@@ -84,7 +84,7 @@ export class EdgeLink {
     environment: { readonly counters: Counters; readonly log: ClientLog; readonly connectTimeoutMs: number },
   ) {
     this.url = url;
-    this.#silent = (request) => handlers.silent(request);
+    this.#reportSilence = (request) => handlers.silent(request);
     this.#counters = environment.counters;
     this.#log = environment.log;
     this.#liveness = new LivenessProbe({
@@ -101,7 +101,7 @@ export class EdgeLink {
       },
       closed: (reason) => {
         if (this.#state === 'closed') return;
-        this.#end(reason);
+        this.#closeLink(reason);
         handlers.closed(reason);
       },
       notice: (name, payload) => {
@@ -144,7 +144,7 @@ export class EdgeLink {
     }
     return new Promise((resolve, reject) => {
       const sentMs = performance.now();
-      const silenceMs = SILENCE_OF_BOTH_MS[name];
+      const silenceMs = SILENT_MEDIA_EDGE_TIMEOUT_MS[name];
       const pending: Pending = {
         reject,
         name,
@@ -153,10 +153,10 @@ export class EdgeLink {
           silenceMs === undefined
             ? undefined
             : setTimeout(() => {
-                if (this.#lastReceivedMs < sentMs) this.#silent(name);
+                if (this.#lastReceivedMs < sentMs) this.#reportSilence(name);
               }, silenceMs),
         timer: setTimeout(() => {
-          this.#ended(pending);
+          this.#removePending(pending);
           this.#counters.timedOut += 1;
           reject(new PlenaryError('timed_out', `${name} after ${timeoutMs} ms.`));
         }, timeoutMs),
@@ -165,7 +165,7 @@ export class EdgeLink {
       if (!ENTRY_REQUESTS.has(name)) this.#liveness.requestSent();
       this.#connection.send(name, outgoing.data, (envelope) => {
         this.#noteReceived();
-        if (!this.#ended(pending)) return;
+        if (!this.#removePending(pending)) return;
         try {
           const parsed = REPLY_ENVELOPE.parse(envelope);
           if (parsed.ok) resolve(parseReply(name, parsed.data));
@@ -173,7 +173,7 @@ export class EdgeLink {
         } catch (thrown) {
           this.#counters.malformed += 1;
           this.#log.warn(`the reply to ${name} does not fit its schema`, thrown);
-          reject(new PlenaryError('malformed_message', `The reply to ${name}.`, { cause: thrown }));
+          reject(new PlenaryError('malformed_message', `It is the reply to ${name}.`, { cause: thrown }));
         }
       });
     });
@@ -198,18 +198,18 @@ export class EdgeLink {
     });
   }
 
-  /** Ends the connection; its pending requests fail with `timed_out`. */
+  /** Closes the connection; its pending requests fail with `timed_out`. */
   close(): void {
     if (this.#state === 'closed') return;
-    this.#end('closed by the client');
+    this.#closeLink('closed by the client');
     this.#connection.close();
   }
 
-  #end(reason: string): void {
+  #closeLink(reason: string): void {
     this.#state = 'closed';
     this.#liveness.stop();
     for (const pending of this.#pending) {
-      this.#ended(pending);
+      this.#removePending(pending);
       pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
     }
   }
@@ -233,7 +233,7 @@ export class EdgeLink {
   }
 
   /** @returns whether the request was still pending */
-  #ended(pending: Pending): boolean {
+  #removePending(pending: Pending): boolean {
     clearTimeout(pending.timer);
     clearTimeout(pending.silenceTimer);
     const wasPending = this.#pending.delete(pending);

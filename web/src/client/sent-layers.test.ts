@@ -22,20 +22,24 @@ async function sendCamera(): Promise<types.Producer> {
   return transport.produce({ track: videoTrack(), encodings: encodingPlan('camera').encodings ?? [] });
 }
 
-test('[DM4] layers that are wanted again while the browser still switches them off are switched on after that', async () => {
+test('[DM4] layers that are demanded again while the browser switches them off are switched on afterwards', async () => {
   const producer = await sendCamera();
   const layers = new SentLayers(new Turns(), { warn: () => undefined });
   const want = (wanted: WantedLayer): void => layers.apply(producer, wanted);
   const browser = vi.spyOn(FakeHandler.prototype, 'setMaxSpatialLayer');
   want(0);
   want(2);
+
   await eventually(() => expect(producer.maxSpatialLayer).toBe(2));
 
   const { promise, resolve } = Promise.withResolvers<void>();
   browser.mockImplementationOnce(() => promise);
   want(0);
+
   await eventually(() => expect(browser).toHaveBeenCalledTimes(3));
+
   want(2);
   resolve();
+
   await eventually(() => expect(browser.mock.calls.map(([, layer]) => layer)).toEqual([0, 2, 0, 2]));
 });

@@ -8,7 +8,7 @@ import {
   type WatchedFlow,
 } from './stalled-tracks.ts';
 
-const LOOK_MS = 500;
+const CHECK_MS = 500;
 
 describe('StalledTracks', () => {
   const flows = new Map<string, WatchedFlow>();
@@ -40,7 +40,7 @@ describe('StalledTracks', () => {
       source,
       stamp: () => {
         looks += 1;
-        // A packet each 20 ms; a timer for each of them would make seconds of work of five hundred people.
+        // A packet every 20 ms. One timer per packet would make this test slow for 500 people.
         const packets = Math.floor((performance.now() - addedMs) / 20);
         if (moving.has(id) && packets > 0) stamp = packets;
         return stamp;
@@ -48,35 +48,47 @@ describe('StalledTracks', () => {
     });
   }
 
-  test('[WB8] a track that stops is told of within three seconds, and again when it goes on', async () => {
+  test('[WB8] a track that stops is reported within three seconds, and again when it goes on', async () => {
     add('a');
     add('b');
     await vi.advanceTimersByTimeAsync(5_000);
+
     expect(stalled).toEqual([]);
+
     moving.delete('a');
-    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * CHECK_MS);
+
     expect(stalled).toEqual(['t-a']);
+
     await vi.advanceTimersByTimeAsync(20_000);
+
     expect(stalled).toEqual(['t-a']);
+
     moving.add('a');
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(stalled).toEqual([]);
   });
 
-  test('[WB40] what has not come at all is waited for, and then told of as well', async () => {
+  test('[WB40] a track without a first packet is reported after a longer wait', async () => {
     add('lost');
     add('hidden', 'hidden', 'screen');
     for (const id of ['lost', 'hidden']) moving.delete(id);
-    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * CHECK_MS);
+
     expect(stalled).toEqual([]);
+
     await vi.advanceTimersByTimeAsync(NEVER_CAME_AFTER_MS);
+
     expect(stalled).toEqual(['t-lost', 't-hidden']);
+
     moving.add('lost');
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(stalled).toEqual(['t-hidden']);
   });
 
-  test('[WB8] what was paused meanwhile, or was missed by a page that stood still is not stalled', async () => {
+  test('[WB8] a track that was paused meanwhile, or that a suspended page missed, is not stalled', async () => {
     add('hidden');
     await vi.advanceTimersByTimeAsync(3_000);
     const hidden = flows.get('hidden');
@@ -85,68 +97,86 @@ describe('StalledTracks', () => {
     moving.delete('hidden');
     await vi.advanceTimersByTimeAsync(30_000);
     flows.set('hidden', hidden);
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(stalled).toEqual([]);
+
     add('slept');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.delete('slept');
     moving.add('hidden');
-    // As of a machine that sleeps: the clock goes on, and no timer runs.
+    // The machine sleeps: the clock goes on, and no timer runs.
     vi.setSystemTime(Date.now() + 60_000);
     const { now } = performance;
     vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 60_000);
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(stalled).toEqual([]);
+
     vi.restoreAllMocks();
   });
 
-  test('[WB43] of people whose picture comes the sound is not looked at, and of many microphones few at a time', async () => {
+  test('[WB43] microphones of people whose video arrives are not checked, and of many microphones only a few at a time', async () => {
     add('picture', 'ann', 'camera');
     add('voice', 'ann', 'microphone');
     moving.delete('voice');
     await vi.advanceTimersByTimeAsync(5_000);
+
     expect(stalled).toEqual([]);
+
     for (let person = 0; person < 500; person += 1) add(`p${person}`, `p${person}`, 'microphone');
     await vi.advanceTimersByTimeAsync(10_000);
     moving.delete('p499');
     looks = 0;
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(looks).toBeLessThanOrEqual(40);
+
     await vi.advanceTimersByTimeAsync(20_000);
+
     expect(stalled).toEqual(['t-p499']);
   });
 
-  test('[WB41] a screen that stands still is not stalled while its person is heard; of one who is lost it is', async () => {
+  test('[WB41] a still screen is not stalled while its peer’s other tracks arrive, and is stalled if they do not', async () => {
     add('screen', 'ann', 'screen');
     add('voice', 'ann', 'microphone');
     await vi.advanceTimersByTimeAsync(5_000);
     moving.delete('screen');
     await vi.advanceTimersByTimeAsync(60_000);
+
     expect(stalled).toEqual([]);
+
     moving.delete('voice');
-    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * CHECK_MS);
+
     expect(stalled.toSorted()).toEqual(['t-screen', 't-voice']);
   });
 
-  test('[WB42] a screen of whose person nothing else is sent is given some more time', async () => {
+  test('[WB42] a screen whose peer sends nothing else gets a longer time limit', async () => {
     add('screen', 'ann', 'screen');
     await vi.advanceTimersByTimeAsync(5_000);
     moving.delete('screen');
-    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * CHECK_MS);
+
     expect(stalled).toEqual([]);
+
     await vi.advanceTimersByTimeAsync(SCREEN_STALLED_AFTER_MS);
+
     expect(stalled).toEqual(['t-screen']);
+
     moving.add('screen');
-    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    await vi.advanceTimersByTimeAsync(CHECK_MS);
+
     expect(stalled).toEqual([]);
   });
 
-  test('[WB41] a screen that moves is not stalled, whatever else of its person is', async () => {
+  test('[WB41] a screen with packets is not stalled, even if other tracks of its peer are', async () => {
     add('screen', 'ann', 'screen');
     add('voice', 'ann', 'microphone');
     await vi.advanceTimersByTimeAsync(5_000);
     moving.delete('voice');
     await vi.advanceTimersByTimeAsync(20_000);
+
     expect(stalled).toEqual(['t-voice']);
   });
 });

@@ -13,7 +13,7 @@ export const SCREEN_STALLED_AFTER_MS = 6_000;
  * otherwise be shown as loading for ever.
  */
 export const NEVER_CAME_AFTER_MS = 4_000;
-const CHECK_EVERY_MS = 500;
+const STALL_CHECK_INTERVAL_MS = 500;
 /**
  * Most audio tracks in one check: peers whose video arrives are skipped, and a thousand open microphones are checked a few at a time.
  */
@@ -63,7 +63,7 @@ export class StalledTracks {
   start(): void {
     this.stop();
     this.#lastCheckMs = performance.now();
-    this.#timer = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#timer = setInterval(() => this.#check(), STALL_CHECK_INTERVAL_MS);
   }
 
   stop(): void {

@@ -67,13 +67,13 @@ export class Subscription {
   #requestedAttempt: number | undefined;
   /** Aborted when the check of the replacement is no longer needed. */
   #watching: AbortController | undefined;
-  #decided: (() => void)[] = [];
-  readonly #place: Replaceable<ReceivedConsumer>;
+  #decisionWaiters: (() => void)[] = [];
+  readonly #replaceable: Replaceable<ReceivedConsumer>;
 
   constructor(trackId: TrackId, environment: SubscriptionEnvironment) {
     this.trackId = trackId;
     this.#target = trackId;
-    this.#place = new Replaceable<ReceivedConsumer>({
+    this.#replaceable = new Replaceable<ReceivedConsumer>({
       // The owner sends the request, batched with others, when its rate limit allows it.
       open: () => undefined,
       watch: (attempt, next, current) => {
@@ -92,25 +92,25 @@ export class Subscription {
 
   /** The shown consumer. An ended one keeps its last frame on the screen until its replacement plays. */
   get shown(): ReceivedConsumer | undefined {
-    const { state } = this.#place;
-    return state.phase === 'recovering' ? state.lost : this.#place.current;
+    const { state } = this.#replaceable;
+    return state.phase === 'recovering' ? state.lost : this.#replaceable.current;
   }
 
   /** The replacement that is received already, but does not play yet. */
   get next(): ReceivedConsumer | undefined {
-    const { state } = this.#place;
+    const { state } = this.#replaceable;
     return state.phase === 'overlapping' ? state.next : undefined;
   }
 
   /** Whether a consumer is being opened, as the first one or as a replacement. */
   get isBegun(): boolean {
-    const { phase } = this.#place.state;
+    const { phase } = this.#replaceable.state;
     return phase !== 'empty' && phase !== 'steady';
   }
 
   /** Whether that consumer was requested from the edge. */
   get isRequested(): boolean {
-    return this.isBegun && this.#requestedAttempt === this.#place.state.attempt;
+    return this.isBegun && this.#requestedAttempt === this.#replaceable.state.attempt;
   }
 
   /** The tracks of the pending request. */
@@ -127,20 +127,20 @@ export class Subscription {
   markRequested(target: TrackId): number {
     this.#dispatch({ type: this.isRequested ? 'restart' : 'begin' });
     this.#target = target;
-    this.#requestedAttempt = this.#place.state.attempt;
+    this.#requestedAttempt = this.#replaceable.state.attempt;
     if (this.shown !== undefined) this.shown.isSuperseded = false;
     return this.#requestedAttempt;
   }
 
   /** Takes the opened consumer. @param attempt - the attempt that it answers; by default the last one */
-  opened(item: ReceivedConsumer, attempt = this.#place.state.attempt): void {
+  opened(item: ReceivedConsumer, attempt = this.#replaceable.state.attempt): void {
     this.#dispatch({ type: 'opened', attempt, item });
   }
 
   /** Notes that the requested consumer failed, or ended before it played. @returns whether no consumer is left */
-  failed(attempt = this.#place.state.attempt): boolean {
+  failed(attempt = this.#replaceable.state.attempt): boolean {
     this.#dispatch({ type: 'failed', attempt });
-    return this.#place.state.phase === 'empty';
+    return this.#replaceable.state.phase === 'empty';
   }
 
   /** Notes that the shown consumer ended. */
@@ -153,11 +153,11 @@ export class Subscription {
     this.#dispatch({ type: 'closed' });
   }
 
-  /** Resolves when the replacement is shown, or was given up. */
+  /** Resolves when the replacement is shown, or has failed. */
   whenDecided(): Promise<void> {
     if (!this.isBegun) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#decided.push(resolve);
+      this.#decisionWaiters.push(resolve);
     });
   }
 
@@ -178,9 +178,9 @@ export class Subscription {
   }
 
   #dispatch(event: Parameters<Replaceable<ReceivedConsumer>['dispatch']>[0]): void {
-    this.#place.dispatch(event);
+    this.#replaceable.dispatch(event);
     if (this.next === undefined) this.#watching?.abort();
     if (this.isBegun) return;
-    for (const decided of this.#decided.splice(0)) decided();
+    for (const resolve of this.#decisionWaiters.splice(0)) resolve();
   }
 }

@@ -20,7 +20,7 @@ import {
   type SubscriptionsEnvironment,
 } from './consumer-opener.ts';
 import { ConsumerRequests } from './consumer-requests.ts';
-import { EarlyNews, type ConsumerNews } from './early-news.ts';
+import { EarlyNotices, type ConsumerNotice } from './early-notices.ts';
 import type { ReceivedPicture } from './large-pictures.ts';
 import type { MediaSession } from './media-session.ts';
 import {
@@ -39,32 +39,32 @@ import { SubscriptionMap } from './subscription-map.ts';
 import { viewOf, type Subscription } from './subscription.ts';
 
 /**
- * Requests for new tracks and for those that take another one's place, at once and a second, and as many for changes of what is there:
- * what comes meanwhile goes into one request. A peer that publishes, replaces and ends tracks without end, and moves everybody's tiles with
- * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU75).
+ * The rate limit of requests for new and replacement consumers; changes of existing consumers have a second bucket of the same size.
+ * Changes that arrive during a wait share one request. Without the limit, a peer that publishes, replaces and ends tracks without pause
+ * would make every client in the room exceed the edge's limit and be dropped (SPEC BU75).
  */
-const ASKS = { capacity: 8, refillPerSecond: 2 } as const;
+const REQUEST_RATE = { capacity: 8, refillPerSecond: 2 } as const;
 
-/** Keeps the consumers in line with the room and with what is on the screen. */
+/** Keeps the consumers in line with the room's tracks and with the tiles on the screen. */
 export class Subscriptions {
   readonly #environment: SubscriptionsEnvironment;
   readonly #subscriptions = new SubscriptionMap();
   readonly #retryTimes = new RetryTimes();
-  readonly #earlyNews = new EarlyNews();
-  /** Pictures that are too large for a browser. */
+  readonly #earlyNotices = new EarlyNotices();
+  /** Video tracks that are too large for a browser. */
   readonly #refused = new RefusedPictures();
   readonly #requests: ConsumerRequests;
   readonly #opener: ConsumerOpener;
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
-  /** As the room has them. */
-  #told = this.#tracks;
+  /** The room's own map, before {@link withOwnReplacements}. */
+  #roomTracks = this.#tracks;
   #wanted: WantedVideo = 'all';
   #media: MediaSession | undefined;
   #selfPeerId: PeerId | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #planned = false;
-  readonly #asks = new TokenBucket(ASKS, pageClock);
-  readonly #changes = new TokenBucket(ASKS, pageClock);
+  #isPlanQueued = false;
+  readonly #requestTokens = new TokenBucket(REQUEST_RATE, pageClock);
+  readonly #changeTokens = new TokenBucket(REQUEST_RATE, pageClock);
 
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
@@ -72,7 +72,7 @@ export class Subscriptions {
     const state = {
       subscriptions: this.#subscriptions,
       retryTimes: this.#retryTimes,
-      earlyNews: this.#earlyNews,
+      earlyNotices: this.#earlyNotices,
       refused: this.#refused,
       requests: this.#requests,
     };
@@ -86,23 +86,23 @@ export class Subscriptions {
     });
   }
 
-  /** Begins with new transports. The offered consumers flow already; resolves once their receivers stand. */
+  /** Subscribes on a new media session. The offered consumers send already. Resolves when their receivers are created. */
   async attach(media: MediaSession, selfPeerId: PeerId, offers: readonly ConsumerOffer[]): Promise<void> {
     this.detach();
     this.#media = media;
     this.#selfPeerId = selfPeerId;
     for (const { trackId } of offers) this.#opener.createSubscription(trackId);
     this.plan();
-    // In one turn, so that all of them share one negotiation.
+    // In one turn, so that all consumers share one negotiation.
     await this.#opener.consumeAll(media, offers);
   }
 
   /**
-   * Gets everything by other transports. What comes by those of before goes on until its place is taken; resolves when
-   * each track plays, or cannot be had.
+   * Moves all consumers to another media session. Each old consumer goes on until its replacement plays. Resolves when every replacement
+   * plays or has failed.
    */
   async move(media: MediaSession): Promise<void> {
-    this.#giveUpRequests();
+    this.#forgetRequests();
     this.#media = media;
     const { all } = this.#subscriptions;
     for (const subscription of all) if (subscription.shown === undefined) this.#drop(subscription);
@@ -116,7 +116,7 @@ export class Subscriptions {
     await moved;
   }
 
-  /** The transports of before are gone: what could not be had by the new ones is asked for anew. */
+  /** Completes the move, because the old transports are closed. Tracks whose replacement failed are requested again. */
   completeMove(): void {
     for (const subscription of this.#subscriptions.all) {
       if (subscription.shown === undefined || subscription.shown.media === this.#media) continue;
@@ -127,26 +127,26 @@ export class Subscriptions {
     this.plan();
   }
 
-  /** Gives up all consumers, whose transport is gone; the tracks stay, waiting. */
+  /** Drops all consumers, because their transport is gone. The tracks stay and wait for the next media session. */
   detach(): void {
-    this.#giveUpRequests();
+    this.#forgetRequests();
     this.#media = undefined;
     for (const subscription of this.#subscriptions.all) this.#drop(subscription);
     this.#requests.clear();
     this.#environment.changed();
   }
 
-  #giveUpRequests(): void {
+  #forgetRequests(): void {
     clearTimeout(this.#timer);
     this.#retryTimes.clear();
-    this.#earlyNews.clear();
+    this.#earlyNotices.clear();
   }
 
-  /** @param isHere - whether somebody may still be in the room */
-  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>, isHere: (peerId: PeerId) => boolean): void {
-    this.#refused.forgetAbsent(tracks, isHere);
-    if (tracks === this.#told) return;
-    this.#told = tracks;
+  /** @param mayBePresent - whether a peer may still be in the room */
+  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>, mayBePresent: (peerId: PeerId) => boolean): void {
+    this.#refused.forgetAbsent(tracks, mayBePresent);
+    if (tracks === this.#roomTracks) return;
+    this.#roomTracks = tracks;
     this.#tracks = withOwnReplacements(tracks);
     this.#retryTimes.keep(tracks);
     this.#environment.changed();
@@ -158,7 +158,7 @@ export class Subscriptions {
     this.plan();
   }
 
-  /** The media node closed a consumer. If its track is still there, it is subscribed to again. */
+  /** Handles a consumer that the media node closed. Its track is subscribed to again if it still exists. */
   consumerClosed({ consumerId, trackId, isPathLost = false }: EdgeNotice<'consumer.closed'>): void {
     const subscription = this.#subscriptions.get(trackId);
     const next = this.#subscriptions.withNext(consumerId);
@@ -166,33 +166,33 @@ export class Subscriptions {
       next.next.hasEnded = true;
       this.#opener.notReplaced(next);
     } else if (subscription?.shown?.offer.consumerId !== consumerId)
-      this.#noteEarly(consumerId, trackId, isPathLost ? 'path_lost' : 'ended');
+      this.#noteEarlyNotice(consumerId, trackId, isPathLost ? 'path_lost' : 'ended');
     else {
-      // The last picture of a track whose successor is about to be asked for stays until that is there.
+      // If a successor track is about to be requested, the last picture stays until the successor plays.
       if (this.#newestOf(trackId) !== trackId) subscription.begin();
-      const goesOn = subscription.isBegun;
+      const isBeingReplaced = subscription.isBegun;
       subscription.lost();
-      if (goesOn) this.plan();
+      if (isBeingReplaced) this.plan();
       else this.#opener.ended(trackId, isPathLost);
     }
   }
 
-  /** The track comes another way now: a new consumer takes the place of this one, as soon as it plays. */
+  /** Replaces a consumer whose track takes another path now. The new consumer is shown as soon as it plays. */
   consumerSuperseded(consumerId: ConsumerId, trackId: TrackId): void {
     if (this.#media === undefined) return;
     const subscription = this.#subscriptions.get(trackId);
     const next = this.#subscriptions.withNext(consumerId)?.next;
     if (next !== undefined) next.isSuperseded = true;
     else if (subscription?.shown?.offer.consumerId !== consumerId)
-      this.#noteEarly(consumerId, trackId, 'superseded');
+      this.#noteEarlyNotice(consumerId, trackId, 'superseded');
     else if (!subscription.isRequested) this.#opener.supersede(subscription, subscription.shown);
   }
 
-  #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
-    if (this.#subscriptions.inFlight.has(trackId)) this.#earlyNews.note(consumerId, news);
+  #noteEarlyNotice(consumerId: ConsumerId, trackId: TrackId, notice: ConsumerNotice): void {
+    if (this.#subscriptions.inFlight.has(trackId)) this.#earlyNotices.note(consumerId, notice);
   }
 
-  /** The track that is to be received instead of one: itself, unless another one replaces it. */
+  /** The track that replaces this one, or the track itself if none does. */
   #newestOf(trackId: TrackId): TrackId {
     const successor = [...this.#tracks.values()].find(({ replaces }) => replaces === trackId);
     return successor?.trackId ?? trackId;
@@ -206,11 +206,11 @@ export class Subscriptions {
         const shown = this.#subscriptions.shownOf(trackId);
         return shown?.consumer.closed === true ? undefined : shown;
       },
-      isUnavailable: (track) => this.#refused.has(track) || this.#retryTimes.isUnavailable(track.trackId),
+      isUnavailable: (track) => this.#refused.has(track) || this.#retryTimes.isGivenUp(track.trackId),
     });
   }
 
-  /** Takes this track no more, nor any picture of its person, for as long as they are here, once that happened before. */
+  /** Refuses a video that is too large, and all video of a peer that sent a second one (see {@link RefusedPictures}). */
   refusePicture(picture: Pick<RoomTrack, 'trackId' | 'peerId'>, fault: PictureFault): void {
     this.#refused.refuse(picture, fault);
     for (const subscription of this.#subscriptions.all) {
@@ -233,27 +233,27 @@ export class Subscriptions {
     return this.#subscriptions.shown;
   }
 
-  /** Pictures that come now. */
+  /** Videos that are received now. */
   pictures(): Iterable<ReceivedPicture> {
     return this.#subscriptions.pictures();
   }
 
-  /** What ought to flow now, by consumer. */
+  /** Flows that should carry packets now, by consumer. */
   flows(): Iterable<readonly [id: string, flow: WatchedFlow]> {
     return this.#subscriptions.flows(this.#tracks);
   }
 
-  /** Plans in the next turn, once for however many changes come in this one. */
+  /** Plans in the next turn, once for all changes of this turn. */
   plan(): void {
-    if (this.#planned) return;
-    this.#planned = true;
+    if (this.#isPlanQueued) return;
+    this.#isPlanQueued = true;
     queueMicrotask(() => {
-      this.#planned = false;
-      this.#act();
+      this.#isPlanQueued = false;
+      this.#applyPlan();
     });
   }
 
-  #act(): void {
+  #applyPlan(): void {
     const media = this.#media;
     const selfPeerId = this.#selfPeerId;
     if (media === undefined || media.closed || selfPeerId === undefined) return;
@@ -262,15 +262,15 @@ export class Subscriptions {
     const plan = this.#planNow(selfPeerId, nowMs);
     for (const trackId of plan.drop) this.#forgetTrack(trackId);
     const replacements = this.#replacementsOf(plan);
-    // Both at one time: neither can keep the other one waiting for good.
-    const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
-    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(asks);
-    if (askInMs === 0) {
+    // Both kinds of request take their tokens together, so that neither can starve the other.
+    const requestCount = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
+    const requestInMs = requestCount === 0 ? 0 : this.#requestTokens.takeOrWaitMs(requestCount);
+    if (requestInMs === 0) {
       for (const batch of batches(replacements)) void this.#opener.replaceAll(media, batch);
       for (const batch of batches(plan.subscribe)) void this.#opener.subscribe(media, batch);
     }
     const endInMs = this.#requests.release();
-    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs();
+    const changeInMs = plan.update.length === 0 ? 0 : this.#changeTokens.takeOrWaitMs();
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forgetTrack(trackId);
@@ -279,7 +279,7 @@ export class Subscriptions {
         batch.map(({ consumerId }) => consumerId),
       );
     }
-    const waits = [askInMs, endInMs, changeInMs]
+    const waits = [requestInMs, endInMs, changeInMs]
       .filter((waitMs) => waitMs > 0)
       .map((waitMs) => nowMs + waitMs);
     const nextAtMs = Math.min(plan.nextAtMs ?? Infinity, ...waits);
@@ -306,21 +306,25 @@ export class Subscriptions {
     );
   }
 
-  /** What is to take a place now: tracks that replace others, and those that come another way. */
-  #replacementsOf({ replace: succeed }: SubscriptionPlan): Replacement[] {
-    const byOthers = succeed.flatMap(({ trackId, replaces }): Replacement[] => {
+  /** The replacements to request now: by a successor track, or by the same track on another path. */
+  #replacementsOf({ replace }: SubscriptionPlan): Replacement[] {
+    const bySuccessors = replace.flatMap(({ trackId, replaces }): Replacement[] => {
       const subscription = this.#subscriptions.get(replaces);
       return subscription === undefined ? [] : [{ subscription, trackId }];
     });
-    const bySelf = this.#subscriptions.all.filter((subscription) => {
-      const { trackId, shown, isBegun, isRequested: isAsked } = subscription;
-      if (!isBegun || isAsked || byOthers.some((other) => other.subscription === subscription)) return false;
+    const byThemselves = this.#subscriptions.all.filter((subscription) => {
+      const { trackId, shown, isBegun, isRequested } = subscription;
+      if (!isBegun || isRequested) return false;
+      if (bySuccessors.some((other) => other.subscription === subscription)) return false;
       return shown?.isSuperseded === true || this.#newestOf(trackId) === trackId;
     });
-    return [...byOthers, ...bySelf.map((subscription) => ({ subscription, trackId: subscription.trackId }))];
+    return [
+      ...bySuccessors,
+      ...byThemselves.map((subscription) => ({ subscription, trackId: subscription.trackId })),
+    ];
   }
 
-  /** Handles its own errors: a change that did not get through is undone here and planned again. */
+  /** Changes consumers. Handles its own errors: a failed change is undone here and planned again. */
   async #update(media: MediaSession, changes: readonly ConsumerChange[]): Promise<void> {
     const undo = noteChanges(changes, (trackId) => this.#subscriptions.shownOf(trackId));
     this.#environment.changed();
@@ -336,7 +340,7 @@ export class Subscriptions {
       }
       undo();
       this.#environment.changed();
-      // The delay keeps a refused change from being repeated as fast as the edge can answer.
+      // Without the delay, the client would repeat a refused change as fast as the edge answers.
       this.#timer = setTimeout(
         () => {
           this.plan();

@@ -6,7 +6,7 @@ import { consumerOffer, loggedEvent, snapshotOf, trackOf } from './testing/fixtu
 import { meet } from './testing/meet.ts';
 import { ScriptedEdge } from './testing/scripted-edge.ts';
 
-describe('tracks that others publish and end without end', () => {
+describe('peers that publish and end tracks without pause', () => {
   beforeEach(() => {
     vi.useFakeTimers({ shouldAdvanceTime: true });
   });
@@ -45,11 +45,11 @@ describe('tracks that others publish and end without end', () => {
       .filter(({ status }) => status === 'live')
       .map(({ trackId }) => trackId);
 
-  /** In four seconds, with what goes at once. */
+  /** Most requests in four seconds, including the initial burst. */
   const AT_MOST = 8 + 2 * 5;
 
   test.each(['microphone', 'camera'] as const)(
-    '[BU75] cost their audience two requests a second, and every %s that stays is had',
+    '[BU75] cost each viewer two requests a second, and every %s that stays is received',
     async (source) => {
       const { meeting, edge, say } = await watch(source);
       for (let count = 0; count < 200; count += 1) {
@@ -59,16 +59,17 @@ describe('tracks that others publish and end without end', () => {
         if (count < 195)
           say({ type: 'track.ended', trackId: track.trackId, peerId: track.peerId, reason: 'unpublished' });
       }
+
       expect(edge.requests('subscribe').length).toBeLessThanOrEqual(AT_MOST);
       await eventually(() =>
         expect(live(meeting)).toEqual([195, 196, 197, 198, 199].map((count) => `t-${count}`)),
       );
-      // What comes of them is resumed once for each request.
+      // Each subscribe request is followed by one request to resume its consumers.
       expect(edge.requests('consumers.update').length).toBeLessThanOrEqual(AT_MOST);
     },
   );
 
-  test('[BU75] cost as little where each replaces the one before', async () => {
+  test('[BU75] cost as little if each track replaces the previous one', async () => {
     const { meeting, edge, say } = await watch('camera');
     const publish = (count: number, replaces?: number): void => {
       const track = trackOf(`t-${count}`, 'peer-b', 'camera');
@@ -88,19 +89,22 @@ describe('tracks that others publish and end without end', () => {
       end(count - 1);
       await vi.advanceTimersByTimeAsync(20);
     }
+
     expect(edge.requests('subscribe').length).toBeLessThanOrEqual(AT_MOST);
     expect(edge.requests('unsubscribe').length).toBeLessThanOrEqual(AT_MOST);
     await eventually(() => expect(live(meeting)).toEqual(['t-99']));
   });
 
-  test('[BU76] leave the last picture of what waits for its turn', async () => {
+  test('[BU76] leave the last picture of a track that waits for its request', async () => {
     const { meeting, edge, say } = await watch('camera');
     const old = trackOf('t-old', 'peer-b', 'camera');
     const next = trackOf('t-new', 'peer-b', 'camera');
     const picture = (): MediaStreamTrack | undefined =>
       meeting.getSnapshot().remoteTracks.get(next.trackId)?.mediaTrack;
     say({ type: 'track.published', track: old });
+
     await eventually(() => expect(live(meeting)).toEqual(['t-old']));
+
     const before = meeting.getSnapshot().remoteTracks.get(old.trackId)?.mediaTrack;
     for (let count = 0; count < 20; count += 1) {
       say({ type: 'track.published', track: trackOf(`t-${count}`, 'peer-b', 'camera') });
@@ -115,12 +119,13 @@ describe('tracks that others publish and end without end', () => {
     say({ type: 'track.published', track: { ...next, replaces: old.trackId } });
     edge.notify('consumer.closed', { consumerId: 'c-t-old', trackId: old.trackId });
     say({ type: 'track.ended', trackId: old.trackId, peerId: old.peerId, reason: 'transport_closed' });
+
     await eventually(() => expect(picture()).not.toBe(before));
     expect(shown).toEqual([before]);
     await eventually(() => expect(live(meeting)).toHaveLength(21));
   });
 
-  test('[BU75] cost as little where they come another way again and again, and are let go of in as few requests', async () => {
+  test('[BU75] cost as little if their tracks change paths repeatedly, and old consumers are released in as few requests', async () => {
     const { meeting, edge, say } = await watch('microphone');
     let opened = 0;
     edge.on.subscribe = ({ trackIds }) => {
@@ -134,7 +139,9 @@ describe('tracks that others publish and end without end', () => {
     };
     const tracks = Array.from({ length: 30 }, (_, count) => trackOf(`t-${count}`, 'peer-b', 'microphone'));
     for (const track of tracks) say({ type: 'track.published', track });
+
     await eventually(() => expect(live(meeting)).toHaveLength(30));
+
     for (const { trackId } of tracks) {
       edge.notify('consumer.superseded', { consumerId: `c-${trackId}-1`, trackId });
       await vi.advanceTimersByTimeAsync(1);
@@ -142,6 +149,7 @@ describe('tracks that others publish and end without end', () => {
     const replaced = (): number =>
       edge.requests('unsubscribe').reduce((sum, { consumerIds }) => sum + consumerIds.length, 0);
     await vi.advanceTimersByTimeAsync(20_000);
+
     expect(replaced()).toBe(30);
     expect(edge.requests('subscribe').length).toBeLessThanOrEqual(1 + AT_MOST);
     expect(edge.requests('unsubscribe').length).toBeLessThanOrEqual(AT_MOST);

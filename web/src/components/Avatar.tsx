@@ -1,6 +1,6 @@
 import { hueOf, initials } from '../state/tiles.ts';
 
-/** A person's initials on a colour of their own. */
+/** A person's initials on that person's colour. */
 export function Avatar({
   name,
   id,

@@ -3,12 +3,12 @@ import { EndFrame } from './EndFrame.tsx';
 import { Icon } from './Icon.tsx';
 
 export interface BreakdownProps {
-  /** The page has no buttons any more: what they stand for is to end. */
+  /** Called when the page has failed: without buttons the user cannot stop devices and meeting, so the owner must. */
   readonly onBreakdown: () => void;
   readonly children: ReactNode;
 }
 
-/** Says that the page itself has failed, which would be an empty window, and a microphone that nobody can mute. */
+/** Shows that the page itself has failed, instead of an empty window with a microphone that nobody can mute. */
 export class Breakdown extends Component<BreakdownProps, { readonly isBroken: boolean }> {
   override readonly state = { isBroken: false };
 

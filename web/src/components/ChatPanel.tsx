@@ -30,7 +30,7 @@ function ChatText({ text }: { readonly text: string }) {
   );
 }
 
-/** The chat of the meeting; one's own messages show whether they went out. */
+/** The chat of the meeting. The user's own messages show whether they were sent. */
 export function ChatPanel({ snapshot, onClose, onPost, onRetry }: ChatPanelProps) {
   const { room, ownPeerIds, outbox } = snapshot;
   const [draft, setDraft] = useState('');

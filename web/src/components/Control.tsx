@@ -10,7 +10,7 @@ export interface ControlProps {
   readonly badge?: number | undefined;
 }
 
-/** A button of the meeting, which says whether it is on. */
+/** A button of the meeting that shows whether it is on. */
 export function Control({ icon, label, testId, onClick, tone, pressed, badge }: ControlProps) {
   return (
     <button

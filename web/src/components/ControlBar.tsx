@@ -38,7 +38,7 @@ const CAMERA: DeviceWords = {
   switchOff: 'Switch camera off',
 };
 
-/** The button of a device: on, off, or about to be on, since a device that shows as off must not switch itself on. */
+/** The button of a device: on, off or waiting. A device shown as off must never switch on without a click, hence the third state. */
 function DeviceControl({
   words,
   state,
@@ -75,7 +75,7 @@ export interface ControlBarProps {
   readonly media: LocalMediaSnapshot;
   readonly ui: UiState;
   readonly sharing: boolean;
-  /** Somebody who cannot be heard or seen has no buttons for that. */
+  /** Whether the user may only watch, and so has no buttons for microphone and camera. */
   readonly watches: boolean;
   readonly peerCount: number;
 }

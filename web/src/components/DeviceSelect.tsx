@@ -8,7 +8,7 @@ export interface DeviceSelectProps {
 
 const LABELS = { microphone: 'Microphone', camera: 'Camera' } as const;
 
-/** Why there is nothing to choose from: browsers name devices only to who may use them. */
+/** Why the list is empty: browsers name devices only to pages that may use them. */
 function emptyText({ status, problem }: CaptureState): string {
   if (status === 'starting') return 'Waiting for your permission';
   if (status === 'failed') return problem === 'none' ? 'None found' : 'Not available';

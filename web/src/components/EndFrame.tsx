@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { Logo } from './Icon.tsx';
 
-/** The page of somebody who is in no meeting: the way to the first page, and a card. */
+/** The page of a user who is in no meeting: a link to the first page, and a card. */
 export function EndFrame({ children }: { readonly children: ReactNode }) {
   return (
     <div className="page end">

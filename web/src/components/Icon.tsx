@@ -79,7 +79,7 @@ export function Icon({ name, size = 22 }: { readonly name: IconName; readonly si
   );
 }
 
-/** The mark of the project. */
+/** The logo of the project. */
 export function Logo() {
   return (
     <span className="logo">

@@ -2,7 +2,7 @@ import { useLevel } from '../hooks/use-level.ts';
 
 const BARS = 14;
 
-/** Shows that the microphone hears something. */
+/** Shows how loud the microphone is. */
 export function LevelMeter({
   track,
   muted,

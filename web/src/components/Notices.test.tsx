@@ -2,7 +2,7 @@ import { renderToStaticMarkup } from 'react-dom/server';
 import { expect, test } from 'vitest';
 import { Toasts } from './Notices.tsx';
 
-test('[WB17] what went wrong is announced, and can be dismissed by a button that screen readers know', () => {
+test('[WB17] a problem is announced by screen readers, and its toast stays a button', () => {
   const toasts = [
     { id: 1, text: 'Your camera is off', tone: 'problem' },
     { id: 2, text: 'Bob joined', tone: 'info' },

@@ -4,7 +4,7 @@ import { bannerText } from '../state/notices.ts';
 import type { Toast } from '../state/ui-state.ts';
 import { Icon } from './Icon.tsx';
 
-/** Short messages that go away by themselves. */
+/** Short messages that disappear automatically. */
 export function Toasts({
   toasts,
   onDismiss,
@@ -15,7 +15,7 @@ export function Toasts({
   return (
     <div className="toasts" role="status" aria-live="polite" data-testid="toasts">
       {toasts.map(({ id, text, tone }) => (
-        // The role is that of an element around the button, which would be no button any more.
+        // The role is on a frame around the button: on the button itself, it would replace the role of a button.
         <div key={id} className="toast-frame" role={tone === 'problem' ? 'alert' : undefined}>
           <button className={`toast is-${tone}`} onClick={() => onDismiss(id)} data-testid="toast">
             {tone === 'problem' ? <Icon name="warning" size={18} /> : null}
@@ -27,7 +27,7 @@ export function Toasts({
   );
 }
 
-/** Tells when the meeting runs with something missing. */
+/** Shows that a part of the meeting is interrupted. */
 export function ConnectionBanner({
   snapshot,
   unsent,

@@ -17,7 +17,7 @@ function isHeard(microphone: LocalTrack | undefined): boolean {
   return microphone?.paused === false && microphone.status !== 'failed';
 }
 
-/** Everybody in the meeting, as far as the roster is loaded. */
+/** The people in the meeting, as far as the roster is loaded. */
 export function PeoplePanel({ snapshot, onClose, onMore, onLowerHand }: PeoplePanelProps) {
   const { room, self, localTracks, speakers } = snapshot;
   const heard = new Set(

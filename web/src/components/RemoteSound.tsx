@@ -7,7 +7,7 @@ interface SoundProps {
   readonly blocked: (isBlocked: boolean) => void;
 }
 
-/** Neither at its end nor on its way out. */
+/** Whether the element is paused although it has a track that has not ended. */
 function isPaused({ paused, ended, srcObject }: HTMLAudioElement): boolean {
   return paused && !ended && srcObject !== null;
 }
@@ -19,7 +19,7 @@ function Sound({ track, blocked }: SoundProps) {
     <audio
       ref={reference}
       autoPlay
-      // A call, a key of a headset or one that was unplugged: it does not go on by itself everywhere, and nothing else would say so.
+      // A phone call, a headset key or an unplugged headset pauses the element. Not every browser resumes it, and nothing else reports it.
       onPause={({ currentTarget }) => {
         if (isPaused(currentTarget)) onBlocked();
       }}
@@ -37,7 +37,7 @@ export interface RemoteSoundProps {
   readonly blocked: (isBlocked: boolean) => void;
 }
 
-/** Plays everybody's sound, also of those whose tile is on another page. */
+/** Plays the sound of all peers, also of those whose tile is on another page. */
 export function RemoteSound({ tracks, blocked }: RemoteSoundProps) {
   return (
     <div hidden>
@@ -54,7 +54,7 @@ function allSound(): readonly HTMLAudioElement[] {
   return [...document.querySelectorAll('audio')];
 }
 
-/** Starts all sound of the page; must run inside of a click. */
+/** Starts all sound of the page. Must run in a click handler, because of the autoplay policy. */
 export function playAllSound(): Promise<unknown> {
   return Promise.all(allSound().map((element) => element.play()));
 }

@@ -8,14 +8,14 @@ import { TileView } from './TileView.tsx';
 
 export interface StageProps {
   readonly tiles: readonly Tile[];
-  /** Says which videos are drawn, and how high. */
+  /** Called with the height of each visible video, in CSS pixels. */
   readonly onVisible: (visible: ReadonlyMap<TrackId, number>) => void;
 }
 
 const FILMSTRIP_WIDTH_PX = 208;
 const FILMSTRIP_ROW_PX = 104;
 
-/** The pictures of a meeting: a grid, or a shared screen with the others in a strip. */
+/** The tiles of a meeting: a grid, or a shared screen with the other tiles in a strip. */
 export function Stage({ tiles, onVisible }: StageProps) {
   const reference = useRef<HTMLDivElement | null>(null);
   const size = useSize(reference);
@@ -48,7 +48,7 @@ export function Stage({ tiles, onVisible }: StageProps) {
     latest.current = visible;
   });
   useEffect(() => {
-    // Before the first measurement nothing counts as hidden: first pictures must not wait for a layout.
+    // Before the first measurement no video counts as hidden, so that the first pictures need not wait for the layout.
     if (size.width > 0) onVisible(latest.current);
   }, [visibleKey, size.width, onVisible]);
 

@@ -32,7 +32,7 @@ function Video({ tile, track }: { readonly tile: Tile; readonly track: MediaStre
   );
 }
 
-/** One person's camera or screen, with the name, the mute mark and the mark of whoever speaks. */
+/** A person's camera or screen, with the name and the marks for muted and speaking. */
 export const TileView = memo(function TileView({ tile, width, height }: TileViewProps) {
   const what = tile.source === 'screen' ? `Screen of ${tile.name}` : tile.name;
   const states = [

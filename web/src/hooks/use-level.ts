@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-const READ_EVERY_MS = 80;
+const LEVEL_READ_INTERVAL_MS = 80;
 
 interface Listening {
   readonly context: AudioContext;
@@ -8,7 +8,7 @@ interface Listening {
   readonly source: MediaStreamAudioSourceNode;
 }
 
-/** `undefined` where the browser does not let one: some take no microphone whose sample rate is not that of the loudspeaker. */
+/** Returns `undefined` when the browser refuses: some accept only a microphone with the sample rate of the loudspeaker. */
 function listenTo(track: MediaStreamTrack): Listening | undefined {
   let context: AudioContext | undefined;
   try {
@@ -25,7 +25,7 @@ function listenTo(track: MediaStreamTrack): Listening | undefined {
   }
 }
 
-/** How loud a track is, from 0 to 1, smoothed for the eye. */
+/** The loudness of a track, from 0 to 1, smoothed for display. */
 export function useLevel(track: MediaStreamTrack | undefined): number {
   const [level, setLevel] = useState(0);
   useEffect(() => {
@@ -35,14 +35,14 @@ export function useLevel(track: MediaStreamTrack | undefined): number {
     const { context, analyser, source } = listening;
     const samples = new Float32Array(analyser.fftSize);
     const timer = setInterval(() => {
-      // A context made before the first click waits for one; the meter then stands still until there was one.
+      // A context that was created before the first click stays suspended until one; the meter does not move before.
       if (context.state === 'suspended') context.resume().catch(() => undefined);
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
       const decibels = 10 * Math.log10(power + 1e-10);
       const heard = Math.min(1, Math.max(0, (decibels + 60) / 50));
       setLevel((previous) => Math.max(heard, previous * 0.75));
-    }, READ_EVERY_MS);
+    }, LEVEL_READ_INTERVAL_MS);
     return () => {
       clearInterval(timer);
       source.disconnect();

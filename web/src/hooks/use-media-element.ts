@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState, type RefObject } from 'react';
 
-/** Plays a track in the element that the returned reference is put on. `blocked` tells that autoplay was refused. */
+/** Plays a track in the element that gets the returned reference. `blocked` is called when the browser refuses autoplay. */
 export function useMediaElement<Element extends HTMLMediaElement>(
   track: MediaStreamTrack | undefined,
   blocked?: () => void,
@@ -19,19 +19,19 @@ export function useMediaElement<Element extends HTMLMediaElement>(
       element.srcObject = null;
       return;
     }
-    // In the stream that plays already, so that the last picture stays until the first one of the new track.
+    // The new track joins the stream that plays already, so that the last picture stays until the new track's first one.
     const stream = element.srcObject instanceof MediaStream ? element.srcObject : new MediaStream();
     stream.addTrack(track);
     for (const other of stream.getTracks()) if (other !== track) stream.removeTrack(other);
     if (element.srcObject !== stream) element.srcObject = stream;
     element.play().catch((thrown: unknown) => {
-      // AbortError only says that another track came before this one began to play.
+      // An AbortError only means that another track was set before this one began to play.
       if (thrown instanceof Error && thrown.name === 'NotAllowedError') onBlocked.current?.();
     });
   }, [track, playing]);
   useEffect(
     () => () => {
-      // An element that nobody sees any more would go on sounding.
+      // Otherwise a removed element would go on playing sound.
       if (playing.element !== null) playing.element.srcObject = null;
     },
     [playing],

@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'react';
 import { serviceInfo, type ServiceInfo } from '../state/service-info.ts';
 
-/** What the edge tells of the service; `asking` until it answered. */
+/** The edge's description of the service; `asking` until the edge has answered. */
 export function useServiceInfo(): ServiceInfo | undefined | 'asking' {
   const [info, setInfo] = useState<ServiceInfo | undefined | 'asking'>('asking');
   useEffect(() => {
     let isGone = false;
-    // It never fails: an edge that does not answer is `undefined`.
+    // The promise never rejects: without an answer it resolves to `undefined`.
     void serviceInfo().then((answer) => {
       if (!isGone) setInfo(answer);
     });

@@ -6,11 +6,11 @@ export interface EndPageProps {
   readonly roomId: string;
   readonly connection: Extract<ConnectionState, { phase: 'left' | 'failed' }>;
   readonly onRejoin: () => void;
-  /** Absent where nobody comes in without an invitation. */
+  /** `undefined` where joining needs an invitation. */
   readonly onJoinAsGuest: (() => void) | undefined;
 }
 
-/** After the meeting: left on purpose, or ended by a fault that is explained. */
+/** The page after the meeting: the user left, or an error ended it, which the page explains. */
 export function EndPage({ roomId, connection, onRejoin, onJoinAsGuest }: EndPageProps) {
   const failure =
     connection.phase === 'failed'

@@ -2,7 +2,7 @@ import { EndFrame } from '../components/EndFrame.tsx';
 import { Icon } from '../components/Icon.tsx';
 import { errorForPeople } from '../client/index.ts';
 
-/** A room where only people with a link of their own are let in, and this one came without. */
+/** The page of a user without an invitation, for a room that needs one. */
 export function InvitationPage({ roomId }: { readonly roomId: string }) {
   const { title, meaning, advice } = errorForPeople('guests_not_allowed');
   return (

@@ -29,13 +29,13 @@ function Illustration() {
   );
 }
 
-/** The page's own `?dc=` goes along, before the fragment of a pasted link. */
+/** Adds the page's own query (`?dc=`) to a path, before the fragment of a pasted link. */
 function withSearch(path: string, search: string): string {
   const [page = '', ...fragment] = path.split('#');
   return [page + search, ...fragment].join('#');
 }
 
-/** The first page: choose a room, or take the suggested one. */
+/** The first page: the user chooses a room or takes the suggested one. */
 export function LandingPage({ badName }: { readonly badName?: string }) {
   const service = useServiceInfo();
   const isAsking = service === 'asking';

@@ -24,7 +24,7 @@ export interface MeetingPageProps {
   readonly ui: UiState;
 }
 
-/** The meeting itself. */
+/** The page during the meeting. */
 export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProps) {
   const tiles = useMemo(() => buildTiles(snapshot), [snapshot]);
   const showVisible = useCallback(
@@ -40,7 +40,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
     [controller],
   );
   const peerCount = headCount(snapshot);
-  // Before an edge has said it of this very room, what it says of the service counts.
+  // The setting of the service applies until an edge has sent that of this room.
   const leadsHere = hasAddress(controller.route.roomId);
   const isLinkOpen = leadsHere && (snapshot.openToGuests ?? ui.isLinkOpen);
   const withoutSignal = tiles.flatMap(({ name, trouble }) => (trouble === 'no-signal' ? [name] : []));

@@ -46,7 +46,7 @@ export interface PreJoinPageProps {
   readonly ui: UiState;
 }
 
-/** Before the meeting: the name, and what the others will see and hear. */
+/** The page before the meeting: the user's name, and a preview of camera and microphone. */
 export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProps) {
   const { camera, microphone } = media;
   const preview = useMediaElement<HTMLVideoElement>(camera.track);

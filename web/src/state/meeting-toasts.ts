@@ -5,7 +5,7 @@ import {
   SENDS_TOO_MUCH,
   explainFailure,
   explainProblem,
-  explainTaken,
+  explainStoppedTrack,
   explainUnpublished,
 } from './notices.ts';
 import { isViewer } from './people.ts';
@@ -54,9 +54,9 @@ export function showLostTracks(
     switchOff(source);
     showToast(explainUnpublished(source, error.code), 'problem');
   });
-  meeting.events.on('local-track-taken', ({ source, reason }) => {
+  meeting.events.on('local-track-stopped', ({ source, reason }) => {
     switchOff(source);
-    showToast(explainTaken(source, reason), 'problem');
+    showToast(explainStoppedTrack(source, reason), 'problem');
   });
 }
 

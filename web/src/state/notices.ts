@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '@plenary/cluster/errors';
 import type { TrackSource } from '@plenary/cluster/protocol';
-import { errorForPeople, type MeetingSnapshot, type TakenReason } from '../client/index.ts';
+import { errorForPeople, type MeetingSnapshot, type TrackStopReason } from '../client/index.ts';
 import type { DeviceKind, DeviceProblem } from './device-problems.ts';
 import { LONGEST_NAME, type RoomNameProblem } from './room-names.ts';
 
@@ -142,7 +142,7 @@ export function explainUnpublished(source: TrackSource, code: ErrorCode): string
 }
 
 /** Explains why the meeting paused or ended an own track. */
-export function explainTaken(source: TrackSource, reason: TakenReason): string {
+export function explainStoppedTrack(source: TrackSource, reason: TrackStopReason): string {
   const why =
     reason === 'over_limit'
       ? 'It was switched off because this device sends more than the meeting allows.'

@@ -9,21 +9,23 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('[WB21] other tabs are told who this one is, also where the browser could not give the lock at once', async () => {
+it('[WB21] other tabs learn who this tab is, even if the browser did not grant the lock at once', async () => {
   const request = vi.fn(() => Promise.resolve());
   request.mockRejectedValueOnce(new Error('The provided callback is no longer runnable.'));
   vi.stubGlobal('navigator', { locks: { request } });
   announceToTabs('ann', new AbortController().signal);
   await vi.runAllTimersAsync();
+
   expect(request.mock.calls).toHaveLength(2);
 });
 
-it('[WB21] who is somebody else by then is not asked for again', async () => {
+it('[WB21] a lock for a previous peer is not requested again once the tab has a new peer', async () => {
   const over = new AbortController();
   const request = vi.fn(() => Promise.reject(new Error('The provided callback is no longer runnable.')));
   vi.stubGlobal('navigator', { locks: { request } });
   announceToTabs('ann', over.signal);
   over.abort();
   await vi.runAllTimersAsync();
+
   expect(request.mock.calls).toHaveLength(1);
 });

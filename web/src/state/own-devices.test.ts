@@ -18,9 +18,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const asked = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+'));
+const prompts = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+'));
 
-/** Both devices, opened. */
+/** Both devices are open. */
 async function opened(): Promise<LocalMedia> {
   const media = new LocalMedia();
   const started = media.start();
@@ -30,23 +30,26 @@ async function opened(): Promise<LocalMedia> {
 }
 
 describe('a device that was switched off', () => {
-  test('[WB5] is off and not asked for after a reload, in another tab, and after the meeting was left', async () => {
+  test('[WB5] is off and not requested after a reload, in another tab, and after a leave', async () => {
     const media = await opened();
     await media.setEnabled('microphone', false);
     await media.setEnabled('camera', false);
     const reloaded = new LocalMedia();
     await reloaded.start();
-    expect(asked()).toEqual(['audio+video']);
+
+    expect(prompts()).toEqual(['audio+video']);
     expect(reloaded.getSnapshot()).toMatchObject({
       microphone: { enabled: false, track: undefined },
       camera: { enabled: false, track: undefined },
     });
+
     media.close('microphone');
     await media.start();
-    expect(asked()).toEqual(['audio+video']);
+
+    expect(prompts()).toEqual(['audio+video']);
   });
 
-  test('[WB5] is on again after it was switched on, and nothing else is', async () => {
+  test('[WB5] is on again after it was switched on, and no other device is', async () => {
     const media = await opened();
     await media.setEnabled('microphone', false);
     await media.setEnabled('camera', false);
@@ -55,41 +58,49 @@ describe('a device that was switched off', () => {
     await switchedOn;
     const reloaded = new LocalMedia();
     const started = reloaded.start();
-    await eventually(() => expect(asked()).toEqual(['audio+video', 'video', 'video']));
+
+    await eventually(() => expect(prompts()).toEqual(['audio+video', 'video', 'video']));
+
     browser.question.allow();
     await started;
+
     expect(isSending(reloaded.getSnapshot().camera)).toBe(true);
   });
 
   test.each(['microphone', 'camera'] as const)(
-    '[WB5] stays off when the person answers the browser’s question afterwards (%s)',
+    '[WB5] stays off if the user answers the browser’s prompt afterwards (%s)',
     async (kind) => {
       const media = new LocalMedia();
       const started = media.start();
       await media.setEnabled(kind, false);
       browser.question.allow();
       await started;
+
       expect(media.getSnapshot()[kind]).toMatchObject({ enabled: false, track: undefined, status: 'off' });
       expect(browser.live.map((track) => track.kind)).toEqual([kind === 'camera' ? 'audio' : 'video']);
     },
   );
 
-  test('[WB5] is not asked for when the question about both was refused meanwhile', async () => {
+  test('[WB5] is not requested after the prompt for both devices was refused', async () => {
     const media = new LocalMedia();
     const started = media.start();
     await media.setEnabled('camera', false);
     browser.question.refuse('NotAllowedError');
-    await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
+
+    await eventually(() => expect(prompts()).toEqual(['audio+video', 'audio']));
+
     browser.question.refuse('NotAllowedError');
     await started;
-    expect(asked()).toEqual(['audio+video', 'audio']);
+
+    expect(prompts()).toEqual(['audio+video', 'audio']);
   });
 
-  test('[WB5] stays off when another one is chosen', async () => {
+  test('[WB5] stays off when another device is chosen', async () => {
     const media = await opened();
     await media.setEnabled('microphone', false);
     await media.choose('microphone', 'headset');
-    expect(asked()).toEqual(['audio+video']);
+
+    expect(prompts()).toEqual(['audio+video']);
     expect(browser.live.map((track) => track.kind)).toEqual(['video']);
     expect(media.getSnapshot().microphone).toMatchObject({ enabled: false, deviceId: 'headset' });
   });
@@ -100,11 +111,12 @@ describe('a device that was switched off', () => {
     browser.inAnotherTab(() => {
       void new LocalMedia().setEnabled('microphone', true);
     });
+
     expect(new LocalMedia().getSnapshot().microphone.enabled).toBe(false);
   });
 
   test.each(['closed', 'full'] as const)(
-    '[WB28] is off after a reload where nothing can be remembered: the storage is %s',
+    '[WB28] is off after a reload even if the browser’s storage is %s',
     async (state) => {
       browser.spoilStorage(state);
       const media = await opened();
@@ -112,7 +124,8 @@ describe('a device that was switched off', () => {
       browser.reload();
       const reloaded = new LocalMedia();
       await reloaded.start();
-      expect(asked()).toEqual(['audio+video']);
+
+      expect(prompts()).toEqual(['audio+video']);
       expect(reloaded.getSnapshot()).toMatchObject({
         microphone: { enabled: false },
         camera: { enabled: false },
@@ -120,10 +133,11 @@ describe('a device that was switched off', () => {
     },
   );
 
-  test('[WB26] an unplugged one is off, says so, and does not come back by itself', async () => {
+  test('[WB26] that was unplugged is off with a message, and does not switch on automatically', async () => {
     const media = await opened();
     const [microphone] = browser.tracks;
     microphone?.remoteStop();
+
     expect(media.getSnapshot().microphone).toMatchObject({
       enabled: false,
       track: undefined,
@@ -134,13 +148,16 @@ describe('a device that was switched off', () => {
   });
 });
 
-describe('a device that is changed', () => {
-  test('[WB32] goes on where the other one cannot be had', async () => {
+describe('a change of device', () => {
+  test('[WB32] keeps the old device if the new one cannot be opened', async () => {
     const media = await opened();
     const before = media.getSnapshot().camera;
     const chosen = media.choose('camera', 'other');
+
     expect(browser.question.constraints.video).toMatchObject({ deviceId: { exact: 'other' } });
+
     browser.question.refuse('OverconstrainedError');
+
     expect(await chosen).toBe('none');
     expect(media.getSnapshot().camera).toMatchObject({
       track: before.track,
@@ -150,39 +167,48 @@ describe('a device that is changed', () => {
     expect(before.track?.readyState).toBe('live');
   });
 
-  test('[WB32] goes first where the system opens one at a time', async () => {
+  test('[WB32] closes the old device first if the system opens only one at a time', async () => {
     const media = await opened();
     const chosen = media.choose('camera', 'other');
     browser.question.refuse('NotReadableError');
+
     await eventually(() => expect(browser.questions).toHaveLength(3));
+
     browser.question.allow();
+
     expect(await chosen).toBeUndefined();
     expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
   });
 });
 
-describe('a device that is changed while something else happens to it', () => {
-  test('[WB32] is the one that is shown, where neither of two that were chosen can be had', async () => {
+describe('a device change that something interrupts', () => {
+  test('[WB32] shows the device in use if neither of two chosen devices can be opened', async () => {
     const media = await opened();
     const first = media.choose('microphone', 'slow');
     const asking = browser.question;
     const second = media.choose('microphone', 'other');
     browser.question.refuse('OverconstrainedError');
+
     expect(await second).toBe('none');
+
     asking.allow();
     await first;
+
     expect(media.getSnapshot().microphone).toMatchObject({ deviceId: 'usual', status: 'on' });
     expect(recall('microphone')).toBe('usual');
     expect(browser.live.map((track) => track.getSettings().deviceId)).toEqual(['usual', 'usual']);
   });
 
-  test('[WB34] and is unplugged meanwhile gives way to the one that was chosen', async () => {
+  test('[WB34] switches to the chosen device if the old one is unplugged meanwhile', async () => {
     const media = await opened();
     const chosen = media.choose('microphone', 'other');
     browser.tracks[0]?.remoteStop();
+
     expect(isSending(media.getSnapshot().microphone)).toBe(false);
     expect(appearsOn(media.getSnapshot().microphone)).toBe(true);
+
     browser.question.allow();
+
     expect(await chosen).toBeUndefined();
     expect(media.getSnapshot().microphone).toMatchObject({
       deviceId: 'other',
@@ -191,76 +217,92 @@ describe('a device that is changed while something else happens to it', () => {
     });
   });
 
-  test('[WB33] and is unplugged meanwhile is not replaced by a third one', async () => {
+  test('[WB33] does not switch to a third device if the old one is unplugged meanwhile', async () => {
     const media = await opened();
     const chosen = media.choose('microphone', 'other');
     browser.tracks[0]?.remoteStop();
     browser.question.refuse('NotReadableError');
+
     await eventually(() => expect(browser.questions).toHaveLength(3));
+
     browser.question.allow('third');
+
     expect(await chosen).toBe('in-use');
     expect(appearsOn(media.getSnapshot().microphone)).toBe(false);
     expect(browser.live.map((track) => track.kind)).toEqual(['video']);
   });
 });
 
-test('[WB30] a device that the system silences does not show as off, since it comes on with it, and may be left off', async () => {
+test('[WB30] a device that the system mutes shows as waiting, because it resumes with the system, and can be switched off', async () => {
   const media = await opened();
   const [microphone] = browser.tracks;
   microphone?.remoteMute();
+
   expect(appearsOn(media.getSnapshot().microphone)).toBe(true);
   expect(isSending(media.getSnapshot().microphone)).toBe(false);
+
   await media.setEnabled('microphone', false);
   microphone?.remoteUnmute();
+
   expect(isSending(media.getSnapshot().microphone)).toBe(false);
   expect(await media.setEnabled('microphone', true)).toBeUndefined();
   expect(isSending(media.getSnapshot().microphone)).toBe(true);
 });
 
-describe('a device that made way', () => {
-  test('[WB32] comes back where the other one is used by another program all the same', async () => {
+describe('a device that was closed for another one', () => {
+  test('[WB32] is opened again if the other device turns out to be in use by another program', async () => {
     const media = await opened();
     const { deviceId } = media.getSnapshot().camera;
     const chosen = media.choose('camera', 'other');
     browser.question.refuse('NotReadableError');
+
     await eventually(() => expect(browser.questions).toHaveLength(3));
+
     browser.question.refuse('NotReadableError');
+
     await eventually(() => expect(browser.questions).toHaveLength(4));
+
     browser.question.allow();
+
     expect(await chosen).toBe('in-use');
     expect(media.getSnapshot().camera).toMatchObject({ enabled: true, status: 'on', deviceId });
     expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
   });
 
-  test('[WB32] does not come back when the person switched it off meanwhile', async () => {
+  test('[WB32] stays closed if the user switched it off meanwhile', async () => {
     const media = await opened();
     const chosen = media.choose('camera', 'other');
     browser.question.refuse('NotReadableError');
+
     await eventually(() => expect(browser.questions).toHaveLength(3));
+
     await media.setEnabled('camera', false);
     browser.question.refuse('NotReadableError');
     await chosen;
+
     expect(browser.questions).toHaveLength(3);
     expect(browser.live.map((track) => track.kind)).toEqual(['audio']);
   });
 });
 
-describe('what is asked of the browser', () => {
-  test('[WB6] is stopped when the answer comes after the meeting was left', async () => {
+describe('a request to the browser', () => {
+  test('[WB6] for a device that is granted after the leave ends with the device stopped', async () => {
     const media = new LocalMedia();
     const started = media.start();
     media.close('microphone');
     media.close('camera');
     browser.question.allow();
     await started;
+
     expect([browser.tracks.length, browser.live.length]).toEqual([2, 0]);
     expect(media.getSnapshot()).toMatchObject({ microphone: { status: 'off' }, camera: { status: 'off' } });
   });
 
-  test('[WB6] a screen that is chosen after the meeting was left is stopped, and not shared at the next join', async () => {
+  test('[WB6] for a screen that is granted after the leave ends with the screen stopped, and not shared at the next join', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
+
     const screen = new ScreenShare(meeting);
     const sharing = screen.start();
     await meeting.leave();
@@ -268,48 +310,58 @@ describe('what is asked of the browser', () => {
     browser.question.allow();
     await sharing;
     await meeting.join();
+
     expect([browser.tracks.length, browser.live.length]).toEqual([2, 0]);
     expect(meeting.getSnapshot().localTracks.size).toBe(0);
   });
 
-  test('[WB35] a second press while a screen is being chosen asks nothing more; after its end it does', async () => {
+  test('[WB35] for a screen is not repeated while the user chooses one, and is possible again after the share ended', async () => {
     const meeting = meet(new ScriptedEdge());
     const screen = new ScreenShare(meeting);
     const sharing = [screen.start(), screen.start()];
-    expect(asked()).toEqual(['audio+video']);
-    // What others take whole (SPEC MS11): a screen of 5K stays sharp.
+
+    expect(prompts()).toEqual(['audio+video']);
+    // The largest size that other browsers accept (SPEC MS11): a 5K screen stays sharp.
     expect(browser.question.constraints.video).toMatchObject({
       width: { max: 5_120 },
       height: { max: 3_200 },
     });
+
     browser.question.refuse('NotAllowedError');
+
     await expect(sharing[0]).rejects.toThrow('NotAllowedError');
+
     await sharing[1];
     const again = screen.start();
     browser.question.allow();
     await again;
+
     expect([...meeting.getSnapshot().localTracks.keys()]).toEqual(['screen', 'screen-audio']);
+
     screen.stop();
+
     expect(browser.live).toEqual([]);
   });
 });
 
-test('[WB36] the sound of a screen is not captured where the meeting does not take it, and the picture goes on', async () => {
+test('[WB36] the sound of a screen is not captured if the meeting does not accept it, and the video goes on', async () => {
   const edge = new ScriptedEdge();
   edge.on['track.publish'] = ({ source }) =>
     source === 'screen-audio' ? refuse('forbidden') : { trackId: 'own-screen' };
   const meeting = meet(edge);
   await meeting.join();
+
   const screen = new ScreenShare(meeting);
   meeting.events.on('local-track-failed', () => screen.stopSound());
   const sharing = screen.start();
   browser.question.allow();
   await sharing;
+
   await eventually(() => expect(browser.live.map((track) => track.kind)).toEqual(['video']));
   expect([...meeting.getSnapshot().localTracks.keys()]).toEqual(['screen']);
 });
 
-describe('what is published of the own devices', () => {
+describe('publishing of the own devices', () => {
   const local = (meeting: Meeting): Record<string, LocalTrack['paused']> =>
     Object.fromEntries(
       [...meeting.getSnapshot().localTracks].map(([source, { paused, mediaTrack }]) => [
@@ -331,7 +383,7 @@ describe('what is published of the own devices', () => {
     return meeting;
   }
 
-  test('[WB4] a microphone that opens after it was muted is not heard, and nothing opens that was not wanted', async () => {
+  test('[WB4] a microphone that opens after a mute sends nothing, and no unwanted device opens', async () => {
     const edge = new ScriptedEdge();
     const media = new LocalMedia();
     const started = media.start();
@@ -339,34 +391,41 @@ describe('what is published of the own devices', () => {
     await media.setEnabled('microphone', false);
     browser.question.allow();
     await started;
+
     await eventually(() => expect(edge.requests('track.publish')).toMatchObject([{ source: 'camera' }]));
     expect(local(meeting)).toEqual({ camera: false });
   });
 
-  test('[WB4] mute, unmute and a silent device reach the others, the last one too', async () => {
+  test('[WB4] mute, unmute and a device that falls silent reach the edge, including the last change', async () => {
     const edge = new ScriptedEdge();
     const media = await opened();
     const meeting = await joined(edge, media);
+
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
     await eventually(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
+
     await media.setEnabled('microphone', false);
     await media.setEnabled('microphone', true);
     await media.setEnabled('microphone', false);
+
     expect(local(meeting)).toEqual({ microphone: true, camera: false });
     await eventually(() => expect(edge.requests('track.pause').at(-1)).toMatchObject({ paused: true }));
+
     await media.setEnabled('microphone', true);
     const [microphone] = browser.tracks;
     if (microphone === undefined) throw new Error('it was opened');
     microphone.remoteMute();
+
     expect(media.getSnapshot().microphone.silenced).toBe(true);
     expect(local(meeting)).toEqual({ microphone: true, camera: false });
   });
 
-  test('[WB24] what the edge refuses is off at the button and at the device, and asked for once', async () => {
+  test('[WB24] a source that the edge refuses is off at button and device, and requested once', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.publish'] = () => refuse('forbidden');
     const media = await opened();
     const meeting = await joined(edge, media);
+
     await eventually(() => expect(browser.live).toEqual([]));
     expect(media.getSnapshot()).toMatchObject({ microphone: { enabled: false }, camera: { enabled: false } });
     expect(edge.requests('track.publish')).toHaveLength(2);
@@ -374,10 +433,12 @@ describe('what is published of the own devices', () => {
   });
 });
 
-test('[WB2] a tab remembers whom it was in a room, the last eight', () => {
+test('[WB2] a tab remembers its last eight peers of a room', () => {
   expect(recallPeers('room')).toEqual([]);
+
   for (let join = 1; join <= 10; join += 1) rememberPeer('room', `p${join}`);
   rememberPeer('room', 'p5');
+
   expect(recallPeers('room')).toEqual(['p3', 'p4', 'p6', 'p7', 'p8', 'p9', 'p10', 'p5']);
   expect(recallPeers('other')).toEqual([]);
 });

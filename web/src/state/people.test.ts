@@ -9,13 +9,15 @@ import { headCount, peopleIn } from './people.ts';
 import { buildTiles } from './tiles.ts';
 
 describe('people', () => {
-  test('[WB2] whom one was before has no tile, no row, and does not count', async () => {
+  test('[WB2] the user’s previous peer has no tile and no row, and is not counted', async () => {
     const edge = new ScriptedEdge();
     const before = peerOf('before', 'Ada');
     edge.room = snapshotOf({ peers: [before, peerOf('self', 'Ada'), peerOf('ben', 'Ben')], peerCount: 30 });
     const meeting = meet(edge, { previousPeerIds: [before.peerId] });
     await meeting.join();
+
     const snapshot = meeting.getSnapshot();
+
     expect(peopleIn(snapshot).map(({ peerId }) => peerId)).toEqual(['self', 'ben']);
     expect(headCount(snapshot)).toBe(29);
     expect(buildTiles(snapshot).map(({ peerId }) => peerId)).toEqual(['ben', 'self']);
@@ -25,13 +27,14 @@ describe('people', () => {
     ['nothing else is sent', [], 'nothing-new'],
     ['a microphone is open, of which nothing arrives either', ['voice'], 'no-signal'],
   ] as const)(
-    '[WB42] of a screen of which nothing arrives, where %s, it is said what is known',
+    '[WB42] a screen without packets shows its known state if %s',
     async (_what, voices, trouble) => {
       const edge = new ScriptedEdge();
       const ben = peerOf('ben', 'Ben');
       edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), ben] });
       const meeting = meet(edge);
       await meeting.join();
+
       const track = (id: string, source: TrackSource): RemoteTrack => ({
         trackId: TRACK_ID.parse(id),
         peerId: ben.peerId,
@@ -47,6 +50,7 @@ describe('people', () => {
         remoteTracks: new Map(tracks.map((one) => [one.trackId, one])),
         stalled: new Set(tracks.map(({ trackId }) => trackId)),
       });
+
       expect(tiles.find(({ source }) => source === 'screen')?.trouble).toBe(trouble);
     },
   );
@@ -56,13 +60,14 @@ describe('people', () => {
     ['reconnecting', true],
     ['connected', false],
   ] as const)(
-    '[WB40] while media is %s, a picture that has not come is waited for: %s',
+    '[WB40] while the transports are %s, a video that has not arrived is shown as waiting: %s',
     async (media, waiting) => {
       const edge = new ScriptedEdge();
       const ben = peerOf('ben', 'Ben');
       edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), ben] });
       const meeting = meet(edge);
       await meeting.join();
+
       const camera: RemoteTrack = {
         trackId: TRACK_ID.parse('face'),
         peerId: ben.peerId,
@@ -74,6 +79,7 @@ describe('people', () => {
       };
       const remoteTracks = new Map([[camera.trackId, camera]]);
       const tiles = buildTiles({ ...meeting.getSnapshot(), media, remoteTracks });
+
       expect(tiles.find(({ isSelf }) => !isSelf)?.waiting).toBe(waiting);
     },
   );

@@ -28,6 +28,7 @@ describe('layoutGrid', () => {
   for (const [width, height] of sizes) {
     test.each([1, 2, 3, 4, 5, 7, 9, 12, 25])(`%d tiles fit into ${width} × ${height}`, (count) => {
       const { columns, rows, tileWidth, tileHeight } = layoutGrid(count, width, height);
+
       expect(columns * rows).toBeGreaterThanOrEqual(count);
       expect(columns * tileWidth + (columns - 1) * GRID_GAP_PX).toBeLessThanOrEqual(width);
       expect(rows * tileHeight + (rows - 1) * GRID_GAP_PX).toBeLessThanOrEqual(height);
@@ -40,34 +41,36 @@ describe('layoutGrid', () => {
     expect(layoutGrid(2, 360, 600)).toMatchObject({ columns: 1, rows: 2 });
   });
 
-  test('no area, no tile; no people, no fault', () => {
+  test('no area gives no tile, and no people give no error', () => {
     expect(layoutGrid(4, 0, 0)).toMatchObject({ tileWidth: 0, tileHeight: 0 });
     expect(layoutGrid(0, 800, 600).tileWidth).toBeGreaterThan(0);
   });
 
-  test('a page holds what can be read', () => {
+  test('a page holds as many tiles as stay readable', () => {
     expect(gridCapacity(1_440, 780)).toBe(25);
     expect(gridCapacity(360, 600)).toBeLessThanOrEqual(10);
     expect(gridCapacity(10, 10)).toBe(1);
   });
 });
 
-test('[WB13] a page that did not come over https says once what the browser does not give it, and what can be done', () => {
+test('[WB13] a page without https says once what the browser withholds, and what to do', () => {
   const both = ['camera', 'microphone'] as const;
   const [told, ...more] = explainProblems(both.map((kind) => ({ kind, problem: 'insecure' as const })));
+
   expect(more).toEqual([]);
   expect(told?.text).toMatch(/neither microphone nor camera.*watch.*https:/);
   expect(explainProblems(both.map((kind) => ({ kind, problem: 'denied' as const })))).toHaveLength(2);
 });
 
-test('[RJ11] an address that is pasted over that of a page counts where it brings another token', () => {
+test('[RJ11] an address that is pasted over the page’s own takes effect if it has another token', () => {
   const route = (path: string) => parseRoute(new URL(path, 'http://h'));
   const bare = route('/r/a');
   const mine = route('/r/a#token=mine');
+
   expect(hasNewToken(bare, mine)).toBe(true);
   expect(hasNewToken(mine, route('/r/a#token=yours'))).toBe(true);
   expect(hasNewToken(mine, mine)).toBe(false);
-  // What one is in by is not taken away by an address without it.
+  // An address without a token does not remove the current one.
   expect(hasNewToken(mine, bare)).toBe(false);
   expect(hasNewToken(bare, route('/r/a#top'))).toBe(false);
   expect(hasNewToken(route('/'), route('/#token=mine'))).toBe(false);
@@ -90,18 +93,22 @@ describe('tiles', () => {
   });
   const keys = (tiles: readonly Tile[]): string[] => tiles.map(({ key }) => key);
 
-  test('a screen takes the stage, one’s own only when there is no other', () => {
+  test('a screen takes the stage, the user’s own only without another one', () => {
     const own = tile('own', { source: 'screen', isSelf: true });
     const other = tile('other', { source: 'screen' });
+
     expect(arrange([own, other, tile('a')]).stage?.key).toBe('other');
     expect(keys(arrange([own, tile('a')]).rest)).toEqual(['a']);
     expect(arrange([tile('a')]).stage).toBeUndefined();
   });
 
-  test('pages; whoever speaks comes to the first one, and nobody is lost', () => {
+  test('speakers move to the first page, and no tile is lost', () => {
     const tiles = [tile('a'), tile('b'), tile('c'), tile('d', { speaking: true }), tile('e')];
+
     expect(keys(pageOf(tiles, 2, 0))).toEqual(['a', 'd']);
+
     const all = [0, 1, 2].flatMap((page) => keys(pageOf(tiles, 2, page)));
+
     expect(all.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
@@ -115,13 +122,13 @@ describe('tiles', () => {
     expect(initials(name)).toBe(expected);
   });
 
-  test('hues of neighbouring ids differ', () => {
+  test('similar ids have different hues', () => {
     expect(Math.abs(hueOf('p1') - hueOf('p2'))).toBeGreaterThan(20);
   });
 });
 
 describe('chatPieces', () => {
-  test('links of http and https only, without the sentence’s punctuation', () => {
+  test('only http and https links are links, without the punctuation of the sentence', () => {
     expect(chatPieces('See https://example.org/a?b=1, and (http://x.test).')).toEqual([
       { type: 'text', text: 'See ' },
       { type: 'link', text: 'https://example.org/a?b=1', href: 'https://example.org/a?b=1' },
@@ -143,12 +150,13 @@ describe('notices', () => {
   const joined = { phase: 'joined', edgeUrl: 'http://e' } as const;
   const reconnecting = { phase: 'reconnecting', attempt: 0, reason: 'r' } as const;
 
-  test('[WB7] the banner claims that sound and picture arrive only where they do', () => {
+  test('[WB7] the banner says that sound and video arrive only if they do', () => {
     expect(bannerText({ connection: joined, media: 'connected', flow: 'silent' })).toBeUndefined();
     expect(bannerText({ connection: joined, media: 'connected', flow: 'lost' })).toContain('Nothing arrives');
     expect(bannerText({ connection: joined, media: 'reconnecting', flow: 'unknown' })).toContain(
       'Nothing arrives',
     );
+
     for (const connection of [joined, reconnecting]) {
       const text = bannerText({ connection, media: 'reconnecting', flow: 'arriving' });
       expect(text).toMatch(/Sound and picture arrive, but the others may not see or hear you/);
@@ -157,6 +165,7 @@ describe('notices', () => {
     const whileReconnecting = (['arriving', 'silent', 'lost', 'unknown'] as const).map((flow) =>
       bannerText({ connection: reconnecting, media: 'connected', flow }),
     );
+
     expect(whileReconnecting.map((text) => text?.includes('Sound and picture arrive'))).toEqual([
       true,
       false,
@@ -167,21 +176,23 @@ describe('notices', () => {
     expect(whileReconnecting[3]).not.toContain('arrive');
   });
 
-  test('[AD2] in a network that blocks media the banner says so, and what can be done', () => {
+  test('[AD2] in a network that blocks the transports the banner says so, and what to do', () => {
     const joined = { phase: 'joined', edgeUrl: 'http://edge.test' } as const;
+
     expect(bannerText({ connection: joined, media: 'blocked', flow: 'unknown' })).toMatch(
       /network .*block.* Try another network/,
     );
     expect(bannerText({ connection: joined, media: 'connecting', flow: 'unknown' })).toBeUndefined();
   });
 
-  test('[WB45] who waits for a join is told why', () => {
+  test('[WB45] a waiting join shows why it waits', () => {
     const lastError = { code: 'no_media_node', message: '', retryable: true } as const;
+
     expect(stillTryingText({ connection: { phase: 'joining', attempt: 2, lastError } })).toContain('busy');
     expect(stillTryingText({ connection: { phase: 'connecting', attempt: 0 } })).toBe('');
   });
 
-  test('[WB24] what is not sent is said in the words of who pressed the button', () => {
+  test('[WB24] a source that is not sent is named in words for the user who pressed the button', () => {
     expect(explainUnpublished('microphone', 'forbidden')).toMatch(/nobody hears you.*may not/i);
     expect(explainUnpublished('camera', 'internal')).not.toContain('server');
   });
@@ -195,7 +206,7 @@ describe('addresses and names', () => {
     return read.type;
   };
 
-  test('routes', () => {
+  test('paths are parsed as routes', () => {
     expect(parseRoute(new URL('http://h/'))).toEqual({ page: 'landing' });
     expect(parseRoute(new URL('http://h/r/my-room?dc=sbg#token=abc'))).toEqual({
       page: 'room',
@@ -210,26 +221,30 @@ describe('addresses and names', () => {
       expect(parseRoute(new URL(path, 'http://h'))).toEqual({ page: 'landing' });
   });
 
-  test('[WB48] an address that leads to no room says so, and why', () => {
+  test('[WB48] an address that names no room gives the reason', () => {
     expect(parseRoute(new URL('http://h/r/team/extra'))).toEqual({ page: 'bad-room', name: 'team/extra' });
     expect(parseRoute(new URL('http://h/r/team//'))).toMatchObject({ page: 'room', roomId: 'team' });
-    const told = (name: string): string => explainBadName(name);
-    expect(told('a'.repeat(65))).toMatch(/^“a{40}…” is too long.* up to 64 /);
-    expect(told('a b')).toBe('“a b” cannot be the name of a meeting. Use letters, digits, “-” and “_”.');
-    // Nothing of it turns the sentence round.
-    expect(told('\u202eno\u0000')).toBe(
+
+    const explanation = (name: string): string => explainBadName(name);
+
+    expect(explanation('a'.repeat(65))).toMatch(/^“a{40}…” is too long.* up to 64 /);
+    expect(explanation('a b')).toBe(
+      '“a b” cannot be the name of a meeting. Use letters, digits, “-” and “_”.',
+    );
+    // Control characters of the name must not reverse the sentence.
+    expect(explanation('\u202eno\u0000')).toBe(
       '“no” cannot be the name of a meeting. Use letters, digits, “-” and “_”.',
     );
   });
 
-  test('room names', () => {
+  test('room names are normalised', () => {
     expect(typed(' Café Team  Weekly! ')).toBe('/r/cafe-team-weekly');
     expect(typed('Größe 5')).toBe('/r/grosse-5');
     expect(typed(randomRoomName())).toMatch(/^\/r\/[a-z]+-/);
     expect(randomRoomName(() => 0.999_999)).toMatch(/^[a-z]+-[a-z]+-\d{4}$/);
   });
 
-  test('[WB10] [WB46] names that differ in capitals only are one room, but for the application’s own', () => {
+  test('[WB10] [WB46] names that differ only in case are one room, except those of an application', () => {
     expect(parseRoute(new URL('http://h/r/TEAM/'))).toMatchObject({ roomId: 'team' });
     expect(typed('TEAM')).toBe('/r/team');
     expect(parseRoute(new URL('http://h/r/TEAM#token=abc'))).toMatchObject({ roomId: 'TEAM' });
@@ -242,7 +257,7 @@ describe('addresses and names', () => {
     },
   );
 
-  test('[WB46] a link to a room is passed on only where it leads to that room', () => {
+  test('[WB46] a link to a room is shown only if it leads to that room', () => {
     expect(hasAddress(ROOM_NAME.parse('team-1'))).toBe(true);
     expect(hasAddress(ROOM_NAME.parse('Team'))).toBe(false);
   });
@@ -297,23 +312,30 @@ describe('addresses and names', () => {
     expect(typed(text)).toBe(expected);
   });
 
-  test('device problems are told apart', () => {
+  test('each device problem has a text of its own', () => {
     const named = (name: string): Error => Object.assign(new Error('x'), { name });
+
     expect(
       ['NotAllowedError', 'NotFoundError', 'NotReadableError', 'Odd'].map((name) =>
         deviceProblem(named(name)),
       ),
     ).toEqual(['denied', 'none', 'in-use', 'unknown']);
+
     const bySystem = Object.assign(new Error('Permission denied by system'), { name: 'NotAllowedError' });
+
     expect(deviceProblem(bySystem)).toBe('denied-by-system');
     expect(explainProblem('camera', 'in-use')).toContain('camera');
-    // As Chromium says it of getDisplayMedia.
+
+    // Chromium's message for getDisplayMedia.
     const byPolicy = new DOMException(
       'Access to the feature "display-capture" is disallowed by permissions policy.',
       'NotAllowedError',
     );
+
     expect(deviceProblem(byPolicy, 'unknown')).toBe('denied-by-page');
+
     const denied = named('NotAllowedError');
+
     expect(deviceProblem(denied, 'forbidden')).toBe('denied-by-page');
     expect(deviceProblem(denied, 'unknown')).toBe('denied-in-frame');
     expect(deviceProblem(denied, 'allowed')).toBe('denied');
@@ -321,7 +343,7 @@ describe('addresses and names', () => {
     expect(errorForPeople('room_full').title).toContain('full');
   });
 
-  test('[WB57] what is said of a screen is true of screens', () => {
+  test('[WB57] the texts for screen problems fit screens', () => {
     const problems = [
       'denied',
       'denied-by-system',
@@ -365,20 +387,24 @@ describe('TokenSource', () => {
     const { asked, fetch } = answering([granted]);
     const source = new TokenSource(request, fetch);
     source.prefetch('Ada');
+
     expect(await source.get('Ada', { fresh: false })).toMatchObject({
       token: 'jwt',
       edgeUrls: ['http://e1:3000'],
     });
     expect(asked).toHaveLength(1);
+
     await source.get('Ben', { fresh: false });
     await source.get('Ben', { fresh: true });
+
     expect(asked).toHaveLength(3);
   });
 
-  test('a refusal is the edge’s error and is not kept', async () => {
+  test('a refusal is passed on as the edge’s error and is not cached', async () => {
     const refused = (): Response =>
       Response.json({ error: { code: 'store_unavailable', message: 'm', retryable: true } }, { status: 503 });
     const source = new TokenSource(request, answering([refused, granted]).fetch);
+
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({
       code: 'store_unavailable',
       retryable: true,
@@ -409,24 +435,27 @@ describe('TokenSource', () => {
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({ code });
   });
 
-  test('[RJ9] what an edge itself refuses with is final where the edge says so', async () => {
+  test('[RJ9] an error that the edge marks as final is final', async () => {
     const refused = (): Response =>
       Response.json(
         { error: { code: 'guests_not_allowed', message: 'm', retryable: false } },
         { status: 403 },
       );
     const source = new TokenSource(request, answering([refused]).fetch);
+
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({
       code: 'guests_not_allowed',
       retryable: false,
     });
   });
 
-  test('no network, and nonsense', async () => {
+  test('a failed fetch gives `timed_out`, and a malformed answer `malformed_message`', async () => {
     await expect(
       new TokenSource(request, answering([]).fetch).get('Ada', { fresh: false }),
     ).rejects.toMatchObject({ code: 'timed_out' });
+
     const nonsense = answering([() => Response.json({ hello: 1 })]);
+
     await expect(new TokenSource(request, nonsense.fetch).get('Ada', { fresh: false })).rejects.toMatchObject(
       { code: 'malformed_message' },
     );

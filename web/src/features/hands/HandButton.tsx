@@ -2,7 +2,7 @@ import type { MeetingSnapshot } from '../../client/index.ts';
 import { Control } from '../../components/Control.tsx';
 import { raisedHands } from './hands.ts';
 
-/** Raises and lowers one’s hand. */
+/** The button that raises and lowers the user's hand. */
 export function HandButton({
   snapshot,
   onToggle,

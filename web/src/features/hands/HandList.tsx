@@ -8,7 +8,7 @@ export interface HandListProps {
   readonly onLower: (peerId: PeerId) => void;
 }
 
-/** Whose hands are up, in their order; nothing while none is. */
+/** The list of raised hands, in their order; empty without any. */
 export function HandList({ snapshot, onLower }: HandListProps) {
   const { room, self } = snapshot;
   const raised = [...raisedHands(room).keys()];

@@ -20,7 +20,7 @@ const id = (name: string) => PEER_ID.parse(name);
 const hand = (name: string, version: number) =>
   ROOM_ENTRY.parse({ kind: 'hand', peerId: name, version, value: {} });
 const PEERS = ['self', 'ben', 'cy', 'dee'].map((name) => peerOf(name, name === 'self' ? 'Ada' : name));
-/** A room with hands up, in the order of their names here. */
+/** A room with raised hands, in the order of these names. */
 const roomWith = (...names: string[]): RoomState =>
   roomFromSnapshot(
     snapshotOf({ peers: PEERS, entries: names.map((name, index) => hand(name, index + 1)).reverse() }),
@@ -31,7 +31,7 @@ const list = (room: RoomState, role: Role = 'speaker'): string =>
   renderToStaticMarkup(<HandList snapshot={{ room, self: selfAs(role) }} onLower={() => undefined} />);
 
 describe('raised hands', () => {
-  test('[RE9] are in the order in which they were raised, whatever order the room is told in', () => {
+  test('[RE9] are in the order in which they were raised, whatever the order of the snapshot', () => {
     expect([...raisedHands(roomWith('cy', 'self', 'ben'))]).toEqual([
       ['cy', 1],
       ['self', 2],
@@ -39,7 +39,7 @@ describe('raised hands', () => {
     ]);
   });
 
-  test('[RE23] may be lowered by their own person, and by hosts and moderators', () => {
+  test('[RE23] may be lowered by their own peer, and by hosts and moderators', () => {
     for (const role of ROLE.options) {
       expect(mayLower({ self: selfAs(role) }, id('self'))).toBe(true);
       expect([role, mayLower({ self: selfAs(role) }, id('ben'))]).toEqual([
@@ -50,8 +50,9 @@ describe('raised hands', () => {
     expect(mayLower({ self: undefined }, id('ben'))).toBe(false);
   });
 
-  test('[WB60] are told of while few are up, but nobody of their own, and who comes in of none', () => {
+  test('[WB60] are announced while few are up, but not the user’s own, and not those raised before the join', () => {
     const none = roomWith();
+
     expect(handsText(none, roomWith('ben'), own)).toBe('ben raised a hand');
     expect(handsText(none, roomWith('ben', 'cy'), own)).toBe('ben and cy raised their hands');
     expect(handsText(none, roomWith('self'), own)).toBeUndefined();
@@ -60,14 +61,16 @@ describe('raised hands', () => {
     expect(
       handsText(roomWith('ben', 'cy', 'self'), roomWith('ben', 'cy', 'self', 'dee'), own),
     ).toBeUndefined();
+
     const beforeJoin: RoomState = { ...none, lastEventId: snapshotOf({ lastEventId: '0-0' }).lastEventId };
+
     expect(handsText(beforeJoin, roomWith('ben'), own)).toBeUndefined();
   });
 
-  test('[WB60] one that goes up again is told again', () => {
+  test('[WB60] that were lowered are announced when they go up again', () => {
     let room = roomWith('ben');
     const listeners: (() => void)[] = [];
-    const tell = vi.fn<(text: string) => void>();
+    const showToast = vi.fn<(text: string) => void>();
     const meeting = {
       getSnapshot: () => ({ room, self: selfAs('speaker'), ownPeerIds: own }),
       subscribe: (listener: () => void) => {
@@ -75,8 +78,8 @@ describe('raised hands', () => {
         return () => undefined;
       },
     };
-    watchHands(meeting, tell);
-    const happens = (value?: object): void => {
+    watchHands(meeting, showToast);
+    const changeHand = (value?: object): void => {
       const version = 10 + Number(value === undefined);
       const change = {
         kind: 'hand',
@@ -88,40 +91,49 @@ describe('raised hands', () => {
       room = applyEvent(room, loggedEvent(next, room.lastEventId, { type: 'entries.changed', changes }));
       for (const listener of listeners) listener();
     };
-    happens();
-    expect(tell).not.toHaveBeenCalled();
-    happens({});
-    expect(tell.mock.calls).toEqual([['ben raised a hand']]);
+    changeHand();
+
+    expect(showToast).not.toHaveBeenCalled();
+
+    changeHand({});
+
+    expect(showToast.mock.calls).toEqual([['ben raised a hand']]);
   });
 
-  test('[WB59][WB62] the list has names in order, and buttons for those that one may lower', () => {
+  test('[WB59][WB62] the list has the names in order, and buttons for the hands that the user may lower', () => {
     expect(list(roomWith())).toBe('');
+
     const html = list(roomWith('cy', 'self'));
+
     expect(html.indexOf('cy')).toBeLessThan(html.indexOf('Ada'));
     expect(html.match(/lower-hand-button/g)).toHaveLength(1);
     expect(html).toContain('Lower your hand');
+
     const ofHost = list(roomWith('cy', 'self'), 'host');
+
     expect(ofHost.match(/lower-hand-button/g)).toHaveLength(2);
     expect(ofHost).toContain('Lower the hand of cy');
   });
 
-  test('[WB61] of a room full of hands so many are drawn, and the others counted', () => {
+  test('[WB61] the list shows the first 30 hands, and the number of the others', () => {
     const names = Array.from({ length: MAX_RAISED_HANDS }, (_, index) => `p-${index}`);
     const html = list(roomWith(...names));
+
     expect(html.match(/data-testid="raised-hand"/g)).toHaveLength(MOST_HANDS_LISTED);
     expect(html).toContain(`and ${MAX_RAISED_HANDS - MOST_HANDS_LISTED} more`);
   });
 
-  test('[WB59] the button says whether one’s hand is up', () => {
+  test('[WB59] the button shows whether the user’s hand is up', () => {
     const button = (room: RoomState): string =>
       renderToStaticMarkup(
         <HandButton snapshot={{ room, self: selfAs('viewer') }} onToggle={() => undefined} />,
       );
+
     expect(button(roomWith('ben'))).toMatch(/aria-label="Raise your hand" aria-pressed="false"/);
     expect(button(roomWith('ben', 'self'))).toMatch(/aria-label="Lower your hand" aria-pressed="true"/);
   });
 
-  test('[RE23] the button raises and lowers by what the room knows', async () => {
+  test('[RE23] the button raises or lowers the hand according to the room’s entries', async () => {
     const request = vi.fn((_name: string, _payload: object) => Promise.resolve({}));
     const meetingIn = (room: RoomState) => ({
       getSnapshot: () => ({ room, self: selfAs('speaker'), ownPeerIds: own }),
@@ -130,6 +142,7 @@ describe('raised hands', () => {
     await toggleHand(meetingIn(roomWith('ben')));
     await toggleHand(meetingIn(roomWith('ben', 'self')));
     await lowerHand(meetingIn(roomWith('ben')), id('ben'));
+
     expect(request.mock.calls).toEqual([
       ['hand.raise', {}],
       ['hand.lower', {}],

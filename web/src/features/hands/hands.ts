@@ -1,4 +1,4 @@
-/** Raised hands as the page knows them: whose are up, who may lower them, and what a person is told. Pure but for what asks the edge. */
+/** Raised hands on the page: which are up, who may lower them, and which toasts appear. Only the requests to the edge are not pure. */
 import {
   HAND,
   HAND_PERMISSIONS,
@@ -11,15 +11,15 @@ import { entriesOfKind, type Meeting, type MeetingSnapshot, type RoomState } fro
 
 type Room = Pick<RoomState, 'entries'>;
 
-/** Hands that are drawn in the list; of the others the number. */
+/** Longest list of hands; for the others the page shows only their number. */
 export const MOST_HANDS_LISTED = 30;
-/** Where more hands are up than this, nobody is told of each further one. */
-const MOST_HANDS_TOLD = 3;
+/** With more raised hands than this, no toast announces a further one. */
+const MOST_HANDS_ANNOUNCED = 3;
 
-/** Of the last rooms that were asked about: each state of a room is asked about by every tile. */
+/** The computed order for each state of a room, because every tile asks for it. */
 const ORDERS = new WeakMap<RoomState['entries'], ReadonlyMap<PeerId, number>>();
 
-/** Whose hands are up, each with its place, from 1. */
+/** The peers with a raised hand, each with its position, from 1. */
 export function raisedHands({ entries }: Room): ReadonlyMap<PeerId, number> {
   const known = ORDERS.get(entries);
   if (known !== undefined) return known;
@@ -29,29 +29,27 @@ export function raisedHands({ entries }: Room): ReadonlyMap<PeerId, number> {
   return order;
 }
 
-/** Whether a person may lower a hand: their own, or as a host or moderator anybody's. */
+/** Whether the user may lower a hand: their own, or as host or moderator that of anyone. */
 export function mayLower({ self }: Pick<MeetingSnapshot, 'self'>, peerId: PeerId): boolean {
   return (
     self !== undefined && (self.peerId === peerId || isPermitted(HAND_PERMISSIONS, 'lowerOthers', self.role))
   );
 }
 
-/** Whose hands went up between two states of a room; of who comes in nobody is news. */
+/** The hands that went up between two states of a room. Hands that were up before the user joined do not count. */
 export function handsRaised(before: RoomState, after: RoomState): readonly PeerId[] {
   if (before.lastEventId === '0-0' || before.entries === after.entries) return [];
-  const were = raisedHands(before);
-  return [...raisedHands(after).keys()].filter((peerId) => !were.has(peerId));
+  const raisedBefore = raisedHands(before);
+  return [...raisedHands(after).keys()].filter((peerId) => !raisedBefore.has(peerId));
 }
 
-/**
- * What a person is told of hands that went up: nothing of their own, and nothing where so many are up that the list says it better.
- */
+/** The toast for hands that went up: none for the user's own hand, and none when so many are up that the list shows it better. */
 export function handsText(
   before: RoomState,
   after: RoomState,
   ownPeerIds: ReadonlySet<PeerId>,
 ): string | undefined {
-  if (raisedHands(after).size > MOST_HANDS_TOLD) return undefined;
+  if (raisedHands(after).size > MOST_HANDS_ANNOUNCED) return undefined;
   const names = handsRaised(before, after)
     .filter((peerId) => !ownPeerIds.has(peerId))
     .map((peerId) => after.peers.get(peerId)?.displayName ?? 'Somebody');
@@ -59,7 +57,7 @@ export function handsText(
   return names.length === 1 ? `${names[0]} raised a hand` : `${names.join(' and ')} raised their hands`;
 }
 
-/** What of a meeting is used here. */
+/** The part of a meeting that hands use. */
 interface HandsMeeting {
   readonly getSnapshot: () => Pick<MeetingSnapshot, 'room' | 'self' | 'ownPeerIds'>;
   readonly subscribe: Meeting['subscribe'];
@@ -69,28 +67,28 @@ interface HandsMeeting {
   ) => Promise<unknown>;
 }
 
-/** Raises one’s hand, or lowers it where it is up. @throws PlenaryError what the edge refuses with */
+/** Raises the user's hand, or lowers it if it is up. @throws PlenaryError the edge's refusal */
 export async function toggleHand(meeting: Pick<HandsMeeting, 'getSnapshot' | 'request'>): Promise<void> {
   const { self, room } = meeting.getSnapshot();
   const isUp = self !== undefined && raisedHands(room).has(self.peerId);
   await meeting.request(isUp ? 'hand.lower' : 'hand.raise', {});
 }
 
-/** Lowers somebody’s hand. @throws PlenaryError what the edge refuses with */
+/** Lowers a peer's hand. @throws PlenaryError the edge's refusal */
 export async function lowerHand(meeting: Pick<HandsMeeting, 'request'>, peerId: PeerId): Promise<void> {
   await meeting.request('hand.lower', { peerId });
 }
 
-/** Tells whenever hands go up that a person is to hear of. */
+/** Shows a toast when other hands go up. */
 export function watchHands(
   meeting: Pick<HandsMeeting, 'getSnapshot' | 'subscribe'>,
-  tell: (text: string) => void,
+  showToast: (text: string) => void,
 ): void {
   let before = meeting.getSnapshot().room;
   meeting.subscribe(() => {
     const { room, ownPeerIds } = meeting.getSnapshot();
     const text = handsText(before, room, ownPeerIds);
     before = room;
-    if (text !== undefined) tell(text);
+    if (text !== undefined) showToast(text);
   });
 }
