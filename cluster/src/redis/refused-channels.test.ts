@@ -1,7 +1,7 @@
 /** Channels that Redis refuses, and that a process requests again. */
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { watchEntries } from '../process/entry.ts';
+import { watchEntries } from '../process/guarded-callbacks.ts';
 import { ClusterPubSub } from './cluster-pubsub.ts';
 import type { ShardedClient } from './cluster-pubsub.ts';
 
