@@ -14,6 +14,7 @@ const noop = (): void => undefined;
 let cluster: TestCluster;
 let link: ControlLink;
 const losses: LinkLoss[] = [];
+const logger = silentLogger();
 
 describe('a control link', () => {
   beforeEach(async () => {
@@ -44,9 +45,12 @@ describe('a control link', () => {
         onPeerUnreached: noop,
         onPeerMove: noop,
       },
-      isAnnounced: async () => true,
+      isAnnounced: async () => {
+        const nodes = await cluster.store.registry.liveMediaNodes();
+        return nodes.some(({ mediaNodeId }) => mediaNodeId === record.mediaNodeId);
+      },
       clock: systemClock,
-      logger: silentLogger(),
+      logger,
       lines: new RareLines(systemClock),
       metrics: createEdgeMetrics(),
       reportFault: noop,
@@ -56,6 +60,7 @@ describe('a control link', () => {
   afterEach(async () => {
     link.close();
     await cluster.stop();
+    vi.restoreAllMocks();
   });
 
   it('[CL18] tells that its node is gone where nobody listens any more, once', async () => {
@@ -63,6 +68,17 @@ describe('a control link', () => {
     await waitFor('the refusal', () => losses.includes('refused'));
     expect(losses).toEqual(['broken', 'refused']);
     expect(await link.whenUp(0)).toBe(false);
+  });
+
+  it('[LC22] logs a warning when its node vanishes without withdrawing from the registry', async () => {
+    const info = vi.spyOn(logger, 'info');
+    const warn = vi.spyOn(logger, 'warn');
+
+    await cluster.mediaNode(0).kill();
+    await waitFor('the warning', () => warn.mock.calls.length > 0);
+
+    expect(warn.mock.calls[0]?.[1]).toBe('control link lost; connecting again');
+    expect(info).not.toHaveBeenCalled();
   });
 
   it('[CL8] goes on when the clock jumps', async () => {
