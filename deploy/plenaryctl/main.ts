@@ -16,9 +16,10 @@ import {
 } from './node-address.ts';
 import { describeStatus, exitCodeOf } from './progress.ts';
 
-const LOOK_EVERY_MS = 1_000;
+/** How often the process is read, in milliseconds. */
+const CHECK_INTERVAL_MS = 1_000;
 /** How many readings in a row may fail before the process counts as gone. */
-const MAX_FAILED_LOOKS = 5;
+const MAX_FAILED_READINGS = 5;
 
 async function main(): Promise<number> {
   const command = parseArguments(process.argv.slice(2));
@@ -95,13 +96,13 @@ async function drain(client: AdminClient, deadlineMs: number): Promise<number> {
     shown = line;
     const exitCode = exitCodeOf(status);
     if (exitCode !== undefined) return exitCode;
-    await delay(LOOK_EVERY_MS);
+    await delay(CHECK_INTERVAL_MS);
     try {
       status = await client.status();
       failed = 0;
     } catch (fault) {
       failed += 1;
-      if (failed === MAX_FAILED_LOOKS) throw fault;
+      if (failed === MAX_FAILED_READINGS) throw fault;
     }
   }
 }

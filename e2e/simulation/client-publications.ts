@@ -22,7 +22,7 @@ class Publication {
   requestId: RequestId;
   paused = false;
   /** The source is no longer wanted: the track is ended as soon as its id is known, and the publication is removed. */
-  isEnded = false;
+  isUnwanted = false;
   /** The track's end was requested. The request may take effect late even without an answer, so a source that is wanted again needs another track. */
   isEnding = false;
   readonly track: Replaceable<TrackId>;
@@ -73,7 +73,7 @@ export class ClientPublications {
   /** @returns whether a request has to be sent */
   publish(source: TrackSource): boolean {
     const known = this.bySource.get(source);
-    if (known !== undefined) known.isEnded = false;
+    if (known !== undefined) known.isUnwanted = false;
     else this.bySource.set(source, new Publication(source, this.#requests.nextRequestId));
     return known === undefined;
   }
@@ -81,11 +81,11 @@ export class ClientPublications {
   /** @returns whether a request has to be sent */
   unpublish(source: TrackSource): boolean {
     const publication = this.bySource.get(source);
-    if (publication !== undefined) publication.isEnded = true;
+    if (publication !== undefined) publication.isUnwanted = true;
     return publication !== undefined;
   }
 
-  mute(source: TrackSource, paused: boolean): void {
+  setPaused(source: TrackSource, paused: boolean): void {
     const publication = this.bySource.get(source);
     if (publication?.trackId === undefined) return;
     publication.paused = paused;
@@ -95,12 +95,14 @@ export class ClientPublications {
 
   /** Another media session has replaced the previous one. */
   republishAll(): void {
-    for (const publication of this.#wanted()) publication.republish();
+    this.#deleteUnwanted();
+    for (const publication of this.bySource.values()) publication.republish();
   }
 
   /** Another media session is open beside the one to move from. */
   move(): void {
-    for (const publication of this.#wanted()) publication.replace();
+    this.#deleteUnwanted();
+    for (const publication of this.bySource.values()) publication.replace();
   }
 
   /** The session that was moved from is closed, and its tracks with it. */
@@ -121,9 +123,10 @@ export class ClientPublications {
     }
   }
 
-  #wanted(): readonly Publication[] {
-    for (const { source, isEnded } of [...this.bySource.values()]) if (isEnded) this.bySource.delete(source);
-    return [...this.bySource.values()];
+  /** Unwanted publications are not repeated on another media session: their tracks end with the old one. */
+  #deleteUnwanted(): void {
+    for (const { source, isUnwanted } of [...this.bySource.values()])
+      if (isUnwanted) this.bySource.delete(source);
   }
 
   async #publishOne(
@@ -147,14 +150,14 @@ export class ClientPublications {
   }
 
   async #endOne(publication: Publication): Promise<void> {
-    const { source, trackId, isEnded, isEnding, track } = publication;
-    if (!(isEnded || isEnding) || trackId === undefined) return;
+    const { source, trackId, isUnwanted, isEnding, track } = publication;
+    if (!(isUnwanted || isEnding) || trackId === undefined) return;
     publication.isEnding = true;
     const { attempt } = track.state;
     const reply = await this.#requests.try('track.end', { trackId, epoch: this.#requests.epoch() });
     // Another media session may have been opened meanwhile.
     if (reply === undefined || track.state.attempt !== attempt) return;
-    if (publication.isEnded) this.bySource.delete(source);
+    if (publication.isUnwanted) this.bySource.delete(source);
     else publication.republish();
   }
 }

@@ -189,8 +189,8 @@ export class SimulatedClient {
     if (this.#tracks.publications.unpublish(source)) void this.#tracks.pursue();
   }
 
-  mute(source: TrackSource, paused: boolean): void {
-    this.#tracks.publications.mute(source, paused);
+  setPaused(source: TrackSource, paused: boolean): void {
+    this.#tracks.publications.setPaused(source, paused);
   }
 
   watch(trackId: TrackId, demand: Demand): void {

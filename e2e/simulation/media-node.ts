@@ -48,7 +48,7 @@ import {
 import type {
   AcceptedControlLink,
   MediaAddresses,
-  PipeAsker,
+  PipeRequester,
   SliceSource,
 } from '@plenary/media-node/simulation';
 import { Engine } from './engine/engine.ts';
@@ -115,7 +115,7 @@ export function incarnationOf(number: number): Incarnation {
 }
 
 /** The node's side of a control link. It uses a wire where the real one uses a socket. */
-type Link = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
+type Link = Pick<AcceptedControlLink, 'caller' | 'requester' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
 
 /**
@@ -309,7 +309,7 @@ export class SimulatedMediaNode {
         },
       );
     };
-    const asker: PipeAsker = {
+    const requester: PipeRequester = {
       isLocal: false,
       holdPipe: () => this.#budgets.holdPipe(caller.id),
       producerChanged: (key, trackId, state) => {
@@ -324,7 +324,7 @@ export class SimulatedMediaNode {
     };
     const link: Link = {
       caller,
-      asker,
+      requester,
       notify,
       close: () => {
         wire.cut();
@@ -346,7 +346,7 @@ export class SimulatedMediaNode {
     const link = this.#links.get(wire);
     this.#links.delete(wire);
     this.#wires.delete(wire);
-    if (link !== undefined) this.rooms.linkClosed(link, link.asker);
+    if (link !== undefined) this.rooms.linkClosed(link, link.requester);
   }
 
   /** Carries out a request and checks that the node respected the epoch rule (EP2). */

@@ -158,7 +158,7 @@ export class SimulatedWorld implements Scene {
       case 3: {
         const paused = random.chance(0.5);
         trace(() => `${name} ${paused ? 'mutes' : 'unmutes'} its ${source}`);
-        client.mute(source, paused);
+        client.setPaused(source, paused);
         break;
       }
       case 4:

@@ -22,7 +22,7 @@ export { LeaseKeeper } from './lease-keeper.ts';
 export { announcedAddresses } from './media-address.ts';
 export type { MediaAddresses } from './media-address.ts';
 export { createMetrics } from './metrics.ts';
-export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
+export type { HomeSide, PipeRequester, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
 export { UNKNOWN_MACHINE } from './pipe/machine.ts';
 export { GATEWAY_PATIENCE_MS } from './pipe/track-routes.ts';
 export { claimSlice } from './slice-claim.ts';

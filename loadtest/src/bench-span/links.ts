@@ -15,7 +15,7 @@ const ONE_WAY_MS = 10;
 const FIRST_MEDIA_AIM_MS = { p50: 150, p99: 400 };
 const QUIET_AIM_MS = 2_000;
 /** How often a link's counters are read, in milliseconds. */
-const LOOK_EVERY_MS = 20;
+const READ_INTERVAL_MS = 20;
 /** A link is quiet if less than a packet of the track crosses it in this time, in milliseconds. */
 const QUIET_FOR_MS = 1_500;
 const STARTED_PACKETS = 50;
@@ -126,7 +126,7 @@ async function lastMediaOn(spanning: SpanningCluster): Promise<number> {
   let lastMs = performance.now();
   let before = await look();
   while (performance.now() - lastMs < QUIET_FOR_MS) {
-    await delay(LOOK_EVERY_MS);
+    await delay(READ_INTERVAL_MS);
     const now = await look();
     if (now - before >= CAMERA.payloadBytes) lastMs = performance.now();
     before = now;

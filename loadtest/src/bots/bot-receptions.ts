@@ -20,11 +20,11 @@ export interface ReceivedStream {
 }
 
 /** A consumer, with what it has received. */
-interface Reception {
+interface ReceivedConsumer {
   readonly offer: ConsumerOffer;
   readonly epoch: Epoch;
-  /** The place where it is current, or will be with its first packet. */
-  readonly place: Replaceable<Reception>;
+  /** Where it is current, or becomes current with its first packet. */
+  readonly slot: Replaceable<ReceivedConsumer>;
   readonly attempt: number;
   paused: boolean;
   spatialLayer: number | undefined;
@@ -33,8 +33,8 @@ interface Reception {
 }
 
 /** A requested consumer that is to replace another one. */
-interface Asked {
-  readonly place: Replaceable<Reception>;
+interface PendingReplacement {
+  readonly slot: Replaceable<ReceivedConsumer>;
   readonly attempt: number;
 }
 
@@ -50,11 +50,11 @@ export interface BotReceptionsEnvironment {
 /** A bot's consumers, and what they receive. */
 export class BotReceptions {
   readonly #environment: BotReceptionsEnvironment;
-  readonly #byConsumer = new Map<ConsumerId, Reception>();
-  readonly #bySsrc = new Map<number, Reception>();
+  readonly #byConsumer = new Map<ConsumerId, ReceivedConsumer>();
+  readonly #bySsrc = new Map<number, ReceivedConsumer>();
   readonly #endedTracks = new Set<TrackId>();
   /** Tracks whose consumers the bot could not receive: it does not request them again. */
-  readonly #untakeable = new Set<TrackId>();
+  readonly #failedTracks = new Set<TrackId>();
   #isClosed = false;
 
   constructor(environment: BotReceptionsEnvironment) {
@@ -85,7 +85,7 @@ export class BotReceptions {
 
   /** Whether a track is received, or has failed. */
   isSettled(trackId: TrackId): boolean {
-    return this.#untakeable.has(trackId) || this.of([trackId]).length > 0;
+    return this.#failedTracks.has(trackId) || this.of([trackId]).length > 0;
   }
 
   /** Whether the newest media session carries everything that flows. */
@@ -94,7 +94,7 @@ export class BotReceptions {
     return [...this.#byConsumer.values()].every((one) => one.paused || one.epoch === epoch);
   }
 
-  of(trackIds: readonly TrackId[]): readonly Reception[] {
+  of(trackIds: readonly TrackId[]): readonly ReceivedConsumer[] {
     const wanted = new Set(trackIds);
     return [...this.#byConsumer.values()].filter(({ offer }) => wanted.has(offer.trackId));
   }
@@ -106,15 +106,15 @@ export class BotReceptions {
   /** Accepts consumers that the edge offers without a request. */
   take(offers: readonly ConsumerOffer[]): void {
     const epoch = this.#environment.epoch();
-    for (const offer of this.#takeable(offers, epoch)) this.#expect(offer, epoch);
+    for (const offer of this.#valid(offers, epoch)) this.#expect(offer, epoch);
   }
 
   /** @returns the reception of an RTP packet, after counting it */
-  count(ssrc: number, bytes: number): Reception | undefined {
+  count(ssrc: number, bytes: number): ReceivedConsumer | undefined {
     const reception = this.#bySsrc.get(ssrc);
     if (reception === undefined) return undefined;
-    const { place, attempt } = reception;
-    if (reception.packets === 0) place.dispatch({ type: 'carries', attempt });
+    const { slot, attempt } = reception;
+    if (reception.packets === 0) slot.dispatch({ type: 'carries', attempt });
     reception.packets += 1;
     reception.bytes += bytes;
     return reception;
@@ -123,13 +123,13 @@ export class BotReceptions {
   /** @returns the tracks that failed */
   async subscribe(
     trackIds: readonly TrackId[],
-    replacements: ReadonlyMap<TrackId, Asked> = new Map(),
+    replacements: ReadonlyMap<TrackId, PendingReplacement> = new Map(),
   ): Promise<ClientReply<'subscribe'>['failed']> {
     const { edge } = this.#environment;
     const epoch = this.#environment.epoch();
     try {
       const { consumers, failed } = await edge.request('subscribe', { trackIds: [...trackIds], epoch });
-      const changes = this.#takeable(consumers, epoch).flatMap((offer) => {
+      const changes = this.#valid(consumers, epoch).flatMap((offer) => {
         const { paused, spatialLayer } = this.#expect(offer, epoch, replacements.get(offer.trackId));
         if (offer.paused === paused && spatialLayer === undefined) return [];
         const preferredLayers = spatialLayer === undefined ? {} : { preferredLayers: { spatialLayer } };
@@ -138,46 +138,46 @@ export class BotReceptions {
       if (changes.length > 0) await edge.request('consumers.update', { epoch, consumers: changes });
       return failed;
     } finally {
-      for (const { place, attempt } of replacements.values())
-        if (place.awaits(attempt)) place.dispatch({ type: 'failed', attempt });
+      for (const { slot, attempt } of replacements.values())
+        if (slot.awaits(attempt)) slot.dispatch({ type: 'failed', attempt });
     }
   }
 
   /** The track will arrive by another path: its consumer is released with the new one's first packet. */
   async superseded(consumerId: ConsumerId, trackId: TrackId): Promise<void> {
     const old = this.#byConsumer.get(consumerId);
-    const isCurrent = old !== undefined && old.place.current === old;
+    const isCurrent = old !== undefined && old.slot.current === old;
     // A consumer that is being replaced stays until then; one that was to replace another is useless.
-    if (!isCurrent || old.place.state.phase === 'steady') await this.#replace(old, trackId);
+    if (!isCurrent || old.slot.state.phase === 'steady') await this.#openReplacement(old, trackId);
   }
 
   /** Subscribes to a track that replaces another one, whose consumer is released with the new one's first packet. */
-  async succeed(trackId: TrackId, replaces: TrackId): Promise<void> {
-    await this.#replace(this.of([replaces])[0], trackId);
+  async replace(trackId: TrackId, replaces: TrackId): Promise<void> {
+    await this.#openReplacement(this.of([replaces])[0], trackId);
   }
 
-  async #replace(old: Reception | undefined, trackId: TrackId): Promise<void> {
-    const replacements = new Map(old === undefined ? [] : [[trackId, beginAnew(old.place)]]);
+  async #openReplacement(old: ReceivedConsumer | undefined, trackId: TrackId): Promise<void> {
+    const replacements = new Map(old === undefined ? [] : [[trackId, restart(old.slot)]]);
     const [failure] = await this.subscribe([trackId], replacements);
-    if (failure !== undefined) this.#environment.note(`no other way to ${trackId}: ${failure.error.code}`);
+    if (failure !== undefined) this.#environment.note(`no other path to ${trackId}: ${failure.error.code}`);
   }
 
   /** Requests everything on the newest media session too. */
   async move(): Promise<void> {
     const replacements = new Map(
       [...this.#byConsumer.values()]
-        .filter((reception) => reception.place.current === reception)
-        .map(({ offer, place }) => [offer.trackId, beginAnew(place)]),
+        .filter((reception) => reception.slot.current === reception)
+        .map(({ offer, slot }) => [offer.trackId, restart(slot)]),
     );
     if (replacements.size > 0) await this.subscribe([...replacements.keys()], replacements);
   }
 
-  /** The old media session is closed, and its receptions with it. */
+  /** The old media session is closed, and its consumers with it. */
   completeMove(): void {
     const epoch = this.#environment.epoch();
     for (const reception of [...this.#byConsumer.values()])
-      if (reception.epoch !== epoch && reception.place.current === reception)
-        reception.place.dispatch({ type: 'lost' });
+      if (reception.epoch !== epoch && reception.slot.current === reception)
+        reception.slot.dispatch({ type: 'lost' });
   }
 
   /** The node has closed a consumer. @param isWanted - whether to request its track again */
@@ -185,18 +185,18 @@ export class BotReceptions {
     const reception = this.#byConsumer.get(consumerId);
     this.#forget(consumerId);
     if (reception !== undefined) {
-      const { place, attempt } = reception;
-      if (place.current === reception) place.dispatch({ type: 'lost' });
-      else place.dispatch({ type: 'failed', attempt });
+      const { slot, attempt } = reception;
+      if (slot.current === reception) slot.dispatch({ type: 'lost' });
+      else slot.dispatch({ type: 'failed', attempt });
     }
     if (isWanted) await this.#resubscribe(trackId);
   }
 
   /** Drops its subscriptions to tracks. */
   forget(consumerIds: readonly ConsumerId[]): void {
-    const places = consumerIds.map((consumerId) => this.#byConsumer.get(consumerId)?.place);
+    const slots = consumerIds.map((consumerId) => this.#byConsumer.get(consumerId)?.slot);
     for (const consumerId of consumerIds) this.#forget(consumerId);
-    for (const place of places) place?.dispatch({ type: 'closed' });
+    for (const slot of slots) slot?.dispatch({ type: 'closed' });
     this.#environment.changed();
   }
 
@@ -206,7 +206,7 @@ export class BotReceptions {
 
   /** Requests a track whose consumer ended, until it is received or the track has ended too. */
   async #resubscribe(trackId: TrackId): Promise<void> {
-    const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#untakeable.has(trackId);
+    const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#failedTracks.has(trackId);
     for (let attempt = 0; !this.#isClosed && isWanted(); attempt += 1) {
       const [failure] = await this.subscribe([trackId]);
       if (failure === undefined || failure.error.code === 'track_not_found') return;
@@ -219,7 +219,7 @@ export class BotReceptions {
   }
 
   /** Accepts the valid offers. It reports the others to the edge, and everything else continues (SPEC MS4, MS48). */
-  #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
+  #valid(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
     const { edge, note } = this.#environment;
     return offers.filter((offer) => {
       // If the join and the track's event both request a track, the edge answers with the same consumer.
@@ -227,7 +227,7 @@ export class BotReceptions {
       const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
       if (fault === undefined) return true;
       const { consumerId, trackId } = offer;
-      this.#untakeable.add(trackId);
+      this.#failedTracks.add(trackId);
       note(`${trackId} cannot be taken: ${fault}`);
       edge.request('consumer.failed', { consumerId, trackId, epoch }).catch((error: unknown) => {
         note(`telling of a consumer that cannot be taken: ${String(error)}`);
@@ -236,14 +236,14 @@ export class BotReceptions {
     });
   }
 
-  #expect(offer: ConsumerOffer, epoch: Epoch, asked?: Asked): Reception {
-    const { place, attempt } = asked ?? beginAnew(this.#newPlace());
-    const { state } = place;
-    const before = state.phase === 'recovering' ? state.lost : place.current;
-    const reception: Reception = {
+  #expect(offer: ConsumerOffer, epoch: Epoch, pending?: PendingReplacement): ReceivedConsumer {
+    const { slot, attempt } = pending ?? restart(this.#newSlot());
+    const { state } = slot;
+    const before = state.phase === 'recovering' ? state.lost : slot.current;
+    const reception: ReceivedConsumer = {
       offer,
       epoch,
-      place,
+      slot,
       attempt,
       paused: before?.paused ?? false,
       spatialLayer: before?.spatialLayer,
@@ -254,12 +254,12 @@ export class BotReceptions {
     for (const { ssrc } of offer.rtpParameters?.encodings ?? []) {
       if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
     }
-    place.dispatch({ type: 'opened', attempt, item: reception });
+    slot.dispatch({ type: 'opened', attempt, item: reception });
     return reception;
   }
 
-  #newPlace(): Replaceable<Reception> {
-    return new Replaceable<Reception>({
+  #newSlot(): Replaceable<ReceivedConsumer> {
+    return new Replaceable<ReceivedConsumer>({
       // The caller sends the request, together with others.
       open: () => undefined,
       // Its first packet shows that it carries.
@@ -270,7 +270,7 @@ export class BotReceptions {
     });
   }
 
-  #close({ offer: { consumerId }, epoch }: Reception, reason: CloseReason): void {
+  #close({ offer: { consumerId }, epoch }: ReceivedConsumer, reason: CloseReason): void {
     if (!this.#byConsumer.has(consumerId)) return;
     this.#forget(consumerId);
     // Consumers of the old session end with it.
@@ -289,7 +289,7 @@ export class BotReceptions {
   }
 }
 
-function beginAnew(place: Replaceable<Reception>): Asked {
-  place.dispatch({ type: 'restart' });
-  return { place, attempt: place.state.attempt };
+function restart(slot: Replaceable<ReceivedConsumer>): PendingReplacement {
+  slot.dispatch({ type: 'restart' });
+  return { slot, attempt: slot.state.attempt };
 }

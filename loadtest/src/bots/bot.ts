@@ -308,7 +308,7 @@ export class Bot {
         const { trackId, replaces } = event.track;
         const isReceived = replaces !== undefined && this.#receptions.of([replaces]).length > 0;
         const subscribed = isReceived
-          ? this.#receptions.succeed(trackId, replaces)
+          ? this.#receptions.replace(trackId, replaces)
           : this.subscribe([trackId]);
         subscribed.catch((error: unknown) => {
           this.note(`subscribing to ${trackId}: ${String(error)}`);

@@ -1,5 +1,5 @@
 import type { ControlCaller, ControlNoticeInput, ControlNoticeName, ServedLink } from '@plenary/cluster';
-import type { PipeAsker } from '../pipe/home-side.ts';
+import type { PipeRequester } from '../pipe/home-side.ts';
 import type { PeerLink } from '../room/peer-link.ts';
 import type { NodeBudgets } from './node-budgets.ts';
 
@@ -7,13 +7,13 @@ import type { NodeBudgets } from './node-budgets.ts';
 export class AcceptedControlLink implements PeerLink {
   readonly caller: ControlCaller;
   /** Passes the notices of home sides on to the node that asked for their pipes over this link. */
-  readonly asker: PipeAsker;
+  readonly requester: PipeRequester;
   readonly #served: ServedLink;
 
   constructor(served: ServedLink, budgets: Pick<NodeBudgets, 'holdPipe'>) {
     this.#served = served;
     this.caller = served.caller;
-    this.asker = {
+    this.requester = {
       isLocal: false,
       holdPipe: () => budgets.holdPipe(this.caller.id),
       producerChanged: (key, trackId, state) => {

@@ -206,7 +206,7 @@ export class ControlServer {
         this.#options.links.delete(socket);
         metrics.controlLinks.dec({ caller: caller.kind });
         logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
-        rooms.linkClosed(link, link.asker);
+        rooms.linkClosed(link, link.requester);
       }),
     );
     served.listen({

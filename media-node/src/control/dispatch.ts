@@ -5,7 +5,7 @@ import type { AcceptedControlLink } from './accepted-control-link.ts';
 import type { NodeBudgets } from './node-budgets.ts';
 
 /** The part of a control link that request handlers use. */
-type AnsweredLink = Pick<AcceptedControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
+type AnsweredLink = Pick<AcceptedControlLink, 'caller' | 'requester' | 'notify' | 'close'>;
 
 /** Returns which kind of caller may send a request: an edge speaks for peers, a media node for pipes (SPEC CL20). */
 const callerKindFor = (name: ControlRequestName): ControlCaller['kind'] =>
@@ -108,7 +108,7 @@ function routesOf(
       async (request, link) => {
         const { end, toAddress, machineId, ...key } = request;
         const approach = { end, toAddress, machineId };
-        return { end: await rooms.pipeHomes(key).open(key, approach, 'announced', link.asker) };
+        return { end: await rooms.pipeHomes(key).open(key, approach, 'announced', link.requester) };
       },
       options,
     ),

@@ -128,7 +128,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     await waitFor('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
   });
 
-  test('[PS10] the home side of a pipe opens in the address family of the asking side', async () => {
+  test('[PS10] the home side of a pipe opens in the address family of the pulling side', async () => {
     const router = await startRouter([FOUR, SIX]);
     const homes = new PipeHomes(
       MEDIA_NODE_ID.parse('own'),
@@ -136,7 +136,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
       () => Promise.resolve({ router, release: () => undefined }),
       () => Promise.reject(new Error('nothing is sent')),
     );
-    const asker = {
+    const requester = {
       isLocal: false,
       holdPipe: () => () => undefined,
       producerChanged: () => undefined,
@@ -153,7 +153,12 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
         fromRouterId: ROUTER_ID.parse('theirs'),
         toRouterId: router.id,
       };
-      const end = await homes.open(key, { end: { address, port: 9, srtpParameters } }, 'announced', asker);
+      const end = await homes.open(
+        key,
+        { end: { address, port: 9, srtpParameters } },
+        'announced',
+        requester,
+      );
       expect(familyOf(end.address)).toBe(familyOf(address));
     }
   });

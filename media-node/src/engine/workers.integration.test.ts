@@ -19,7 +19,7 @@ import {
 import type { PipeEnd, TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createMetrics } from '../metrics.ts';
-import type { PipeAsker } from '../pipe/home-side.ts';
+import type { PipeRequester } from '../pipe/home-side.ts';
 import { UNKNOWN_MACHINE } from '../pipe/machine.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
@@ -120,7 +120,7 @@ describe('the port slice', () => {
 });
 
 const leaseOf = (router: RoomRouter): RouterLease => ({ router, release: () => undefined });
-const ASKER: PipeAsker = {
+const REQUESTER: PipeRequester = {
   isLocal: true,
   holdPipe: () => () => undefined,
   producerChanged: () => undefined,
@@ -172,7 +172,7 @@ describe('RTP through a pipe', () => {
     const key = { roomId: room('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
       onSilent: () => undefined,
-      home: homes.localSide(key, ASKER),
+      home: homes.localSide(key, REQUESTER),
       toRouterId: home.id,
       isRelayed: false,
       lease: leaseOf(away),
@@ -219,7 +219,10 @@ describe('a pipe to another node', () => {
       () => Promise.resolve(leaseOf(home)),
       () => Promise.resolve(HELD),
     );
-    const side = homes.localSide({ roomId: room('r'), fromRouterId: away.id, toRouterId: home.id }, ASKER);
+    const side = homes.localSide(
+      { roomId: room('r'), fromRouterId: away.id, toRouterId: home.id },
+      REQUESTER,
+    );
     const counts = { looks: 0, said: 0 };
     const link = await PipeLink.open({
       onSilent: () => {
@@ -314,8 +317,8 @@ describe('a pipe that does not open', () => {
       metrics,
       lingerMs: 20,
       lines: { say: () => undefined },
-      localHomeSide: (key, asker) => {
-        const side = homes.localSide(key, asker);
+      localHomeSide: (key, requester) => {
+        const side = homes.localSide(key, requester);
         return {
           ...side,
           // The home opens its side, and its answer is lost.

@@ -3,10 +3,12 @@ import { PULLING_CLOSE_REASONS, SENDING_CLOSE_REASONS } from './close-reasons.ts
 
 test('one side of a pipe is notified of the end that the other decides, and no side is notified of its own', () => {
   const telling = (
-    ends: Readonly<Record<string, { readonly tellsHome?: boolean; readonly tellsAsker?: boolean }>>,
+    ends: Readonly<Record<string, { readonly notifiesHome?: boolean; readonly notifiesRequester?: boolean }>>,
   ) =>
     Object.entries(ends)
-      .filter(([, { tellsHome, tellsAsker }]) => tellsHome === true || tellsAsker === true)
+      .filter(
+        ([, { notifiesHome, notifiesRequester }]) => notifiesHome === true || notifiesRequester === true,
+      )
       .map(([reason]) => reason);
   expect(telling(PULLING_CLOSE_REASONS)).toEqual(['unused', 'transport_closed', 'room_closed']);
   expect(telling(SENDING_CLOSE_REASONS)).toEqual(['transport_closed']);

@@ -14,7 +14,7 @@ import type {
 /** A track as it comes out of a pipe. */
 export type PipedTrack = ControlReply<'pipe.consume'>;
 
-/** Names a pipe from the asking side. */
+/** Names a pipe from the pulling side. */
 export interface PipeKey {
   readonly roomId: RoomId;
   readonly fromRouterId: RouterId;
@@ -23,12 +23,12 @@ export interface PipeKey {
 
 export type ProducerState = 'paused' | 'resumed' | 'ended';
 
-/** The notices that the home side of a pipe sends to the asking side. */
-export interface PipeAsker {
-  /** Whether the asking side is on this node: its tracks are not relayed further. */
+/** The notices that the home side of a pipe sends to the pulling side. */
+export interface PipeRequester {
+  /** Whether the pulling side is on this node: its tracks are not relayed further. */
   readonly isLocal: boolean;
   /**
-   * Counts one more open pipe of the asking side. @returns a function that ends the count @throws PlenaryError
+   * Counts one more open pipe of the pulling side. @returns a function that ends the count @throws PlenaryError
    * `rate_limited`
    */
   holdPipe(): () => void;
@@ -38,7 +38,7 @@ export interface PipeAsker {
   moved(key: PipeKey, homeNodeId: MediaNodeId): void;
 }
 
-/** What the asking side offers the home when it opens a pipe. */
+/** What the pulling side offers the home when it opens a pipe. */
 export interface PipeApproach {
   readonly end: PipeEnd;
   /** The address of the home that it will send to; if absent, the home chooses one. */
@@ -48,8 +48,8 @@ export interface PipeApproach {
 }
 
 /**
- * The home side of one pipe, as the asking side uses it: on this node by plain calls, on another one over its control
- * link. The asking side works the same with both.
+ * The home side of one pipe, as the pulling side uses it: on this node by plain calls, on another one over its control
+ * link. The pulling side works the same with both.
  */
 export interface HomeSide {
   /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out`, `rate_limited` */

@@ -6,7 +6,7 @@ import type { RouterLease } from '../room/room-routers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import { SENDING_CLOSE_REASONS } from './close-reasons.ts';
 import type { PipeHomeCloseReason } from './close-reasons.ts';
-import type { PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import type { PipeApproach, PipeRequester, PipedTrack, PipeKey } from './home-side.ts';
 import { staysOnMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
 
@@ -32,10 +32,10 @@ interface Sending {
   readonly sent: Promise<Sent>;
 }
 
-/** The home side of a pipe: sends tracks of its router into it, as the asking side requests. */
+/** The home side of a pipe: sends tracks of its router into it, as the pulling side requests. */
 export class PipeHome {
   readonly key: PipeKey;
-  readonly asker: PipeAsker;
+  readonly requester: PipeRequester;
   readonly #lease: RouterLease;
   readonly #metrics: NodeMetrics;
   readonly #onClosed: () => void;
@@ -46,14 +46,14 @@ export class PipeHome {
 
   private constructor(
     key: PipeKey,
-    asker: PipeAsker,
+    requester: PipeRequester,
     lease: RouterLease,
     holdAt: PipeSource,
     metrics: NodeMetrics,
     onClosed: () => void,
   ) {
     this.key = key;
-    this.asker = asker;
+    this.requester = requester;
     this.#lease = lease;
     this.#holdAt = holdAt;
     this.#metrics = metrics;
@@ -62,7 +62,7 @@ export class PipeHome {
   }
 
   /**
-   * Opens a port at the address that the asking side requests, otherwise of the asking side's address family. Packets
+   * Opens a port at the address that the pulling side requests, otherwise of the pulling side's address family. Packets
    * from another machine, or from one that cannot be identified, must be encrypted (SPEC PI13).
    * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; nothing is left open then
    */
@@ -71,14 +71,14 @@ export class PipeHome {
     readonly approach: PipeApproach;
     readonly machine: Machine;
     readonly reach: 'loopback' | 'announced';
-    readonly asker: PipeAsker;
+    readonly requester: PipeRequester;
     readonly lease: RouterLease;
     readonly holdAt: PipeSource;
     readonly metrics: NodeMetrics;
     readonly onClosed: () => void;
   }): Promise<PipeHome> {
-    const { key, approach, machine, reach, asker, lease, holdAt, metrics, onClosed } = options;
-    const home = new PipeHome(key, asker, lease, holdAt, metrics, onClosed);
+    const { key, approach, machine, reach, requester, lease, holdAt, metrics, onClosed } = options;
+    const home = new PipeHome(key, requester, lease, holdAt, metrics, onClosed);
     try {
       const { end, toAddress } = approach;
       const srtp = end.srtpParameters !== undefined;
@@ -105,7 +105,7 @@ export class PipeHome {
     return this.#closed;
   }
 
-  /** The address and keys that the asking side connects to. */
+  /** The address and keys that the pulling side connects to. */
   get end(): PipeEnd {
     if (this.#port === undefined) throw new PlenaryError('media_lost');
     return this.#port.end;
@@ -118,7 +118,7 @@ export class PipeHome {
 
   /** Asks the other side to get a home's tracks over another path. */
   requestMove(homeNodeId: MediaNodeId): void {
-    this.asker.moved(this.key, homeNodeId);
+    this.requester.moved(this.key, homeNodeId);
   }
 
   /** Sends a track; a repeat returns the same consumer. @throws PlenaryError `track_not_found`, `media_lost` */
@@ -165,7 +165,7 @@ export class PipeHome {
     this.#sent.clear();
     this.#lease.release();
     this.#metrics.pipes.dec({ side: 'home' });
-    if (SENDING_CLOSE_REASONS[reason].tellsAsker) this.asker.closed(this.key);
+    if (SENDING_CLOSE_REASONS[reason].notifiesRequester) this.requester.closed(this.key);
     this.#onClosed();
   }
 
@@ -190,7 +190,7 @@ export class PipeHome {
   async #send(port: PipeTransport, track: TrackOrigin, isCurrent: () => boolean): Promise<Sent> {
     const { trackId } = track;
     const hold = await this.#holdAt(this.#lease.router, track, () => {
-      if (isCurrent()) this.asker.moved(this.key, track.homeNodeId);
+      if (isCurrent()) this.requester.moved(this.key, track.homeNodeId);
     });
     try {
       if (this.#closed) throw new PlenaryError('media_lost');
@@ -199,10 +199,10 @@ export class PipeHome {
           hold.release();
           if (!isCurrent()) return;
           this.#sent.delete(trackId);
-          if (cause === 'producer_closed') this.asker.producerChanged(this.key, trackId, 'ended');
+          if (cause === 'producer_closed') this.requester.producerChanged(this.key, trackId, 'ended');
         },
         producerPaused: (paused) => {
-          this.asker.producerChanged(this.key, trackId, paused ? 'paused' : 'resumed');
+          this.requester.producerChanged(this.key, trackId, paused ? 'paused' : 'resumed');
         },
       });
       return { consumer, hold };

@@ -2,14 +2,14 @@ import { PlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import type { HomeSide, PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import type { HomeSide, PipeApproach, PipeRequester, PipedTrack, PipeKey } from './home-side.ts';
 import { UNKNOWN_MACHINE } from './machine.ts';
 import type { Machine } from './machine.ts';
 import { PipeHome } from './pipe-home.ts';
 import type { PipeSource } from './pipe-home.ts';
 
 interface Entry {
-  readonly asker: PipeAsker;
+  readonly requester: PipeRequester;
   readonly opening: Promise<PipeHome>;
   /** Set once it is open. */
   home?: PipeHome;
@@ -47,7 +47,7 @@ export class PipeHomes {
   }
 
   /**
-   * Opens a home side. A repeat for the same pair of routers replaces the old one, which the asking side has
+   * Opens a home side. A repeat for the same pair of routers replaces the old one, which the pulling side has
    * forgotten.
    * @throws PlenaryError `track_not_found` when the router is closed, `media_lost`, `rate_limited`
    */
@@ -55,13 +55,13 @@ export class PipeHomes {
     key: PipeKey,
     approach: PipeApproach,
     reach: 'loopback' | 'announced',
-    asker: PipeAsker,
+    requester: PipeRequester,
   ): Promise<PipeEnd> {
     const name = nameOf(key);
     const old = this.#homes.get(name);
     if (old !== undefined) closeWhenOpen(old, 'replaced');
-    const opening = this.#open(key, approach, reach, asker);
-    const entry: Entry = { asker, opening };
+    const opening = this.#open(key, approach, reach, requester);
+    const entry: Entry = { requester, opening };
     this.#homes.set(name, entry);
     try {
       const home = await opening;
@@ -101,7 +101,7 @@ export class PipeHomes {
     const entry = this.#homes.get(name);
     if (entry === undefined) return;
     this.#homes.delete(name);
-    closeWhenOpen(entry, 'asked');
+    closeWhenOpen(entry, 'requested');
   }
 
   /** Whether this node relays tracks of other nodes to further nodes. */
@@ -116,7 +116,7 @@ export class PipeHomes {
 
   #relayed(): readonly { readonly home: PipeHome; readonly homeNodeId: MediaNodeId }[] {
     return [...this.#homes.values()].flatMap(({ home }) =>
-      home === undefined || home.asker.isLocal
+      home === undefined || home.requester.isLocal
         ? []
         : [...home.homes]
             .filter((homeNodeId) => homeNodeId !== this.#ownNodeId)
@@ -124,19 +124,19 @@ export class PipeHomes {
     );
   }
 
-  /** Closes the pipes of an asking side whose link closed: no request would close them any more. */
-  askerGone(asker: PipeAsker): void {
+  /** Closes the pipes of a pulling side whose link closed: no request would close them any more. */
+  requesterGone(requester: PipeRequester): void {
     for (const [name, entry] of this.#homes) {
-      if (entry.asker !== asker) continue;
+      if (entry.requester !== requester) continue;
       this.#homes.delete(name);
-      closeWhenOpen(entry, 'asker_gone');
+      closeWhenOpen(entry, 'requester_gone');
     }
   }
 
-  /** The home side for two routers of this node: the asking side calls it directly. */
-  localSide(key: PipeKey, asker: PipeAsker): HomeSide {
+  /** The home side for two routers of this node: the pulling side calls it directly. */
+  localSide(key: PipeKey, requester: PipeRequester): HomeSide {
     return {
-      open: (approach) => this.open(key, approach, 'loopback', asker),
+      open: (approach) => this.open(key, approach, 'loopback', requester),
       consume: (track) => this.consume(key, track),
       setWanted: (trackId, wanted) => this.setWanted(key, trackId, wanted),
       release: (trackId) => this.release(key, trackId),
@@ -152,9 +152,9 @@ export class PipeHomes {
     key: PipeKey,
     approach: PipeApproach,
     reach: 'loopback' | 'announced',
-    asker: PipeAsker,
+    requester: PipeRequester,
   ): Promise<PipeHome> {
-    const endHold = asker.holdPipe();
+    const endHold = requester.holdPipe();
     const lease = await this.#acquireRouter(key.toRouterId).catch((fault: unknown) => {
       endHold();
       throw fault;
@@ -164,7 +164,7 @@ export class PipeHomes {
       approach,
       machine: this.#machine,
       reach,
-      asker,
+      requester,
       lease,
       holdAt: this.#holdAt,
       metrics: this.#metrics,
@@ -172,7 +172,7 @@ export class PipeHomes {
         endHold();
         const name = nameOf(key);
         const entry = this.#homes.get(name);
-        if (entry?.asker === asker) inBackground(() => this.#forget(name, entry));
+        if (entry?.requester === requester) inBackground(() => this.#forget(name, entry));
       },
     });
     return home;
@@ -194,7 +194,7 @@ export class PipeHomes {
 
 const nameOf = (key: PipeKey): string => `${key.fromRouterId}>${key.toRouterId}`;
 
-function closeWhenOpen(entry: Entry, reason: 'asked' | 'replaced' | 'asker_gone'): void {
+function closeWhenOpen(entry: Entry, reason: 'requested' | 'replaced' | 'requester_gone'): void {
   inBackground(() =>
     entry.opening.then(
       (home) => {

@@ -33,7 +33,7 @@ export interface PipeLinkOptions {
   readonly onSilent: () => void;
 }
 
-/** The asking side of a pipe between two routers: pulls tracks through it, and closes it after the last one. */
+/** The pulling side of a pipe between two routers: pulls tracks through it, and closes it after the last one. */
 export class PipeLink {
   readonly #options: PipeLinkOptions;
   readonly #port: PipeTransport;
@@ -151,7 +151,7 @@ export class PipeLink {
     this.#port.close();
     this.#options.lease.release();
     this.#options.metrics.pipes.dec({ side: 'asking' });
-    if (PULLING_CLOSE_REASONS[reason].tellsHome) {
+    if (PULLING_CLOSE_REASONS[reason].notifiesHome) {
       this.#options.home.close().catch(
         guardCallback('background', (error: unknown) => {
           this.#options.onFault('pipe.close', error);

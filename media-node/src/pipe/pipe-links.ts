@@ -3,7 +3,14 @@ import type { DatacenterId, Logger, MediaNodeId, RareLines, RoomId, Timers, Trac
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
+import type {
+  HomeSide,
+  PipeRequester,
+  PipeKey,
+  ProducerState,
+  RemoteNode,
+  RemoteNodes,
+} from './home-side.ts';
 import type { PipeCloseReason } from './close-reasons.ts';
 import { PipeLink } from './pipe-link.ts';
 import { pathBetween } from './pipe-path.ts';
@@ -22,7 +29,7 @@ export interface PipeLinksOptions {
   readonly timers: Timers;
   readonly lingerMs: number;
   /** Returns the home side of a pipe between two routers of this node. */
-  readonly localHomeSide: (key: PipeKey, asker: PipeAsker) => HomeSide;
+  readonly localHomeSide: (key: PipeKey, requester: PipeRequester) => HomeSide;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
   readonly onFault: (where: string, thrown: unknown) => void;
 }
@@ -177,7 +184,7 @@ export class PipeLinks {
     });
     try {
       link = await PipeLink.open({
-        home: node === undefined ? localHomeSide(key, this.#localAsker(listener)) : node.homeSide(key),
+        home: node === undefined ? localHomeSide(key, this.#localRequester(listener)) : node.homeSide(key),
         toRouterId: upstream.routerId,
         isRelayed: gateway !== undefined,
         lease,
@@ -230,8 +237,8 @@ export class PipeLinks {
     return pathBetween({ ...origin, datacenter }, node, await nodes.datacenterOf(node.mediaNodeId));
   }
 
-  /** The asking side of a pipe within this node, as its home side calls it. */
-  #localAsker(listener: PipeLinkListener): PipeAsker {
+  /** The pulling side of a pipe within this node, as its home side calls it. */
+  #localRequester(listener: PipeLinkListener): PipeRequester {
     return {
       isLocal: true,
       holdPipe: () => () => undefined,

@@ -185,7 +185,7 @@ describe('a pipe between two nodes', () => {
     expect(homeEdge.notices('peer.lost')).toMatchObject([{ reason: 'node_lost' }]);
   });
 
-  test('[PI6] when the asking node stops, the home side of its pipes is freed', async () => {
+  test('[PI6] when the pulling node stops, the home side of its pipes is freed', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     expect(await pipes(home)).toBe(1);
     await away.node.stop();
@@ -195,33 +195,37 @@ describe('a pipe between two nodes', () => {
   });
 
   test('[PI7] [PI22] opening a pair again replaces its old pipe, and a close overtakes an opening', async () => {
-    const asker = await connectEdge(home, { kind: 'media-node', id: 'm', incarnation: mintIncarnation() });
-    const { routerId } = await asker.call('pipe.locate', { roomId, trackId: camera.trackId });
+    const requester = await connectEdge(home, {
+      kind: 'media-node',
+      id: 'm',
+      incarnation: mintIncarnation(),
+    });
+    const { routerId } = await requester.call('pipe.locate', { roomId, trackId: camera.trackId });
     const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
     const end = { address: '127.0.0.1', port: 9 };
     const approach = { end, ...(THIS_MACHINE.id === undefined ? {} : { machineId: THIS_MACHINE.id }) };
-    await asker.call('pipe.open', { ...key, ...approach });
-    const again = await asker.call('pipe.open', { ...key, ...approach });
+    await requester.call('pipe.open', { ...key, ...approach });
+    const again = await requester.call('pipe.open', { ...key, ...approach });
     expect(again.end.port).toBeGreaterThanOrEqual(home.config.portSlice.firstPort + home.config.workers);
     expect(again.end.port).toBeLessThanOrEqual(home.config.portSlice.lastPort);
     expect(await pipes(home)).toBe(1);
     const [first, second] = await Promise.all([
-      asker.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
-      asker.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
+      requester.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
+      requester.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
     ]);
     expect(second).toEqual(first);
     expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(1);
-    const opening = asker.call('pipe.open', { ...key, ...approach });
+    const opening = requester.call('pipe.open', { ...key, ...approach });
     const outcome = opening.then(
       () => 'opened before',
       (fault: unknown) => toPlenaryError(fault).code,
     );
-    await asker.call('pipe.close', key);
+    await requester.call('pipe.close', key);
     expect(['media_lost', 'opened before']).toContain(await outcome);
     await waitFor('no pipe', async () => (await pipes(home)) === 0);
-    await asker.call('pipe.open', { ...key, ...approach });
-    asker.close();
-    await waitFor('no pipe after its asker is gone', async () => (await pipes(home)) === 0);
+    await requester.call('pipe.open', { ...key, ...approach });
+    requester.close();
+    await waitFor('no pipe after its requester is gone', async () => (await pipes(home)) === 0);
   });
 });
 
@@ -254,13 +258,13 @@ describe('a pipe that is opened without encryption', () => {
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const { trackId } = await publisher.publish('camera');
     const caller = { kind: 'media-node', id: 'other', incarnation: mintIncarnation() } as const;
-    const asker = await connectEdge(home, { ...caller, id: MEDIA_NODE_ID.parse(caller.id) });
-    edges.push(asker);
-    const { routerId } = await asker.call('pipe.locate', { roomId, trackId });
+    const requester = await connectEdge(home, { ...caller, id: MEDIA_NODE_ID.parse(caller.id) });
+    edges.push(requester);
+    const { routerId } = await requester.call('pipe.locate', { roomId, trackId });
     const { address = '127.0.0.1', machineId } = approach;
     const end = { address, port: 9 };
     const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
-    const answer = await asker
+    const answer = await requester
       .call('pipe.open', { ...key, end, ...(machineId === undefined ? {} : { machineId }) })
       .catch((error: unknown) => error);
     expect(await pipes(home)).toBe(answer instanceof Error ? 0 : 1);

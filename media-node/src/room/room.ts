@@ -86,7 +86,7 @@ export class Room {
       lines: context.lines,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
-      localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
+      localHomeSide: (key, requester) => this.pipeHomes.localSide(key, requester),
       acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
       onFault: this.#onFault,
     });

@@ -18,7 +18,7 @@ import type {
   RoomId,
   TrackId,
 } from '@plenary/cluster';
-import type { PipeAsker, PipeKey, ProducerState } from '../pipe/home-side.ts';
+import type { PipeRequester, PipeKey, ProducerState } from '../pipe/home-side.ts';
 import type { PipeHomes } from '../pipe/pipe-homes.ts';
 import { EpochFence } from './epoch-fence.ts';
 import type { Peer } from './peer.ts';
@@ -172,8 +172,8 @@ export class Rooms {
   }
 
   /** Starts the grace of a closed link's peers, within which another edge can resume them (SPEC CL5). */
-  linkClosed(link: PeerLink, asker: PipeAsker): void {
-    for (const room of this.#rooms.values()) room.pipeHomes.askerGone(asker);
+  linkClosed(link: PeerLink, requester: PipeRequester): void {
+    for (const room of this.#rooms.values()) room.pipeHomes.requesterGone(requester);
     for (const peer of this.peers()) {
       if (peer.link !== link) continue;
       peer.link = undefined;

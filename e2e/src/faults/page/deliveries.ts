@@ -1,7 +1,7 @@
 /** Samples every few milliseconds when each remote track last delivered a frame that came over the network. */
 export type Kind = 'audio' | 'video';
 
-const LOOK_EVERY_MS = 20;
+const CHECK_INTERVAL_MS = 20;
 
 /** Every connection of the page, to find receivers whoever created them. */
 const connections = new Set<RTCPeerConnection>();
@@ -39,7 +39,7 @@ export class Deliveries {
 
   constructor(sources: () => readonly Source[]) {
     this.#sources = sources;
-    setInterval(() => this.#check(), LOOK_EVERY_MS);
+    setInterval(() => this.#check(), CHECK_INTERVAL_MS);
   }
 
   /** How many frames each person's tracks delivered so far, by `name kind`. */
