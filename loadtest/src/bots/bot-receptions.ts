@@ -42,7 +42,7 @@ export interface BotReceptionsEnvironment {
   readonly edge: EdgeSession;
   /** The epoch of the media session that is to carry everything. */
   readonly epoch: () => Epoch;
-  /** A reception became current, or ended. */
+  /** A consumer became current, or ended. */
   readonly changed: () => void;
   readonly note: (problem: string) => void;
 }
@@ -109,15 +109,15 @@ export class BotReceptions {
     for (const offer of this.#valid(offers, epoch)) this.#expect(offer, epoch);
   }
 
-  /** @returns the reception of an RTP packet, after counting it */
+  /** @returns the consumer of an RTP packet, after counting it */
   count(ssrc: number, bytes: number): ReceivedConsumer | undefined {
-    const reception = this.#bySsrc.get(ssrc);
-    if (reception === undefined) return undefined;
-    const { slot, attempt } = reception;
-    if (reception.packets === 0) slot.dispatch({ type: 'carries', attempt });
-    reception.packets += 1;
-    reception.bytes += bytes;
-    return reception;
+    const consumer = this.#bySsrc.get(ssrc);
+    if (consumer === undefined) return undefined;
+    const { slot, attempt } = consumer;
+    if (consumer.packets === 0) slot.dispatch({ type: 'carries', attempt });
+    consumer.packets += 1;
+    consumer.bytes += bytes;
+    return consumer;
   }
 
   /** @returns the tracks that failed */
@@ -166,7 +166,7 @@ export class BotReceptions {
   async move(): Promise<void> {
     const replacements = new Map(
       [...this.#byConsumer.values()]
-        .filter((reception) => reception.slot.current === reception)
+        .filter((consumer) => consumer.slot.current === consumer)
         .map(({ offer, slot }) => [offer.trackId, restart(slot)]),
     );
     if (replacements.size > 0) await this.subscribe([...replacements.keys()], replacements);
@@ -175,18 +175,18 @@ export class BotReceptions {
   /** The old media session is closed, and its consumers with it. */
   completeMove(): void {
     const epoch = this.#environment.epoch();
-    for (const reception of [...this.#byConsumer.values()])
-      if (reception.epoch !== epoch && reception.slot.current === reception)
-        reception.slot.dispatch({ type: 'lost' });
+    for (const consumer of [...this.#byConsumer.values()])
+      if (consumer.epoch !== epoch && consumer.slot.current === consumer)
+        consumer.slot.dispatch({ type: 'lost' });
   }
 
   /** The node has closed a consumer. @param isWanted - whether to request its track again */
   async closed(consumerId: ConsumerId, trackId: TrackId, isWanted: boolean): Promise<void> {
-    const reception = this.#byConsumer.get(consumerId);
+    const consumer = this.#byConsumer.get(consumerId);
     this.#forget(consumerId);
-    if (reception !== undefined) {
-      const { slot, attempt } = reception;
-      if (slot.current === reception) slot.dispatch({ type: 'lost' });
+    if (consumer !== undefined) {
+      const { slot, attempt } = consumer;
+      if (slot.current === consumer) slot.dispatch({ type: 'lost' });
       else slot.dispatch({ type: 'failed', attempt });
     }
     if (isWanted) await this.#resubscribe(trackId);
@@ -240,7 +240,7 @@ export class BotReceptions {
     const { slot, attempt } = pending ?? restart(this.#newSlot());
     const { state } = slot;
     const before = state.phase === 'recovering' ? state.lost : slot.current;
-    const reception: ReceivedConsumer = {
+    const consumer: ReceivedConsumer = {
       offer,
       epoch,
       slot,
@@ -250,12 +250,12 @@ export class BotReceptions {
       packets: 0,
       bytes: 0,
     };
-    this.#byConsumer.set(offer.consumerId, reception);
+    this.#byConsumer.set(offer.consumerId, consumer);
     for (const { ssrc } of offer.rtpParameters?.encodings ?? []) {
-      if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
+      if (ssrc !== undefined) this.#bySsrc.set(ssrc, consumer);
     }
-    slot.dispatch({ type: 'opened', attempt, item: reception });
-    return reception;
+    slot.dispatch({ type: 'opened', attempt, item: consumer });
+    return consumer;
   }
 
   #newSlot(): Replaceable<ReceivedConsumer> {
@@ -265,7 +265,7 @@ export class BotReceptions {
       // Its first packet shows that it carries.
       watch: () => undefined,
       promote: () => this.#environment.changed(),
-      close: (reception, reason) => this.#close(reception, reason),
+      close: (consumer, reason) => this.#close(consumer, reason),
       missing: () => this.#environment.changed(),
     });
   }
@@ -282,10 +282,10 @@ export class BotReceptions {
   }
 
   #forget(consumerId: ConsumerId): void {
-    const reception = this.#byConsumer.get(consumerId);
-    if (reception === undefined) return;
+    const consumer = this.#byConsumer.get(consumerId);
+    if (consumer === undefined) return;
     this.#byConsumer.delete(consumerId);
-    for (const [ssrc, known] of [...this.#bySsrc]) if (known === reception) this.#bySsrc.delete(ssrc);
+    for (const [ssrc, known] of [...this.#bySsrc]) if (known === consumer) this.#bySsrc.delete(ssrc);
   }
 }
 

@@ -9,16 +9,21 @@ import {
 import { limitIncoming, PEERS_PER_ROUND } from './incoming-guard.ts';
 import type { LimitedPeer } from './incoming-guard.ts';
 
-/** Measures once a second, above the limit or not. */
-function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001): (string | undefined)[] {
+/** The step after each measurement of a peer that is above its limit in some of them. */
+function stepsAfter(
+  measurements: readonly boolean[],
+  everyMs = 1_000,
+  timesLimit = 1.0001,
+): (string | undefined)[] {
   let excess = NO_EXCESS;
-  return looks.map((isAbove) => {
+  return measurements.map((isAbove) => {
     const judged = judgeExcess(excess, isAbove ? timesLimit : 1, everyMs);
     excess = judged.excess;
     return judged.step;
   });
 }
-const times = (count: number, isAbove: boolean): boolean[] => Array.from({ length: count }, () => isAbove);
+const above = (count: number): boolean[] => Array.from({ length: count }, () => true);
+const within = (count: number): boolean[] => Array.from({ length: count }, () => false);
 
 describe('the limit of a peer', () => {
   test('[MS5] is the sum of its tracks’ limits, and bounded', () => {
@@ -34,7 +39,8 @@ describe('the limit of a peer', () => {
 
 describe('a peer that keeps exceeding its limit', () => {
   test('[MS5] is warned, paused, ended and dropped, each once', () => {
-    const steps = stepsOf(times(40, true));
+    const steps = stepsAfter(above(40));
+
     expect(steps.map((step, index) => step && [index + 1, step]).filter(Boolean)).toEqual([
       [3, 'warned'],
       [8, 'paused'],
@@ -44,46 +50,48 @@ describe('a peer that keeps exceeding its limit', () => {
   });
 
   test('[MS29] is stopped sooner the more it sends, but never after one measurement', () => {
-    const lookOf = (step: string, timesLimit: number): number =>
-      1 + stepsOf(times(40, true), 1_000, timesLimit).indexOf(step);
-    expect(lookOf('paused', 1.7)).toBe(5);
+    const measurementsUntil = (step: string, timesLimit: number): number =>
+      1 + stepsAfter(above(40), 1_000, timesLimit).indexOf(step);
+    expect(measurementsUntil('paused', 1.7)).toBe(5);
     expect([
-      lookOf('warned', 100),
-      lookOf('paused', 100),
-      lookOf('ended', 100),
-      lookOf('dropped', 100),
+      measurementsUntil('warned', 100),
+      measurementsUntil('paused', 100),
+      measurementsUntil('ended', 100),
+      measurementsUntil('dropped', 100),
     ]).toEqual([1, 2, 4, 6]);
   });
 
   test('[MS30] recovers as slowly as it exceeded, and is then warned again', () => {
-    expect(stepsOf([...times(2, true), ...times(2, false), ...times(2, true)])).not.toContain('warned');
-    const again = stepsOf([...times(4, true), ...times(4, false), ...times(3, true)]);
-    expect(again.filter((step) => step === 'warned')).toHaveLength(2);
-    const flapping = stepsOf(Array.from({ length: 200 }, (_, index) => index % 4 !== 0));
-    expect(flapping).toContain('ended');
+    const belowAWarning = stepsAfter([...above(2), ...within(2), ...above(2)]);
+    const warnedTwice = stepsAfter([...above(4), ...within(4), ...above(3)]);
+    const mostlyAbove = stepsAfter(Array.from({ length: 200 }, (_, index) => index % 4 !== 0));
+
+    expect(belowAWarning).not.toContain('warned');
+    expect(warnedTwice.filter((step) => step === 'warned')).toHaveLength(2);
+    expect(mostlyAbove).toContain('ended');
   });
 
   test('[MS32] is not charged for time without measurements', () => {
-    expect(stepsOf([true, true], 60_000)).toEqual([undefined, 'warned']);
+    expect(stepsAfter(above(2), 60_000)).toEqual([undefined, 'warned']);
   });
 });
 
-describe('the watch', () => {
+describe('the guard of incoming bitrates', () => {
   class Sender implements LimitedPeer {
     closed = false;
-    looks = 0;
+    measurements = 0;
     #bytes = 0;
     readonly steps: string[] = [];
-    readonly bytesPerLook: number;
-    constructor(bytesPerLook: number) {
-      this.bytesPerLook = bytesPerLook;
+    readonly bytesPerMeasurement: number;
+    constructor(bytesPerMeasurement: number) {
+      this.bytesPerMeasurement = bytesPerMeasurement;
     }
     sources() {
       return ['microphone'] as const;
     }
     receivedBytes() {
-      this.looks += 1;
-      this.#bytes += this.bytesPerLook;
+      this.measurements += 1;
+      this.#bytes += this.bytesPerMeasurement;
       return Promise.resolve(this.#bytes);
     }
     limit(step: string) {
@@ -103,7 +111,7 @@ describe('the watch', () => {
       limit: () => Promise.reject(new Error('never')),
     };
     const faults: unknown[] = [];
-    const watch = limitIncoming<LimitedPeer>({
+    const guard = limitIncoming<LimitedPeer>({
       peers: () => [viewer, ...others, flooder],
       limits: DEFAULT_INCOMING_LIMITS,
       clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },
@@ -111,14 +119,16 @@ describe('the watch', () => {
       onStep: () => undefined,
       onFault: (_where, fault) => faults.push(fault),
     });
-    const looksOf = () => [flooder, ...others].reduce((sum, { looks }) => sum + looks, 0);
+    const measured = () => [flooder, ...others].reduce((sum, { measurements }) => sum + measurements, 0);
+
     for (let turn = 0; turn < 60; turn += 1) {
-      const before = looksOf();
+      const before = measured();
       nowMs += 1_000;
-      await watch.runRound();
-      expect(looksOf() - before).toBe(PEERS_PER_ROUND);
+      await guard.runRound();
+      expect(measured() - before).toBe(PEERS_PER_ROUND);
     }
-    expect(Math.min(...others.map(({ looks }) => looks))).toBeGreaterThan(3);
+
+    expect(Math.min(...others.map(({ measurements }) => measurements))).toBeGreaterThan(3);
     expect(others.every(({ steps }) => steps.length === 0)).toBe(true);
     expect(flooder.steps).toEqual(['warned', 'paused', 'ended', 'dropped']);
     expect(faults).toEqual([]);
