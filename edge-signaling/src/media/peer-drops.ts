@@ -29,7 +29,7 @@ export class PeerDrops {
     this.#waiting = new RetryQueue({
       maxWaiting: MAX_PENDING_DROPS,
       retry: (drop) => this.#attempt(drop),
-      onGivenUp: ({ placed }) =>
+      onDiscarded: ({ placed }) =>
         settings.reportFault('departure', new Error('Too many drops wait.'), { ...placed }),
     });
   }

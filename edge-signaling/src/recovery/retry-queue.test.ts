@@ -27,7 +27,7 @@ describe('RetryQueue', () => {
         underWay -= 1;
         return helps;
       },
-      onGivenUp: (item) => givenUp.push(item),
+      onDiscarded: (item) => givenUp.push(item),
     });
     return { queue, tried, givenUp, mostAtOnce: () => most, setHelps: (value: boolean) => (helps = value) };
   }
@@ -53,7 +53,7 @@ describe('RetryQueue', () => {
         tried.push(item);
         return item === 'bad' ? Promise.reject(new Error('bad')) : Promise.resolve(true);
       },
-      onGivenUp: () => undefined,
+      onDiscarded: () => undefined,
     });
     queue.add('bad', 'bad');
     queue.add('good', 'good');
