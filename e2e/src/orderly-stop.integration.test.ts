@@ -55,15 +55,17 @@ async function start(): Promise<{ cluster: LocalCluster; log: StopLog }> {
   return { cluster, log };
 }
 
+async function untilLinked(operatorUrl: string, mediaNodes: number): Promise<void> {
+  await until(
+    'the edge to have a link to each media node',
+    () => readMetric(operatorUrl, 'plenary_edge_control_links', { state: 'up' }),
+    (up) => up === mediaNodes,
+  );
+}
+
 /** Has one person in each datacenter join; they see each other through a pipe between the two media nodes. */
 async function meet(cluster: LocalCluster): Promise<void> {
-  for (const { operatorUrl } of cluster.edges) {
-    await until(
-      'the edge to have a link to each media node',
-      () => readMetric(operatorUrl, 'plenary_edge_control_links', { state: 'up' }),
-      (up) => up === cluster.mediaNodes.length,
-    );
-  }
+  for (const { operatorUrl } of cluster.edges) await untilLinked(operatorUrl, cluster.mediaNodes.length);
   for (const { url, datacenter } of cluster.edges) {
     const token = makeJoinToken(cluster, { subject: datacenter, roomId: 'meeting', datacenter });
     const bot = await Bot.join({
@@ -116,9 +118,27 @@ describe('an orderly stop', () => {
     const [edge] = cluster.edges;
     const [node] = cluster.mediaNodes;
     if (edge === undefined || node === undefined) throw new Error('the cluster has edges and media nodes');
-    // The edge stops first, because it would log the loss of the media node.
     await stopOne(edge, log);
     await stopOne(node, log);
+    expect(log.loud()).toEqual([]);
+  });
+
+  it('[LC22] of a media node logs no warning at the edges that stay', async () => {
+    const { cluster, log } = await start();
+    const [node] = cluster.mediaNodes;
+    if (node === undefined) throw new Error('the cluster has media nodes');
+    for (const { operatorUrl } of cluster.edges) await untilLinked(operatorUrl, cluster.mediaNodes.length);
+
+    log.expectStop((id) => id.startsWith('edge'));
+    await node.kill('SIGTERM');
+
+    for (const { id } of cluster.edges) {
+      await until(
+        'the edge to log that the media node stopped',
+        () => log.messages(id),
+        (messages) => messages.includes('media node stopped; its control link is closed'),
+      );
+    }
     expect(log.loud()).toEqual([]);
   });
 });

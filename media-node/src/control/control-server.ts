@@ -158,6 +158,8 @@ export class ControlServer {
   /** Closes every link and accepts no more. Closes the HTTP server too. */
   async close(): Promise<void> {
     clearInterval(this.#beat);
+    // A link that is closed before its connection ends shows the edge that this stop is orderly (SPEC LC22).
+    for (const [, link] of [...this.#options.links]) if (link.caller.kind === 'edge') link.close();
     await this.#server.close();
     this.#budgets.close();
     this.#lines.close();

@@ -220,6 +220,8 @@ export class ConsumerOpener {
     const { trackId, shown } = subscription;
     const isMissing = subscription.failed(attempt) && shown !== undefined;
     if (isMissing) this.ended(trackId);
+    // The track changed its path again while this replacement was requested.
+    else if (shown?.isSuperseded === true) this.supersede(subscription, shown);
     // A successor track that failed is retried, and the old consumer goes on meanwhile.
     else if (target !== undefined && target !== trackId) this.#parts.retryTimes.postpone(target);
     this.#environment.plan();

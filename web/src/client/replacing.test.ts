@@ -112,6 +112,25 @@ describe('a consumer whose track takes another path', () => {
     await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
   });
 
+  test('[MB2] is replaced after a notice that arrives while the request for a replacement, which ends, is pending', async () => {
+    const { edge, meeting } = await watchCamera();
+    const before = shown(meeting)?.mediaTrack;
+    edge.on.subscribe = () => {
+      edge.on = {};
+      edge.notify('consumer.closed', { ...superseded, consumerId: 'ending' });
+      edge.notify('consumer.superseded', superseded);
+      const offer = { trackId: 't-camera', peerId: 'peer-b', source: 'camera', paused: true } as const;
+      return { consumers: [consumerOffer('ending', offer)], failed: [] };
+    };
+    playing.add(SECOND_REPLACEMENT);
+
+    edge.notify('consumer.superseded', superseded);
+
+    await eventually(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
+    expect(shown(meeting)?.status).toBe('live');
+    expect(edge.requests('subscribe')).toHaveLength(2);
+  });
+
   test('[MB1] is replaced twice when the track changes its path again before the first replacement plays', async () => {
     const { edge, meeting } = await watchCamera();
     edge.notify('consumer.superseded', superseded);

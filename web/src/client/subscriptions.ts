@@ -185,7 +185,9 @@ export class Subscriptions {
     if (next !== undefined) next.isSuperseded = true;
     else if (subscription?.shown?.offer.consumerId !== consumerId)
       this.#noteEarlyNotice(consumerId, trackId, 'superseded');
-    else if (!subscription.isRequested) this.#opener.supersede(subscription, subscription.shown);
+    // If a pending replacement fails, the next one is requested for this notice.
+    else if (subscription.isRequested) subscription.shown.isSuperseded = true;
+    else this.#opener.supersede(subscription, subscription.shown);
   }
 
   #noteEarlyNotice(consumerId: ConsumerId, trackId: TrackId, notice: ConsumerNotice): void {
