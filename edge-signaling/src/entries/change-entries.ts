@@ -20,10 +20,10 @@ export interface FeatureServices {
 /** The errors of a store that lost a peer, or the hold of its session. */
 const FORGOTTEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['peer_not_found', 'replaced']);
 
-/** Selects one entry of a kind, by its owner, its name, or both. */
+/** Whose entry is meant, and which of the kind. */
 type Which = Omit<EntryKey, 'kind'>;
 
-/** Returns a write that sets an entry to a value. */
+/** The entry of a kind, with this value. */
 export function entrySet<Value extends z.ZodType<EntryValue>>(
   { kind, maxOfKind }: EntryKindDefinition<Value>,
   which: Which,
@@ -32,7 +32,7 @@ export function entrySet<Value extends z.ZodType<EntryValue>>(
   return { kind, maxOfKind, ...which, value };
 }
 
-/** Returns a write that deletes an entry. */
+/** No such entry of a kind. */
 export function entryDeleted({ kind, maxOfKind }: EntryKindDefinition, which: Which): EntryWrite {
   return { kind, maxOfKind, ...which };
 }
