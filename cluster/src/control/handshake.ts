@@ -230,6 +230,6 @@ function agree(fresh: FreshKey, share: string): Buffer {
   try {
     return fresh.agreeWith(share);
   } catch (cause) {
-    throw new PlenaryError('malformed_message', 'share: is no key', { cause });
+    throw new PlenaryError('malformed_message', 'share: is not a public key', { cause });
   }
 }

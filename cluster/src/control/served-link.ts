@@ -112,7 +112,9 @@ export function challengeCaller(
     onRefused(error);
     socket.disconnect(true);
   };
-  const timer = after(PROOF_WITHIN_MS, () => refuse(new PlenaryError('timed_out', 'It gives no proof.')));
+  const timer = after(PROOF_WITHIN_MS, () =>
+    refuse(new PlenaryError('timed_out', 'The caller gave no proof in time.')),
+  );
   socket.on('disconnect', guardCallback('control_link', done));
   socket.once(
     LINK_EVENTS.proof,

@@ -278,6 +278,15 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await change(ANN, ...many.slice(1));
     });
 
+    it('[RE26] a value that readers would refuse is not stored', async () => {
+      await join('ann');
+      const tooLarge = setting('topic', { text: 'x'.repeat(MAX_ENTRY_BYTES) });
+
+      await expect(change(ANN, tooLarge)).rejects.toMatchObject({ code: 'malformed_message' });
+
+      expect(await entries.list(ROOM)).toEqual([]);
+    });
+
     it('[RE5] after FLUSHALL the edges’ entries are restored in the same order, and deleted entries stay deleted', async () => {
       const people = await Promise.all(['ann', 'bob', 'cem'].map(join));
       for (const name of ['bob', 'ann', 'cem'].map(peer)) await change(name, hand(name, {}));

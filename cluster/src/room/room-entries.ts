@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import { ENTRY_SUM_MODULUS } from '../limits/store-limits.ts';
 import type { EdgeId, PeerId, RoomId } from '../protocol/ids.ts';
-import { MAX_ENTRY_WRITES, entryField } from '../protocol/room-entry.ts';
+import { ENTRY_VALUE, MAX_ENTRY_WRITES, entryField } from '../protocol/room-entry.ts';
 import type { EntryChange, EntryKey, EntryValue } from '../protocol/room-entry.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 
@@ -99,7 +99,7 @@ export function entriesDigestOf(entries: Iterable<Pick<EntryChange, 'version'>>)
   return { count, sum };
 }
 
-/** @throws PlenaryError `malformed_message` if a change has too many entries, or names one entry twice */
+/** @throws PlenaryError `malformed_message` if a change has too many entries, names one entry twice, or has a value that no reader takes */
 export function checkChange({ conditions = [], writes }: EntryChangeRequest): void {
   if (conditions.length > MAX_ENTRY_WRITES || writes.length > MAX_ENTRY_WRITES)
     throw new PlenaryError(
@@ -108,4 +108,7 @@ export function checkChange({ conditions = [], writes }: EntryChangeRequest): vo
     );
   if (new Set(writes.map(entryField)).size < writes.length)
     throw new PlenaryError('malformed_message', 'A change may write each entry only once.');
+  for (const { kind, value } of writes)
+    if (value !== undefined && !ENTRY_VALUE.safeParse(value).success)
+      throw new PlenaryError('malformed_message', `The value of the entry ${kind} is too large.`);
 }

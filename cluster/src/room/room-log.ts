@@ -120,7 +120,7 @@ export interface RoomLog {
 /** The roster position that a cursor names. @throws PlenaryError `malformed_message` for a text that is not a cursor */
 export function sequenceOfCursor(cursor: string): number {
   if (!/^\d{0,15}$/.test(cursor))
-    throw new PlenaryError('malformed_message', 'cursor: is of no page of a roster');
+    throw new PlenaryError('malformed_message', 'cursor: no page of a roster has it');
   return Number(cursor);
 }
 

@@ -23,13 +23,14 @@ const FORGOTTEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['peer_not_found', 
 /** Whose entry is meant, and which of the kind. */
 type Which = Omit<EntryKey, 'kind'>;
 
-/** The entry of a kind, with this value. */
+/** The entry of a kind, with this value. @throws ZodError if the kind's schema refuses the value, which is a fault of the feature */
 export function entrySet<Value extends z.ZodType<EntryValue>>(
-  { kind, maxOfKind }: EntryKindDefinition<Value>,
+  definition: EntryKindDefinition<Value>,
   which: Which,
   value: z.output<Value>,
 ): EntryWrite {
-  return { kind, maxOfKind, ...which, value };
+  const { kind, maxOfKind } = definition;
+  return { kind, maxOfKind, ...which, value: definition.value.parse(value) };
 }
 
 /** No such entry of a kind. */

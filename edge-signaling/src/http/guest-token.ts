@@ -37,7 +37,8 @@ export function handleGuestToken(settings: GuestTokenSettings): HttpHandler {
     const asked = GUEST_TOKEN_REQUEST.safeParse(parse(await request.body()));
     if (!asked.success) throw new PlenaryError('malformed_message', describeIssues(asked.error));
     const { roomId, displayName, datacenter } = asked.data;
-    if (!guests.isOpen(roomId)) throw new PlenaryError('guests_not_allowed', 'Not into this room.');
+    if (!guests.isOpen(roomId))
+      throw new PlenaryError('guests_not_allowed', 'This room is not open to guests.');
     const { tenantId } = guests;
     const [secret] = settings.apiKeys.get(tenantId) ?? [];
     if (secret === undefined) throw new PlenaryError('internal', 'The tenant of guests has no API key.');

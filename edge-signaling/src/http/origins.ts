@@ -2,7 +2,7 @@ import { PlenaryError } from '@plenary/cluster';
 
 /** What a page of another site is refused with; the reason tells it from what a token does not grant. */
 export const originRefused = (): PlenaryError =>
-  new PlenaryError('forbidden', 'Origin.', { detail: { reason: 'origin' } });
+  new PlenaryError('forbidden', 'The origin of the page is not allowed.', { detail: { reason: 'origin' } });
 
 /** Whether a page of this origin may open a socket. */
 export type OriginCheck = (origin: string | undefined) => boolean;

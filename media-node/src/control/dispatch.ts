@@ -173,7 +173,13 @@ export function createDispatch(
     }
     if (!isRequestName(name)) return { ok: false, error: new PlenaryError('unknown_message').toWire() };
     if (callerKindFor(name) !== kind) {
-      return { ok: false, error: new PlenaryError('forbidden', `Not for a ${kind}.`).toWire() };
+      return {
+        ok: false,
+        error: new PlenaryError(
+          'forbidden',
+          `Only callers of another kind than ${kind} may send ${name}.`,
+        ).toWire(),
+      };
     }
     try {
       if (kind === 'media-node') budgets.spend(id, name);

@@ -140,8 +140,8 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
   },
   limit_reached: {
     title: 'A limit of the meeting is reached',
-    meaning: 'You already have as many of these as one person may have.',
-    advice: 'Stop one of them first.',
+    meaning: 'There are as many of these as one person, or the whole meeting, may have at a time.',
+    advice: 'Try again when there are fewer, for example after you stopped one of your own.',
   },
   no_media_node: {
     title: 'All servers are busy',

@@ -14,7 +14,7 @@ it('[WB21] other tabs learn who this tab is, even if the browser did not grant t
   request.mockRejectedValueOnce(new Error('The provided callback is no longer runnable.'));
   vi.stubGlobal('navigator', { locks: { request } });
   announceToTabs('ann', new AbortController().signal);
-  await vi.runAllTimersAsync();
+  await vi.advanceTimersByTimeAsync(60_000);
 
   expect(request.mock.calls).toHaveLength(2);
 });
@@ -25,7 +25,7 @@ it('[WB21] a lock for a previous peer is not requested again once the tab has a 
   vi.stubGlobal('navigator', { locks: { request } });
   announceToTabs('ann', over.signal);
   over.abort();
-  await vi.runAllTimersAsync();
+  await vi.advanceTimersByTimeAsync(60_000);
 
   expect(request.mock.calls).toHaveLength(1);
 });

@@ -75,7 +75,8 @@ export async function askMediaNode<Name extends ControlRequestName>(
 function livingMedia(session: Session, epoch: Epoch | undefined): MediaSession {
   const media = session.mediaSessionOf(epoch);
   // Other than a loss: the client has newer media already, or ended this one itself, and needs to open none.
-  if (media === undefined) throw new PlenaryError('stale_epoch', 'The epoch is of none of your media.');
+  if (media === undefined)
+    throw new PlenaryError('stale_epoch', 'The epoch belongs to none of the media sessions of this peer.');
   if (media === session.media && session.mediaIsLost) throw new PlenaryError('media_lost');
   return media;
 }
