@@ -82,7 +82,8 @@ export class Child {
       this.spec.namespace,
       withDeathSignal(this.spec.program, this.spec.args),
     );
-    const child = spawn(program, args, { env: this.#env, stdio: ['pipe', 'pipe', 'pipe'] });
+    // A process group of its own: Ctrl-C in a terminal reaches the launcher alone, which stops the store after those that write to it.
+    const child = spawn(program, args, { env: this.#env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     this.#process = child;
     // Nothing is ever written: the pipe only ends with this process. It may break when the child ends first.
     child.stdin.on('error', () => child.stdin.destroy());

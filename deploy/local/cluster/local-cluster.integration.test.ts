@@ -144,6 +144,17 @@ describe('a local cluster', () => {
     expect(isAlive(pid)).toBe(false);
   });
 
+  it('starts each process in a group of its own, so that Ctrl-C in a terminal reaches the launcher alone', async () => {
+    const cluster = await start({ edges: 1, mediaNodes: 1 });
+    const pids = [...cluster.edges, ...cluster.mediaNodes].map(({ pid }) => pid);
+
+    // The group is the third field behind the program's name (proc_pid_stat(5)).
+    const stats = pids.map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    const groups = stats.map((stat) => Number(stat.split(') ')[1]?.split(' ')[2]));
+
+    expect(groups).toEqual(pids);
+  });
+
   it('thaws a frozen process to let it stop', async () => {
     // A machine that stands still may not take the frozen one for one that does not heed.
     const cluster = await start({ edges: 0, mediaNodes: 1, stopTimeoutMs: 60_000 });

@@ -25,7 +25,7 @@ const edgeRecord = (id: string, proofs = PROOFS): EdgeRecord => {
   };
 };
 
-/** A directory that tolerates no fault. */
+/** Returns a directory that throws every fault that it reports, so that a fault fails the test. */
 const directoryOf = (
   registry: MemoryRegistry,
   clock: ManualClock,
@@ -44,7 +44,7 @@ const directoryOf = (
   });
 
 describe('Directory', () => {
-  it('[NS7] [NS13] nobody is sent to an edge that does not prove its address by a key of the cluster', async () => {
+  it('[NS7] [NS13] sends no client to an edge that does not prove its address by a key of the cluster', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const next = `${SECRET}-next`;
@@ -61,14 +61,26 @@ describe('Directory', () => {
     ];
     for (const edge of [old, own, ...forged]) await registry.announceEdge(edge, 60_000);
     const directory = directoryOf(registry, clock, undefined, proofsOf(next, SECRET));
+
     await directory.refresh();
+
     expect(directory.servingEdges(64)).toEqual([old, own]);
     expect(directory.edges).toEqual([old, own]);
     expect(directory.servingEdges(64, 'announced')).toHaveLength(2 + forged.length);
     expect(directory.unprovenEdges).toHaveLength(forged.length);
-    // It may hold sessions all the same, as one of another release does.
+  });
+
+  it('[NS7] [NS13] does not count an edge without a proof as missing, because it may hold sessions', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const directory = directoryOf(registry, clock);
+    const { proof: _none, ...bare } = edgeRecord('bare');
+    await registry.announceEdge(bare, 60_000);
+    await directory.refresh();
+
     clock.advance(5_000);
     await directory.refresh();
+
     expect(directory.missingForMs(bare.edgeId)).toBe(0);
   });
 
@@ -86,50 +98,58 @@ describe('Directory', () => {
     expect([before, await directory.isAnnouncedNow(node.mediaNodeId)]).toEqual([true, false]);
   });
 
-  it('[SE43] remembers where pages came from for a day after the edge is gone', async () => {
+  it('[SE43] remembers the URL of an edge for a day after the edge is gone', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
     await registry.announceEdge(edgeRecord('short'), 1_000);
     await directory.refresh();
+
     clock.advance(5_000);
     await directory.refresh();
+
     expect(directory.edges).toEqual([]);
     expect(directory.rememberedEdgeUrls()).toEqual(['https://short.example']);
+
     clock.advance(24 * 3_600_000);
     await directory.refresh();
+
     expect(directory.rememberedEdgeUrls()).toEqual([]);
   });
 
-  it('[EN44] remembers so many at most, those that were there longest, whatever is written into the registry', async () => {
+  it('[EN44] remembers at most 256 edges, those announced longest, when forged edges flood the registry', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
     const real = ['real-1', 'real-2', 'zzz'].map((id) => edgeRecord(id));
-    const stay = async (): Promise<void> => {
+    const renewRealAndRefresh = async (): Promise<void> => {
       for (const edge of real) await registry.announceEdge(edge, 60_000);
       await directory.refresh();
       clock.advance(1_000);
     };
-    await stay();
-    await stay();
+    await renewRealAndRefresh();
+    await renewRealAndRefresh();
+
     for (let round = 0; round < 3; round += 1) {
       for (let index = 0; index < 400; index += 1)
         await registry.announceEdge(edgeRecord(`forged-${round}-${index}`), 1_500);
-      await stay();
+      await renewRealAndRefresh();
+
       const remembered = directory.rememberedEdgeUrls();
       expect(remembered).toHaveLength(256);
       expect(remembered).toEqual(expect.arrayContaining(real.map(({ publicUrl }) => publicUrl)));
-      const told = directory.servingEdges(64);
-      expect(told).toHaveLength(64);
-      expect(told).toEqual(expect.arrayContaining(real));
+      const named = directory.servingEdges(64);
+      expect(named).toHaveLength(64);
+      expect(named).toEqual(expect.arrayContaining(real));
     }
+
     clock.advance(5_000);
-    await stay();
+    await renewRealAndRefresh();
+
     expect(directory.servingEdges(64)).toEqual(real);
   });
 
-  it('[SE12] tells clients of edges that take them, in the order of their ids', async () => {
+  it('[SE12] names the edges that take clients, in the order of their ids', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
@@ -138,35 +158,40 @@ describe('Directory', () => {
     clock.advance(1_000);
     await registry.announceEdge(edgeRecord('a'), 60_000);
     await registry.announceEdge({ ...edgeRecord('c'), state: 'draining' }, 60_000);
+
     await directory.refresh();
+
     expect(directory.servingEdges(64).map(({ edgeId }) => edgeId)).toEqual(['a', 'b']);
     expect(directory.servingEdges(1).map(({ edgeId }) => edgeId)).toEqual(['b']);
   });
 
-  it('[EN45] nothing that the registry contains is missing, however much is written into it', async () => {
+  it('[EN45] counts no announced edge or node as missing when forged edges flood the registry', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock, 100);
     const node = mediaNodeRecord('gra-1');
     const edge = edgeRecord('real');
-    const stay = async (): Promise<void> => {
+    const renewAndRefresh = async (): Promise<void> => {
       await registry.announceMediaNode(node, 3_600_000);
       await registry.announceEdge(edge, 3_600_000);
       await directory.refresh();
     };
-    await stay();
+    await renewAndRefresh();
+
     clock.advance(600_000);
     for (let index = 0; index < 101; index += 1)
       await registry.announceEdge(edgeRecord(`forged-${index}`), 1_000);
-    await stay();
+    await renewAndRefresh();
+
     expect([directory.missingForMs(node.mediaNodeId), directory.missingForMs(edge.edgeId)]).toEqual([0, 0]);
 
-    // One that goes together with more than are remembered is missing since then, not since ever.
+    // An edge that goes together with more edges than are remembered is missing from then on, not from the beginning.
     await registry.withdrawEdge(edge.edgeId, edge.incarnation);
     clock.advance(1_000);
     await directory.refresh();
-    expect(directory.edges).toEqual([]);
     clock.advance(500);
+
+    expect(directory.edges).toEqual([]);
     expect(directory.missingForMs(edge.edgeId)).toBe(1_500);
     expect(directory.missingForMs(node.mediaNodeId)).toBe(0);
   });

@@ -8,12 +8,12 @@ import type { ReportFault } from '../metrics.ts';
 /** How often the registry is read, in milliseconds. */
 export const DIRECTORY_REFRESH_MS = 1_000;
 const FORGET_AFTER_MS = 3_600_000;
-/** A page that an edge served may live on for this long after the edge is gone, in milliseconds. */
+/** How long the URL of an edge is remembered after the edge is gone, in milliseconds: its pages may stay open. */
 const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
-/** Of either kind: far more than any cluster loses in an hour. */
+/** Missing nodes, and missing edges, that are remembered at most: far more than any cluster loses in an hour. */
 const MAX_GONE = 10_000;
 const MAX_EDGE_URLS = 256;
-/** Nodes whose entries lapsed lately: so many lapse at once only where all do. */
+/** Lapsed nodes that are remembered at most; more lapse at once only when all do. */
 const MAX_LAPSED = 1_000;
 
 export interface DirectorySettings {
@@ -22,15 +22,15 @@ export interface DirectorySettings {
   readonly reportFault: ReportFault;
   /** How long a media node is remembered as lapsed, in milliseconds: see {@link Directory.lapsedNodes}. */
   readonly lapsedForMs: number;
-  /** How many that are gone are remembered, of either kind. */
+  /** How many missing nodes, and how many missing edges, are remembered. */
   readonly maxGone?: number;
   /** Whether an edge of this cluster wrote the record: see `edge-proofs.ts`. */
   readonly isProven: (edge: EdgeRecord) => boolean;
 }
 
 /**
- * The registry as this edge last read it: at most a second old while the store answers, and the last known truth while
- * it does not. A cache, so that a join costs no reading of the registry.
+ * The copy of the registry that this edge read last: at most a second old while the store answers, and the last known state
+ * while it does not. A join reads this copy and costs no read of the registry.
  */
 export class Directory {
   readonly #settings: DirectorySettings;
@@ -40,10 +40,10 @@ export class Directory {
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
-  /** Whatever says that it is an edge. */
+  /** All announced edges, proven or not. */
   #announcedEdges: readonly EdgeRecord[] = [];
   #lapsed: readonly MediaNodeRecord[] = [];
-  /** Since when every reading went well. */
+  /** The time since which every read of the registry succeeded. */
   #certainSinceMs: number | undefined;
   readonly #listeners: ((nodes: readonly MediaNodeRecord[]) => void)[] = [];
   #reading: Promise<void> | undefined;
@@ -55,7 +55,7 @@ export class Directory {
     this.#lastSeen = { nodes: new LastSeen(maxGone), edges: new LastSeen(maxGone) };
   }
 
-  /** Calls back after each successful reading, in the order of the listeners. */
+  /** Calls the listeners after each successful read, in the order in which they were added. */
   onRead(listener: (nodes: readonly MediaNodeRecord[]) => void): void {
     this.#listeners.push(listener);
   }
@@ -74,8 +74,8 @@ export class Directory {
   }
 
   /**
-   * Media nodes that were announced a moment ago and are not any more, as they were read last. Either they are
-   * gone, or only their entries are: the store was emptied, or stood still for longer than a lease.
+   * The last records of media nodes that were announced a moment ago and are not any more. Either the nodes are gone, or
+   * only their entries are: the store was emptied, or it stalled for longer than a lease.
    */
   get lapsedNodes(): readonly MediaNodeRecord[] {
     return this.#lapsed;
@@ -86,20 +86,20 @@ export class Directory {
     return this.#edges;
   }
 
-  /** Announced edges that do not prove that they are of this cluster: nobody who is served here is sent there. */
+  /** Announced edges that do not prove that they belong to this cluster: this edge sends no client to them. */
   get unprovenEdges(): readonly EdgeRecord[] {
     const proven = new Set(this.#edges);
     return this.#announcedEdges.filter((edge) => !proven.has(edge));
   }
 
-  /** The URLs of all edges that lived within the last day: their pages go on at the others. */
+  /** The URLs of all edges that were announced within the last day: pages that they served continue at other edges. */
   rememberedEdgeUrls(): readonly string[] {
     return this.#edgeUrls.all();
   }
 
   /**
-   * Edges that take clients, `max` at most: those that have been there longest, in the order of their ids.
-   * @param which - `announced`: also what does not prove that it is one, as to an edge with another secret none does
+   * Edges that take clients, `max` at most: those that have been announced longest, in the order of their ids.
+   * @param which - `announced`: also edges without a valid proof; an edge with a wrong secret finds no valid proof at all
    */
   servingEdges(max: number, which: 'proven' | 'announced' = 'proven'): readonly EdgeRecord[] {
     const known = which === 'proven' ? this.#edges : this.#announcedEdges;
@@ -110,7 +110,7 @@ export class Directory {
     return serving.filter((edge) => first.has(edge));
   }
 
-  /** Reads the registry now; callers at the same time share one reading. Never throws: what is known stays. */
+  /** Reads the registry now; concurrent callers share one read. Never throws: after a failure the last copy stays. */
   async refresh(): Promise<void> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
@@ -119,8 +119,8 @@ export class Directory {
   }
 
   /**
-   * Reads the registry and returns whether it announces the node; also `true` where it cannot be read. A reading under way may
-   * have begun before the question, so another one follows it.
+   * Reads the registry and returns whether it announces the node; also `true` when the registry cannot be read. A read under
+   * way may have begun before this call, so another one follows it.
    */
   async isAnnouncedNow(mediaNodeId: MediaNodeId): Promise<boolean> {
     await this.#reading;
@@ -128,24 +128,24 @@ export class Directory {
     return this.#certainSinceMs === undefined || this.#nodes.some((node) => node.mediaNodeId === mediaNodeId);
   }
 
-  /** Notes a placement, so that a burst between two load reports does not land on one node. */
+  /** Notes a placement, so that a burst of joins between two load reports is not placed on one node. */
   notePlacement(mediaNodeId: MediaNodeId): void {
     this.#placements.note(mediaNodeId, this.#settings.clock.monotonicMs());
   }
 
-  /** Placements made here that no report of their node contains for sure. */
+  /** Placements made by this edge that the node's last load report may not contain. */
   inFlight(): ReadonlyMap<MediaNodeId, number> {
     return this.#placements.inFlight();
   }
 
-  /** Joins of each node within the last `JOIN_INTERVAL_MS`, as far as they are known here. */
+  /** Joins of each node within the last `JOIN_INTERVAL_MS`, as far as this edge knows them. */
   joins(): ReadonlyMap<MediaNodeId, number> {
     return this.#placements.joins(this.#settings.clock.monotonicMs());
   }
 
   /**
-   * For how long an edge or media node has surely been missing, in milliseconds: not at all if the last reading contains it.
-   * Time in which the registry could not be read does not count, since the owners could not renew their leases either.
+   * How long an edge or media node has certainly been missing, in milliseconds: 0 if the last read contains it.
+   * Time in which the registry could not be read does not count, because owners could not renew their leases either.
    */
   missingForMs(id: EdgeId | MediaNodeId): number {
     if (this.#certainSinceMs === undefined) return 0;
@@ -175,13 +175,13 @@ export class Directory {
       this.#lapsed = before
         .filter(({ mediaNodeId }) => this.#hasLapsed(mediaNodeId, nowMs))
         .slice(0, MAX_LAPSED);
-      // Also one that proves nothing, as of another release, may hold sessions.
+      // An edge without a proof may hold sessions too: it may run another release.
       this.#lastSeen.edges.onRead(
         announced.map(({ edgeId }) => edgeId),
         nowMs,
       );
       for (const kind of Object.values(this.#lastSeen)) kind.forgetBefore(nowMs - FORGET_AFTER_MS);
-      // A page proves nothing by where it came from, and one that such an edge served may go on elsewhere.
+      // URLs of unproven edges count too: an origin proves nothing about its page, so such pages may continue here.
       this.#edgeUrls.onRead(
         announced.map(({ publicUrl }) => publicUrl),
         nowMs,
@@ -194,7 +194,7 @@ export class Directory {
       this.#edgeIds.forgetBefore(nowMs - FORGET_AFTER_MS);
       for (const listener of this.#listeners) listener(nodes);
     } catch (fault) {
-      // While the store is away this fails each second: said when it begins.
+      // While the store is down each read fails: only the first failure is reported.
       if (this.#certainSinceMs !== undefined)
         reportFault('background', fault, { doing: 'reading the registry' });
       this.#certainSinceMs = undefined;

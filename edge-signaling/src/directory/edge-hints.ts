@@ -4,7 +4,7 @@ import type { Directory } from './directory.ts';
 /** Edges named to a client, at most. */
 const MAX_EDGE_HINTS = 64;
 
-/** The edges that a client may go to, as far as they take clients. */
+/** The edges that a client may connect to: those that take clients. */
 export function edgeHints(directory: Directory, which?: 'proven' | 'announced'): EdgeHint[] {
   return directory
     .servingEdges(MAX_EDGE_HINTS, which)

@@ -9,12 +9,12 @@ export interface EdgeNewsSettings {
 }
 
 /**
- * Tells clients of the edges that they may go to, whenever these change: a meeting outlives edges, and a client that
- * knew only those of its join would have nowhere to go once they are gone (SPEC SE12).
+ * Sends clients the list of edges that they may connect to, whenever it changes. A meeting outlives edges: a client that
+ * knew only the edges of its join could not reconnect once those are gone (SPEC SE12).
  */
 export class EdgeNews {
   readonly #settings: EdgeNewsSettings;
-  #told = '';
+  #lastSent = '';
 
   constructor(settings: EdgeNewsSettings) {
     this.#settings = settings;
@@ -24,8 +24,8 @@ export class EdgeNews {
     const { hints, localRooms, channel } = this.#settings;
     const edges = [...hints()];
     const news = JSON.stringify(edges);
-    if (news === this.#told) return;
-    this.#told = news;
+    if (news === this.#lastSent) return;
+    this.#lastSent = news;
     for (const roomId of localRooms.roomIds()) channel.publishLocally(roomId, 'edges', { edges });
   }
 }

@@ -1,12 +1,12 @@
 import type { EdgeRecord, KeyRing } from '@plenary/cluster';
 import { isMacOf, macOf } from '../mac.ts';
 
-/** What leads clients to an edge. */
-type Led = Pick<EdgeRecord, 'edgeId' | 'incarnation' | 'publicUrl'>;
+/** The fields of a record that clients are routed by; the proof covers them. */
+type ProvenFields = Pick<EdgeRecord, 'edgeId' | 'incarnation' | 'publicUrl'>;
 
 /**
- * Proves in the registry that an edge of this cluster is at an address (SPEC NS7). Clients go where they are told that edges
- * are, and bring their tokens: whoever else can write to Redis or Consul is not to have them go to an address of their own.
+ * Proves in the registry that an address belongs to an edge of this cluster (SPEC NS7). Clients send their tokens to the
+ * addresses that edges name. Without a proof, anyone who can write to Redis or Consul could direct clients to another server.
  */
 export class EdgeProofs {
   readonly #keys: KeyRing;
@@ -15,18 +15,22 @@ export class EdgeProofs {
     this.#keys = keys;
   }
 
-  /** Of this edge, for its record. */
-  proofOf(edge: Led): string {
+  /** Returns the proof that this edge writes into its record. */
+  proofOf(edge: ProvenFields): string {
     const { id, key } = this.#keys.current;
     return `${id}.${macOf(key, ...partsOf(edge)).toString('base64url')}`;
   }
 
-  isProven(edge: Led & Pick<EdgeRecord, 'proof'>): boolean {
+  isProven(edge: ProvenFields & Pick<EdgeRecord, 'proof'>): boolean {
     const [id = '', mac = ''] = (edge.proof ?? '').split('.');
     const key = this.#keys.find(id);
     return key !== undefined && isMacOf(Buffer.from(mac, 'base64url'), key, ...partsOf(edge));
   }
 }
 
-/** None of them holds a NUL. */
-const partsOf = ({ edgeId, incarnation, publicUrl }: Led): string[] => [edgeId, incarnation, publicUrl];
+/** The parts that the MAC covers; none contains a NUL, which separates them. */
+const partsOf = ({ edgeId, incarnation, publicUrl }: ProvenFields): string[] => [
+  edgeId,
+  incarnation,
+  publicUrl,
+];

@@ -13,14 +13,14 @@ export interface EdgeStandingSettings {
   readonly edgeId: EdgeId;
   readonly directory: Directory;
   readonly links: OwnedMediaLinks;
-  /** Whether this clock and that of Redis are too far apart. */
+  /** Whether the clocks of this edge and of Redis are too far apart. */
   readonly isOffStoreClock: () => boolean;
   readonly clock: Clock;
 }
 
 /**
- * How this edge stands among the others: which of its faults are its own, so that clients are better off elsewhere, and where
- * that is. Common faults send nobody away.
+ * Compares this edge with the others: which faults only this edge has, so that clients are better off at another edge, and at
+ * which. A fault that all edges share sends no client away.
  */
 export class EdgeStanding {
   readonly #settings: EdgeStandingSettings;
@@ -31,18 +31,18 @@ export class EdgeStanding {
     this.#pubSub = new PubSubVerdict(settings.clock);
   }
 
-  /** How many media nodes may be asked to take somebody: those announced, and those that lapsed a moment ago and are linked. */
+  /** How many media nodes may take a peer: the announced ones, and those that lapsed a moment ago but are still linked. */
   get mediaNodeCount(): number {
     const { directory, links } = this.#settings;
     return directory.mediaNodes.length + lapsedButLinked(directory, links).length;
   }
 
-  /** Why no media node can be used, where there are some. */
+  /** Why this edge can use none of the media nodes that it knows; `undefined` if it can use one, or knows none. */
   unusableLinks(): readonly LinkTrouble[] | undefined {
     return this.#settings.links.unusable();
   }
 
-  /** What other edges read of this one in the registry. */
+  /** The faults of this edge that other edges read in the registry. */
   get announced(): Pick<EdgeRecord, 'isClockOff' | 'isPubSubOff'> {
     return {
       ...(this.#isOwnClockOff ? { isClockOff: true } : {}),
@@ -50,34 +50,34 @@ export class EdgeStanding {
     };
   }
 
-  /** Whether tokens fail here that another edge takes. If there is none, this one does what it can (SPEC HL47). */
+  /** Whether this edge refuses tokens that another edge would accept. Without such an edge this one serves on (SPEC HL47). */
   get isClockOff(): boolean {
     return this.#isOwnClockOff && this.#others.some(({ isClockOff }) => isClockOff !== true);
   }
 
-  /** Whether this edge hears no others, or is not heard, while another one has no such fault (SPEC HL53). */
+  /** Whether pub/sub fails at this edge, in either direction, while it works at another edge (SPEC HL53). */
   get isPubSubBetterElsewhere(): boolean {
     return this.#pubSub.isBetterElsewhere(this.#others);
   }
 
-  /** Why whoever comes is better off at another edge, if there is one. */
+  /** Why a connecting client is better off at another edge, if it is. */
   get whyElsewhere(): 'clock_off' | 'no_control_link' | undefined {
     if (this.isClockOff) return 'clock_off';
-    // Where all media nodes are gone, other edges have none either: whoever can resume here shall.
+    // If all media nodes are gone, other edges have none either, so clients may resume their sessions here.
     return this.#isUseless && this.edgeHints().some(({ edgeId }) => edgeId !== this.#settings.edgeId)
       ? 'no_control_link'
       : undefined;
   }
 
   /**
-   * The edges that a client may go to. To an edge with another secret than all others none of them proves that it is one, and
-   * whoever comes is better off there all the same: it names what is announced, as long as it never could use a media node itself.
+   * The edges that a client may connect to. An edge with a wrong secret finds no other edge proven, yet clients are better off
+   * there. So an edge that never could use a media node names all announced edges.
    */
   edgeHints(): EdgeHint[] {
     return edgeHints(this.#settings.directory, this.#isUseless ? 'announced' : 'proven');
   }
 
-  /** @returns whether other edges are to be told: what they hear decides where people are sent */
+  /** @returns whether this edge has to announce itself again: other edges decide by this state where to send clients */
   pubSubChanged(trouble: StoreTrouble | undefined): boolean {
     const wasOff = this.#pubSub.isOff;
     this.#pubSub.changed(trouble);

@@ -4,8 +4,8 @@ interface Span {
 }
 
 /**
- * What was seen in the registry, of more than `max` what has been there longest: whoever writes into it may make up as much as
- * they like each second, and none of that takes the place of what was there before (SPEC EN44).
+ * Names that were seen in the registry: of more than `max` names, those that have been there longest. An attacker who can write
+ * to the registry may invent any number of names each second; they displace no name that was there before (SPEC EN44).
  */
 export class LongestSeen<Name extends string> {
   readonly #max: number;
@@ -15,7 +15,7 @@ export class LongestSeen<Name extends string> {
     this.#max = max;
   }
 
-  /** Notes what is there. */
+  /** Notes the names that a read of the registry returned. */
   onRead(names: Iterable<Name>, nowMs: number): void {
     const spans = new Map(this.#spans);
     for (const name of names) spans.set(name, { firstMs: this.firstSeenMs(name) ?? nowMs, lastMs: nowMs });
@@ -26,7 +26,7 @@ export class LongestSeen<Name extends string> {
         : new Map([...spans].sort(([, left], [, right]) => forMs(right) - forMs(left)).slice(0, this.#max));
   }
 
-  /** Forgets what was seen last before a time. */
+  /** Forgets names that were last seen before the given time. */
   forgetBefore(ms: number): void {
     this.#spans = new Map([...this.#spans].filter(([, { lastMs }]) => lastMs >= ms));
   }
@@ -35,7 +35,7 @@ export class LongestSeen<Name extends string> {
     return [...this.#spans.keys()];
   }
 
-  /** @returns `undefined` of what is not remembered */
+  /** @returns `undefined` for a name that is not remembered */
   firstSeenMs(name: Name): number | undefined {
     return this.#spans.get(name)?.firstMs;
   }

@@ -1,9 +1,9 @@
 import type { Clock, EdgeRecord, StoreTrouble } from '@plenary/cluster';
 
-/** Other edges that have the same fault have found it by then, and said so in the registry, in milliseconds. */
-export const SAID_WITHIN_MS = 5_000;
+/** How long other edges take at most to find the same fault and announce it in the registry, in milliseconds. */
+export const ANNOUNCED_WITHIN_MS = 5_000;
 
-/** Whether it is this edge alone that hears no others, or is not heard. Mostly the cause is common to all edges (SPEC HL53). */
+/** Decides whether pub/sub fails at this edge only. Mostly all edges share the cause (SPEC HL53). */
 export class PubSubVerdict {
   readonly #clock: Clock;
   #sinceMs: number | undefined;
@@ -12,7 +12,7 @@ export class PubSubVerdict {
     this.#clock = clock;
   }
 
-  /** What other edges are told of this one. */
+  /** The state that this edge announces to the other edges. */
   get isOff(): boolean {
     return this.#sinceMs !== undefined;
   }
@@ -21,9 +21,9 @@ export class PubSubVerdict {
     this.#sinceMs = trouble === undefined ? undefined : (this.#sinceMs ?? this.#clock.monotonicMs());
   }
 
-  /** Whether whoever comes is better off at another edge. @param others - those that serve */
+  /** Whether a connecting client is better off at another edge. @param others - the other edges that serve */
   isBetterElsewhere(others: readonly Pick<EdgeRecord, 'isPubSubOff'>[]): boolean {
-    if (this.#sinceMs === undefined || this.#clock.monotonicMs() - this.#sinceMs < SAID_WITHIN_MS)
+    if (this.#sinceMs === undefined || this.#clock.monotonicMs() - this.#sinceMs < ANNOUNCED_WITHIN_MS)
       return false;
     return others.some(({ isPubSubOff }) => isPubSubOff !== true);
   }

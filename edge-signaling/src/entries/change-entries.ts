@@ -9,16 +9,15 @@ import { costOfNoEvent } from '../limits/resources.ts';
 import type { Republisher } from '../recovery/republisher.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 
-/** What the handlers of features work with. */
+/** The services that the handlers of features use. */
 export interface FeatureServices {
-  /** Of this edge. */
   readonly edgeId: EdgeId;
   readonly entries: Pick<RoomEntries, 'change'>;
   readonly republisher: Pick<Republisher, 'room'>;
   readonly channel: Pick<RoomChannel, 'publishEvents'>;
 }
 
-/** What a store says that forgot a person, or where their session is. */
+/** The errors of a store that lost a peer, or the hold of its session. */
 const FORGOTTEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['peer_not_found', 'replaced']);
 
 /** Whose entry is meant, and which of the kind. */
@@ -40,8 +39,8 @@ export function entryDeleted({ kind, maxOfKind }: EntryKindDefinition, which: Wh
 }
 
 /**
- * Changes entries of the room for the person who asks, and tells the room.
- * @throws PlenaryError what the store refuses with
+ * Changes entries of the room for a client and publishes the events to the room.
+ * @throws PlenaryError the store's error
  */
 export async function changeEntries(
   { edgeId, entries, republisher, channel }: FeatureServices,
@@ -52,7 +51,7 @@ export async function changeEntries(
   const request = { ...change, roomId, actor: peerId, edgeId };
   const result = await entries.change(request).catch(async (fault: unknown) => {
     if (!(fault instanceof PlenaryError) || !FORGOTTEN.has(fault.code)) throw fault;
-    // Who asks is here, as far as this edge knows: the store may have forgotten it.
+    // This edge serves the client, so the store may have lost its peer.
     await republisher.room(roomId);
     return entries.change(request);
   });

@@ -4,8 +4,8 @@ import { entryField } from '@plenary/cluster/protocol';
 import type { CarriedEvent, EntryChange } from '@plenary/cluster/protocol';
 
 /**
- * The entries of a room as this edge knows them, deleted ones among them, of whatever kind (SPEC RE8). No truth: it is compared with the store
- * again and again, and is what the store gets back should it forget (RE5). Of two that tell of an entry the one of the higher version is right.
+ * This edge's copy of a room's entries of every kind, deleted ones included (SPEC RE8). The store has the truth: this copy is compared with it
+ * periodically, and restores entries that the store lost (RE5). Of two versions of an entry the higher one wins.
  */
 export class EntryProjection {
   readonly #entries = new Map<string, EntryChange>();
@@ -18,15 +18,16 @@ export class EntryProjection {
     return [...this.#entries.values()];
   }
 
-  /** Takes in what happened in the room. */
+  /** Applies an event of the room. */
   note(event: CarriedEvent['event']): void {
     if (event.type === 'entries.changed') for (const change of event.changes) this.#take(change);
     else if (event.type === 'peer.left') this.#forget((entry) => entry.peerId === event.peerId);
   }
 
   /**
-   * Takes what the store has in the place of what was known before it was read; what was heard since then stays.
-   * @param stored - and what the store does not take yet
+   * Replaces the entries that were known before the store was read by those of the store. Entries of later events stay.
+   * @param known - the entries that this edge knew before it read the store
+   * @param stored - the entries of the store, and those that the store does not accept yet
    */
   replace(known: readonly EntryChange[], stored: readonly EntryChange[]): void {
     const replaced = new Set(known);

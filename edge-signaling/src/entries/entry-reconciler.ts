@@ -6,7 +6,7 @@ import type { EdgeMetrics } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 
-/** Bytes of the entries that are published again at a time: the event that tells of them is to fit into one publication. */
+/** Bytes of entries that are published again at a time, so that their event fits into one publication. */
 const MAX_PAGE_BYTES = 65_536;
 
 export interface EntryReconcilerSettings {
@@ -16,7 +16,7 @@ export interface EntryReconcilerSettings {
   readonly metrics: Pick<EdgeMetrics, 'repairs'>;
 }
 
-/** Keeps the entries of rooms the same in the store and here, whichever of the two has lost some (SPEC RE5, RE6). */
+/** Keeps the entries of rooms equal in the store and at this edge, whichever of the two has lost some (SPEC RE5, RE6). */
 export class EntryReconciler {
   readonly #settings: EntryReconcilerSettings;
 
@@ -25,8 +25,8 @@ export class EntryReconciler {
   }
 
   /**
-   * Compares a room's entries with what the store says of its own, and where these differ publishes what is known here, and reads what the
-   * store has then.
+   * Compares the digest of a room's entries with that of the store. If they differ, republishes the entries of this edge, and then reads
+   * those of the store.
    * @throws PlenaryError `store_unavailable`
    */
   async reconcile(
@@ -45,7 +45,7 @@ export class EntryReconciler {
       if (events.length > 0) metrics.repairs.inc({ what: 'entries' });
       channel.publishEvents(roomId, events);
     }
-    // Whose edge has not published them yet are placed within a round or two.
+    // Keeps entries of peers that their edge has not republished yet: the store accepts them within a round or two.
     const kept = isRebuilding ? known.filter((entry) => unplaced.has(entryField(entry))) : [];
     projection.replace(known, [...(await entries.list(roomId)), ...kept]);
   }

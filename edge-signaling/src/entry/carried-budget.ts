@@ -5,7 +5,7 @@ import type { Session } from './session.ts';
 
 export interface CarriedBudgetSettings {
   readonly localRooms: LocalRooms;
-  /** The budget of a session that another edge has held for so long. */
+  /** Returns the budget of a session that another edge has held for `heldForMs`. */
   readonly carriedBudget: (heldForMs: number) => SessionBudget;
 }
 

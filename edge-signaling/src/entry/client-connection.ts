@@ -12,16 +12,16 @@ import { nextSocketState } from './socket-state.ts';
 import type { SocketEvent, SocketState } from './socket-state.ts';
 import type { Session } from './session.ts';
 
-/** What a join under way is known by; a resume has no request id and no repeat. */
+/** Identifies a join under way; a resume has no request id and is not repeated. */
 export interface PendingJoin {
   readonly requestId: RequestId | undefined;
   readonly reply: Promise<ClientReply<'join'>> | undefined;
 }
 
-/** One connection of a client: its state, and what it may still ask for. */
+/** One connection of a client: its state, and the budget that its requests are charged to. */
 export class ClientConnection {
   readonly socket: ClientSocket;
-  /** Requests that are being carried out. */
+  /** The number of requests that are being handled. */
   requestsUnderWay = 0;
   #isSyncing = false;
   readonly #meter: Meter;
@@ -43,22 +43,22 @@ export class ClientConnection {
     this.#localRooms = localRooms;
   }
 
-  /** Charges what a request costs (SPEC BU4). */
+  /** Charges the cost of a request (SPEC BU4). */
   charge(cost: Cost): Verdict {
     return this.#meter.charge(cost, this.#payers(), this.people);
   }
 
-  /** Charges the room and the tenant for coming in or coming back (SPEC BU15). */
+  /** Charges the room and the tenant for a join or a resume (SPEC BU15). */
   chargeEntry(cost: Cost, payers: Payers): Verdict {
     return this.#meter.chargeEntry(cost, payers, this.#localRooms.peopleIn(payers.roomId));
   }
 
-  /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
+  /** Charges a cost that is known only after the request; a negative cost returns what was charged too much. */
   adjustCharge(cost: Cost): void {
     this.#meter.adjust(cost, this.#payers(), this.people);
   }
 
-  /** Charges what the answer to a join or a resume carried: to those who pay for requests, and to what pays for coming in. */
+  /** Charges the answer to a join or a resume: to the budgets of requests, and to those of entries. */
   adjustEntryCharge(cost: Cost): void {
     this.adjustCharge(cost);
     const payers = this.#payers();
@@ -66,9 +66,10 @@ export class ClientConnection {
   }
 
   /**
-   * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
-   * has left (SPEC BU35), or what its person left behind, where that is less (BU66). So do its frames (BU61).
-   * @param owed - what this connection spent to take it up
+   * Charges the session from now on. A resumed session continues with its remaining budget. A new one gets the rest of this
+   * connection's budget (SPEC BU35), or of the budget that its person left behind, whichever is less (BU66). Its frames are
+   * charged in the same way (BU61).
+   * @param owed - the cost of the entry, which this connection spent
    */
   payFrom(session: Session, owed: Cost): void {
     session.remembered = rememberedAs(session.grants, this.socket.address);
@@ -81,7 +82,7 @@ export class ClientConnection {
     this.socket.payFramesFrom(session.budget.frames, personOf(session.grants));
   }
 
-  /** How many people are in its room, as far as this edge knows: the audience of what it does. */
+  /** The number of people in its room, as far as this edge knows: they receive the events that its requests cause. */
   get people(): number {
     return this.#state.phase === 'joined' ? this.#localRooms.peopleIn(this.#state.session.roomId) : 0;
   }
@@ -108,7 +109,7 @@ export class ClientConnection {
   }
 
   /**
-   * Catches up, if that is not under way already: what a second one would ask for, the first one gives (SPEC BU29).
+   * Runs a sync unless one is under way, whose answer serves the client as well (SPEC BU29).
    * @throws PlenaryError `rate_limited`
    */
   async oneSync<Result>(sync: () => Promise<Result>): Promise<Result> {
@@ -121,7 +122,7 @@ export class ClientConnection {
     }
   }
 
-  /** The socket closed, for whatever reason: the client may resume. */
+  /** Handles the end of the socket, whatever its cause: the client may resume. */
   close(): void {
     const state = this.#state;
     this.apply({ type: 'closed' });

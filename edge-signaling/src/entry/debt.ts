@@ -2,8 +2,8 @@ import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { Session } from './session.ts';
 
 /**
- * Whether a client that comes back owes for having done so before: it waits until its session has paid (SPEC BU59, BU60). A client with
- * another key than the session that is held here is told nothing of it.
+ * Whether a client that resumes has spent its session's budget on earlier resumes: then it has to wait (SPEC BU59, BU60). A client with
+ * another key than that session learns nothing about the budget.
  */
 export function owesForComingBack(
   held: Pick<Session, 'key' | 'budget'> | undefined,

@@ -34,7 +34,7 @@ import { sessionNote } from './session-note.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
 export const ENTRY_DEADLINE_MS = 9_000;
-/** Until when a join is answered, and as whose turn it is carried out. */
+/** The deadline of a join, its entrant, and its place at the gate. */
 type Turn = Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>;
 
 type Joined = Awaited<ReturnType<RoomLog['joinPeer']>>;
@@ -43,18 +43,18 @@ export interface EntranceSettings extends ResumptionSettings {
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   readonly tenants: Pick<TenantStore, 'isRevoked' | 'isEnded'>;
   readonly placements: Pick<PlacementStore, 'attachPeer' | 'confirmToken' | 'placementOf'>;
-  /** From which ids of peers follow. */
+  /** The key that peer ids are derived from. */
   readonly peerIdKey: KeyObject;
-  /** `undefined` when the time is over in which this person may come back. */
+  /** Resolves to `undefined` if the time in which this person may come back is over. */
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
   readonly roomLog: Pick<RoomLog, 'joinPeer'>;
   readonly placer: Placer;
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
-  /** Told of each room that a join is about to change: what an unanswered command leaves there has to be found. */
+  /** Called with each room that a join is about to change, so that the sweep finds records of unanswered commands there. */
   readonly onEntering: (roomId: RoomId) => void;
-  /** Told how a join ended whose token was believed. */
+  /** Called with the result of each join whose token was valid. */
   readonly onOutcome: (tenantId: TenantId, result: 'ok' | ErrorCode) => void;
 }
 
@@ -62,7 +62,7 @@ export interface EntranceSettings extends ResumptionSettings {
 export class Entrance {
   readonly #settings: EntranceSettings;
   readonly #resumption: Resumption;
-  /** A join whose connection broke must neither move nor undo what its repeat does: they go one after the other. */
+  /** Runs a join and its repeat one after the other, so that a join whose connection broke cannot undo its repeat. */
   readonly #turns = new Turns<PeerId>();
 
   constructor(settings: EntranceSettings) {
@@ -72,7 +72,7 @@ export class Entrance {
 
   /**
    * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
-   * @param askedAtMs - by the monotonic clock: when the client began to wait
+   * @param askedAtMs - the time on the monotonic clock at which the client began to wait
    * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `access_revoked`, `tenant_limit_reached`, `room_full`,
    *   `joined_too_often`, `no_media_node`, `timed_out`, …
    */
@@ -149,7 +149,7 @@ export class Entrance {
     const subject = grants.sub;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
 
-    // The room is heard before its state is read: what happens in between is then heard twice, never lost.
+    // Subscribes to the room before reading its state: an event in between then arrives twice, but is never lost.
     socket.enterRoom(roomId);
     this.#settings.onEntering(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
@@ -162,7 +162,7 @@ export class Entrance {
           this.#settings.reader.view(roomId),
           this.#settings.tenants.isRevoked(tenantId, { roomId, subject, issuedAtSeconds }),
         ]);
-        // At once: there may be no turn any more to go on in.
+        // Noted at once: the join may get no further turn.
         hasNewClaim = answers[0].status === 'fulfilled' && answers[0].value;
         return answers;
       });
@@ -171,7 +171,7 @@ export class Entrance {
       if (claim.status === 'rejected') throw claim.reason;
       if (read.status === 'rejected') throw read.reason;
       const view: RoomView = read.value;
-      // Who sits here knows better than a store that forgot: nobody enters an empty room beside them.
+      // The store lost the room if it is empty there but has sessions here: they are republished before the peer enters.
       if (view.occupancy.peerCount === 0 && localRooms.sessionsIn(roomId).length > 0)
         await turn.place.whileSlow(async () => this.#settings.republisher.room(roomId));
       let joined: Joined | undefined;
@@ -213,7 +213,7 @@ export class Entrance {
       if (joined.events.length === 0) carryBudget(session, hosted.placement.holdEpoch, this.#settings);
       const [note, rejoinToken] = await Promise.all([
         sessionNote(session, this.#settings),
-        // A guest asks for another guest token: guests may have been shut out by then.
+        // A guest has to request another guest token, because guests may be excluded by then.
         grants.guest === true ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
       ]);
       session.consumers.openedWith(hosted.offer);
@@ -242,9 +242,9 @@ export class Entrance {
   }
 
   /**
-   * The client has this token, so that those before it are not taken any more (SPEC SK2).
-   * @returns whether that was news
-   * @throws PlenaryError `token_invalid` when it is not of this session; `token_expired`, `store_unavailable`
+   * Confirms that the client has this token, so that earlier ones are refused from now on (SPEC SK2).
+   * @returns whether the token had not been confirmed before
+   * @throws PlenaryError `token_invalid` if the token belongs to another session; `token_expired`, `store_unavailable`
    */
   async confirm(session: Session, sessionToken: string): Promise<boolean> {
     if (session.confirmedToken === sessionToken) return false;
@@ -254,7 +254,7 @@ export class Entrance {
     if (peer !== session.peerId || roomId !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
     await placements.confirmToken(roomId, peer, generation);
-    // Of several that are under way at once the newest counts.
+    // Several confirmations may be under way at once: the newest token counts.
     if (generation < session.confirmedGeneration) return true;
     session.confirmedGeneration = generation;
     session.confirmedToken = sessionToken;
@@ -262,8 +262,8 @@ export class Entrance {
   }
 
   /**
-   * A repeated join may find a placement that another edge holds, or whose session is about to lapse here: it is this join's
-   * from now on.
+   * Takes the hold of the placement for this join. A repeated join may find a placement that another edge holds, or whose session
+   * is about to lapse at this edge.
    */
   async #claim(
     roomId: RoomId,
@@ -280,7 +280,7 @@ export class Entrance {
     return { edgeId, holdEpoch };
   }
 
-  /** Takes back what a failed join did. What another edge holds by now stays. Never throws. */
+  /** Removes the records of a failed join, unless another edge holds the peer by now. Never throws. */
   async #undo(
     socket: ClientSocket,
     join: {
@@ -316,7 +316,7 @@ export class Entrance {
   }
 }
 
-/** A viewer gets no transport for sending, whatever it asks for. */
+/** Returns the transports that a peer may have: a viewer gets none for sending, even if it requests one. */
 export function permittedMedia(media: MediaRequest, grants: JoinGrants): MediaRequest {
   return { ...media, publish: media.publish && mayPublishAnything(grants) };
 }

@@ -26,8 +26,8 @@ import { SessionKeeper } from './session-keeper.ts';
 import type { Authenticator } from './tokens/authenticate.ts';
 
 /**
- * Joins and resumes that are carried out at a time: so few that one turn of the event loop with all of them stays below
- * 30 ms, and so many that an edge whose store is 30 ms away still takes up 400 people a second.
+ * Joins and resumes that are handled at a time: so few that one turn of the event loop with all of them stays below
+ * 30 ms, and so many that an edge whose store is 30 ms away still resumes 400 sessions a second.
  */
 const JOINS_AT_ONCE = 32;
 const RESUMES_AT_ONCE = 64;
@@ -39,11 +39,11 @@ export interface EntryAssemblySettings {
   readonly tenants: TenantStore;
   readonly isStoreAvailable: () => boolean;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
-  /** From which ids of peers follow. */
+  /** The key that peer ids are derived from. */
   readonly peerIdKey: KeyObject;
-  /** Signs what proves a session to any edge. */
+  /** Signs the token that proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
-  /** Signs what lets a person come back once the session is over; `undefined` when the time for that is over. */
+  /** Signs the token by which a person joins again after the session; `undefined` if the time for that is over. */
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
   readonly media: Pick<MediaAssembly, 'links' | 'placer' | 'watch'>;
   readonly recovery: RecoveryAssembly;
@@ -58,7 +58,7 @@ export interface EntryAssemblySettings {
   readonly reportFault: ReportFault;
 }
 
-/** How people come in and are kept: the gates, the entrance behind them, and the sessions. */
+/** The part of an edge that admits clients and keeps their sessions: the gates, the entrance and the session keeper. */
 export class EntryAssembly {
   /** Joins, resumes and openings of media have a gate each, so that a storm of the one kind does not hold up the others. */
   readonly joinGate: EntryGate;
@@ -66,7 +66,7 @@ export class EntryAssembly {
   readonly mediaGate: EntryGate;
   readonly keeper: SessionKeeper;
   readonly entrance: Entrance;
-  /** What operators may ask of its rooms and people. */
+  /** The requests of operators about rooms and people. */
   readonly operations: (more: Pick<OperationsSettings, 'isTenant' | 'rejoinWithinSeconds'>) => AdminActions;
 
   constructor(settings: EntryAssemblySettings) {
@@ -142,7 +142,7 @@ export class EntryAssembly {
     this.keeper.start();
   }
 
-  /** Ends the timers of sessions, which other edges take up. Called again once the clients are gone. */
+  /** Stops the timers of sessions, because other edges resume them. Called again once the clients are gone. */
   stop(): void {
     this.keeper.stop();
   }

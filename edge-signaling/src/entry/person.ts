@@ -1,19 +1,19 @@
-/** Whose budgets a session spends. */
+/** Identifies the person whose budgets a session spends. */
 import type { SessionGrants } from '@plenary/cluster';
 import { digestOf } from '../digest.ts';
 import { siteOf } from '../limits/address-keys.ts';
 
-/** Who a person is to an edge: all their sessions share one budget there (SPEC BU63, BU18). Tenants have no spaces. */
+/** Identifies a person at an edge, where all their sessions share one budget (SPEC BU63, BU18). Tenant ids contain no spaces. */
 export const personOf = ({ tenant, sub }: Pick<SessionGrants, 'tenant' | 'sub'>): string =>
   `${tenant} ${sub}`;
 
-/** As whom they are remembered who leave: a guest has another subject with each token, and is known by the address alone. */
+/** Identifies a person after they left. A guest has a new subject in each token, so guests are identified by their address. */
 export const rememberedAs = (
   grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>,
   address: string,
 ): string => (grants.guest === true ? `${grants.tenant} guests of ${siteOf(address)}` : personOf(grants));
 
-/** By which a media node knows a person again, whichever peer they are; of guests each is somebody new (SPEC MS39). */
+/** The digest by which a media node recognizes a person under any peer id; each guest counts as a new person (SPEC MS39). */
 export function digestOfPerson(grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>): {
   readonly person?: string;
 } {

@@ -11,15 +11,15 @@ import type { Departures } from '../recovery/departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
-/** A third of a session token's life: two renewals may be lost. */
+/** How often a session token is renewed, in milliseconds: a third of its lifetime, so that two renewals may be lost. */
 export const RENEW_AFTER_MS = 300_000;
 const RENEW_CHECK_MS = 10_000;
-/** Sessions that were taken up within this time are told of together: when an edge dies, they are thousands. */
+/** Resumed sessions are announced together within this time, in milliseconds: when an edge dies, there are thousands. */
 const ANNOUNCE_WITHIN_MS = 20;
 
 export interface KeeperSettings {
   readonly edgeId: EdgeId;
-  /** Signs what proves a session to any edge. */
+  /** Signs the token that proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly resumeWithinMs: number;
   readonly placements: Pick<PlacementStore, 'attachPeer' | 'placementOf'>;
@@ -28,18 +28,18 @@ export interface KeeperSettings {
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly remainingBudgets: Pick<RemainingBudgets, 'note'>;
-  /** Whether its access was just ended, while it was on the way here. */
+  /** Whether an operator ended the session's access while the client was entering. */
   readonly isEnded: (session: Session) => boolean;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
 
-/** Keeps the sessions of this edge: from the answer to a join or resume until they leave, move away or lapse. */
+/** Keeps the sessions of this edge, from the answer to a join or resume until they leave, move to another edge or lapse. */
 export class SessionKeeper {
   readonly #settings: KeeperSettings;
   readonly #lapses = new Map<Session, NodeJS.Timeout>();
-  /** Sessions whose socket is gone: counted here, since to count all of them at each change would take a storm's time. */
+  /** Sessions without a socket. Kept as a set, because recounting all sessions at each change is too slow in a reconnect storm. */
   readonly #waiting = new Set<Session>();
   #renewals: NodeJS.Timeout | undefined;
   #toAnnounce: SessionHold[] = [];
@@ -55,7 +55,7 @@ export class SessionKeeper {
     this.#renewals = every(RENEW_CHECK_MS, () => this.#renewDue());
   }
 
-  /** Stops all timers. Sessions are left to other edges, which the clients go to. */
+  /** Stops all timers. Clients resume their sessions on other edges. */
   stop(): void {
     clearInterval(this.#renewals);
     this.#tellAnnounced();
@@ -64,7 +64,7 @@ export class SessionKeeper {
     this.#lapses.clear();
   }
 
-  /** Signs a token that proves the session to any edge, in the hands of who holds its key. */
+  /** Signs a token that proves the session to any edge, if the client also proves that it has the session's key. */
   async tokenOf(session: Session): Promise<string> {
     const { grants, peerId, displayName, key, tokenGeneration } = session;
     return this.#settings.signToken({
@@ -77,18 +77,18 @@ export class SessionKeeper {
   }
 
   /**
-   * Takes a session in on a socket, in place of one of the same peer that may be here already, whose socket is told
-   * `replaced` (SPEC SE29). A socket that closed meanwhile gives a session that lapses unless it is resumed.
-   * @param people - in the whole room, on all edges
+   * Adds a session with its socket. A session of the same peer at this edge is replaced, and its socket gets `replaced`
+   * (SPEC SE29). If the new socket closed meanwhile, the session lapses unless it is resumed.
+   * @param people - the number of people in the whole room, on all edges
    */
   take(session: Session, socket: ClientSocket, people: number): void {
     const { localRooms, clock } = this.#settings;
     const previous = localRooms.find(session.peerId);
-    if (previous !== undefined) this.#letGo(previous, socket);
+    if (previous !== undefined) this.#release(previous, socket);
     session.socket = socket;
     session.renewAtMs = clock.monotonicMs() + RENEW_AFTER_MS;
     localRooms.add(session);
-    // Requests are paid for the whole room from the first one on (SPEC BU30).
+    // From the first request on, costs count the whole room (SPEC BU30).
     localRooms.notePeople(session.roomId, people);
     this.#settings.departures.cancel(session.placed);
     if (socket.isOpen()) socket.noteJoined();
@@ -97,7 +97,7 @@ export class SessionKeeper {
     if (this.#settings.isEnded(session)) inBackground(() => this.remove(session));
   }
 
-  /** The client may come back for `resumeWithinMs`; then its session ends as `connection_lost` (SPEC SE4). */
+  /** Lets the client resume for `resumeWithinMs`; then its session ends as `connection_lost` (SPEC SE4). */
   onSocketClosed(session: Session, socket: ClientSocket): void {
     if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
     session.socket = undefined;
@@ -108,7 +108,7 @@ export class SessionKeeper {
     this.#count();
   }
 
-  /** Ends a session as its client asked. */
+  /** Ends a session at its client's request. */
   async leave(session: Session): Promise<void> {
     session.socket?.leaveRoom(session.roomId);
     session.socket?.noteLeft();
@@ -122,7 +122,7 @@ export class SessionKeeper {
     });
   }
 
-  /** Ends a session that was taken away from its person, who is told so. */
+  /** Ends a session whose access was ended, and notifies its client. */
   async remove(session: Session): Promise<void> {
     await session.inTurn(async () => {
       if (!this.#settings.localRooms.holds(session)) return;
@@ -147,13 +147,13 @@ export class SessionKeeper {
     socket?.bye(new PlenaryError('session_gone'));
   }
 
-  /** Another edge says that it took a session up. It may be told again what was true before the session came here. */
+  /** Handles another edge's announcement that it resumed a session. An outdated announcement, of an earlier hold, is ignored. */
   heardOfHold({ peerId, holdEpoch }: SessionHold): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session !== undefined && holdEpoch > session.takenUpUnder) this.attachedElsewhere(peerId);
   }
 
-  /** Another edge says what a session had left there. It counts once, where the session was taken up from that edge (SPEC NS12). */
+  /** Applies the budget that a session had left at another edge. It counts once, and only from the edge that held it before (SPEC NS12). */
   heardOfBudget({ peerId, heldUnder, left }: RemainingBudget): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session?.budgetReportDueSince === undefined) return;
@@ -162,23 +162,26 @@ export class SessionKeeper {
     session.budget?.resources.lowerTo(left);
   }
 
-  /** Another edge took a session up: its socket here is told so, and nothing else changes. */
+  /** Releases a session that another edge resumed: its socket gets `replaced`, and nothing else changes. */
   attachedElsewhere(peerId: PeerId): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session === undefined) return;
     const left = session.budget?.resources.levels;
-    // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
+    // Announces only budgets below the one that a session gets at another edge anyway, so that few are announced.
     if (left !== undefined && isBelowCarried(left))
       this.#announceBudget({ peerId, heldUnder: session.knownHoldEpoch, left });
     this.#noteBudget(session);
-    this.#letGo(session, undefined);
+    this.#release(session, undefined);
   }
 
-  /** The store names another edge for a session, which does not have it. Never throws: it is looked up again. */
+  /**
+   * Takes the hold of a session that this edge serves, because the edge that the store names does not have it. Never throws: that
+   * edge looks the session up again.
+   */
   async lookedUp(peerId: PeerId): Promise<void> {
     const { placements, edgeId, localRooms, reportFault } = this.#settings;
     const session = localRooms.find(peerId);
-    // One whose client is away may be on another edge by now.
+    // The client of a session without a socket may be on another edge by now.
     if (session?.socket === undefined) return;
     try {
       const { epoch } = session.media;
@@ -189,7 +192,7 @@ export class SessionKeeper {
     }
   }
 
-  /** Tells the other edges, within a moment, that this one holds the session now (SPEC HE3). */
+  /** Announces to the other edges, within a moment, that this one holds the session now (SPEC HE3). */
   announce(hold: SessionHold): void {
     this.#toAnnounce.push(hold);
     if (this.#toAnnounce.length >= MAX_SESSIONS_NAMED) this.#tellAnnounced();
@@ -219,13 +222,13 @@ export class SessionKeeper {
     if (sessions.length > 0) channel.tellEdges({ type: 'sessions.attached', sessions, edgeId });
   }
 
-  #letGo(session: Session, newSocket: ClientSocket | undefined): void {
+  #release(session: Session, newSocket: ClientSocket | undefined): void {
     const { socket } = session;
     this.#forget(session);
     if (socket !== undefined && socket !== newSocket) socket.bye(new PlenaryError('replaced'));
   }
 
-  /** The session is over here: what it spent, its person spent (SPEC BU66). */
+  /** Ends a session at this edge, and keeps its remaining budget for its person (SPEC BU66). */
   #end(session: Session): void {
     this.#noteBudget(session);
     this.#forget(session);
@@ -253,12 +256,12 @@ export class SessionKeeper {
         const placement = await placements.placementOf(session.roomId, session.peerId);
         if (session.socket !== undefined) return;
         this.#end(session);
-        // What the store forgot nobody else can hold, and its media has to go all the same.
+        // If the store lost the placement, no other edge can hold the session, and its transports must still be freed.
         if (placement === undefined || placement.edgeId === edgeId)
           await departures.depart(this.#lapseOf(session));
       });
     } catch (fault) {
-      // The store is away: who holds the session is decided when it is back.
+      // The store is down: the waiting removal finds out which edge holds the session when the store is back.
       reportFault('departure', fault, { doing: 'lapse' });
       if (!localRooms.holds(session) || session.socket !== undefined) return;
       this.#end(session);

@@ -15,7 +15,7 @@ export interface SessionNoteSettings {
   readonly keeper: SessionKeeper;
 }
 
-/** The session as its client gets it in the answer to a join or resume. */
+/** Returns the description of a session for its client, in the answer to a join or resume. */
 export async function sessionNote(session: Session, settings: SessionNoteSettings): Promise<SessionNote> {
   const { edgeId, resumeWithinMs, keeper, directory, guests } = settings;
   const roomName = roomNameOf(session.roomId);
@@ -28,7 +28,7 @@ export async function sessionNote(session: Session, settings: SessionNoteSetting
     resumeWithinMs,
     edgeId,
     edges: edgeHints(directory),
-    // In a room of another tenant a guest would sit in the guests' room of that name, alone.
+    // A guest invited to another tenant's room would enter the guests' room of that name, alone.
     openToGuests:
       guests !== undefined && guests.tenantId === session.grants.tenant && guests.isOpen(roomName),
   };

@@ -6,42 +6,42 @@ import type { SessionBudget } from '../limits/meter.ts';
 import { OpenConsumers } from '../media/open-consumers.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
-/** Where media of a session lives. */
+/** A peer's transports on one media node under one epoch. */
 export interface MediaSession {
   readonly mediaNodeId: MediaNodeId;
   readonly epoch: Epoch;
-  /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
+  /** The incarnation of the node that admitted the peer; another one does not know it. `undefined` until the link was up. */
   readonly incarnation: Incarnation | undefined;
 }
 
-/** Where the newest media of a session lives. */
+/** The newest media session of a peer. */
 export interface LiveMedia extends MediaSession {
-  /** Orders who holds the session: see {@link Placement}. */
+  /** The epoch of this edge's hold: the newest hold wins; see {@link Placement}. */
   readonly holdEpoch: Epoch;
 }
 
-/** Media nodes that a session is taken off because its client finds no path to them: then it is the client's own network. */
+/** How many media nodes a client may find no path to before no further move is tried: then the client's own network is at fault. */
 const MAX_UNREACHED_NODES = 2;
 
-/** What the store is told of a session, beside its placement, should it forget it (SPEC RC1). */
+/** The data by which the store restores a session that it lost, beside its placement (SPEC RC1). */
 export interface SessionRecord {
   readonly requestId: RequestId;
-  /** Its place in the roster. */
+  /** The peer's place in the roster. */
   readonly sequence: number;
   readonly joinedAtMs: number;
   readonly role: Role;
 }
 
-/** Which key a session is bound to, and which of its tokens is the newest. */
+/** The key that a session is bound to, and the generation of its newest token. */
 export interface SessionProof {
   readonly key: SessionKeyJwk;
-  /** Of the newest token that was given out. */
+  /** The generation of the newest token that was issued. */
   readonly generation: number;
 }
 
 /**
- * One person's presence as this edge serves it. No truth: the store knows where the peer lives, the session token what
- * it may do, the media node what it sends; an edge that dies loses nothing that another cannot read again.
+ * A peer's stay in the meeting, as this edge serves it. An edge that dies loses no state: the store has the placement, the session
+ * token the rights, and the media node the tracks, so that another edge can read them again.
  */
 export class Session {
   readonly peerId: PeerId;
@@ -49,24 +49,24 @@ export class Session {
   readonly displayName: string;
   readonly grants: SessionGrants;
   readonly key: SessionKeyJwk;
-  /** Of the newest session token; each that is given out for another occasion has a higher one (SPEC SK2). */
+  /** The generation of the newest session token; each new token has a higher one (SPEC SK2). */
   tokenGeneration: number;
-  /** Of the newest session token that the client is known to have. */
+  /** The generation of the newest session token that the client is known to have. */
   confirmedGeneration = 0;
-  /** The token by which it was confirmed: whoever says it again says nothing new. */
+  /** The token that was confirmed last; confirming it again changes nothing. */
   confirmedToken: string | undefined;
-  /** Absent while the connection is broken and the client may yet resume. */
+  /** Absent while the connection is broken and the client may still resume. */
   socket: ClientSocket | undefined;
-  /** What it may spend; set when its first connection has it. */
+  /** The budget of its requests; set when its first connection has entered. */
   budget: SessionBudget | undefined;
-  /** As whom its person is remembered when it ends. */
+  /** The key under which the remaining budget of its person is kept after it ends. */
   remembered = '';
-  /** By the monotonic clock: when the session token is due to be renewed. */
+  /** The time on the monotonic clock at which the session token is due to be renewed. */
   renewAtMs = 0;
   readonly consumers = new OpenConsumers();
-  /** The hold by which this edge took the session up from its client. What was said of earlier ones is over. */
+  /** The hold under which the client entered this edge. Messages about earlier holds are outdated. */
   readonly takenUpUnder: Epoch;
-  /** The hold that another edge had: what was left there, it has yet to tell. */
+  /** The hold of the previous edge, which has not announced yet how much budget was left there. */
   budgetReportDueSince: Epoch | undefined;
   readonly #record: SessionRecord;
   #media: LiveMedia;
@@ -101,49 +101,49 @@ export class Session {
     this.takenUpUnder = media.holdEpoch;
   }
 
-  /** Where the newest media lives. */
+  /** The newest media session. */
   get media(): LiveMedia {
     return this.#media;
   }
 
-  /** Where media goes on until the client has moved. */
+  /** The media session that continues until the client has moved. */
   get previous(): MediaSession | undefined {
     return this.#previous;
   }
 
-  /** Every media that lives, the newest first. */
+  /** All live media sessions, the newest first. */
   get allMedia(): readonly MediaSession[] {
     return this.#previous === undefined ? [this.#media] : [this.#media, this.#previous];
   }
 
-  /** Names every placement that was made of this peer so far. */
+  /** Identifies all placements of this peer so far. */
   get placed(): PlacedPeer {
     return { roomId: this.roomId, peerId: this.peerId, epoch: this.#highestEpoch };
   }
 
-  /** The media of an epoch; the newest where none is named. */
+  /** The media session of an epoch; without an epoch the newest. */
   mediaSessionOf(epoch: Epoch | undefined): MediaSession | undefined {
     return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
   }
 
-  /** Counts a track that is published under a placement. @returns the how many-th it is; of an earlier placement it counts for the newest */
+  /** Counts a track published under a placement; a track of an earlier placement counts for the newest. @returns the count so far */
   countPublication({ epoch }: Pick<MediaSession, 'epoch'>): number {
     if (this.#published === undefined || epoch > this.#published.epoch) this.#published = { epoch, count: 0 };
     this.#published.count += 1;
     return this.#published.count;
   }
 
-  /** By the store's clock. */
+  /** The time of the join by the store's clock. */
   get joinedAtMs(): number {
     return this.#record.joinedAtMs;
   }
 
-  /** Names the placement of one media in requests to its node. */
+  /** Identifies the placement of one media session in requests to its node. */
   placedAt({ epoch }: Pick<MediaSession, 'epoch'>): PlacedPeer {
     return { roomId: this.roomId, peerId: this.peerId, epoch };
   }
 
-  /** What the store is to know of the session. */
+  /** The record of the session that this edge publishes to the store. */
   get held(): HeldPeer {
     const { mediaNodeId, epoch, holdEpoch } = this.#media;
     const previous = this.#previous;
@@ -160,21 +160,21 @@ export class Session {
     };
   }
 
-  /** The newest hold of the session that this edge took: who took it up later keeps it. A placement is a hold, too. */
+  /** The newest hold of the session that this edge took; an edge with a later hold keeps it. A placement is a hold, too. */
   get knownHoldEpoch(): Epoch {
     const { holdEpoch } = this.#media;
     return holdEpoch > this.#highestEpoch ? holdEpoch : this.#highestEpoch;
   }
 
-  /** The media that the client is to leave, once another placement was made beside it. */
+  /** The epoch of the media session that the client has to leave, once another placement was made beside it. */
   get toLeave(): Epoch | undefined {
     if (this.#previous !== undefined) return this.#previous.epoch;
-    // No node admitted the peer under the newer placement, or nobody knows whether there is one.
+    // No node admitted the peer under the newer placement, or the edge cannot tell whether there is one.
     const isPlaced = this.#highestEpoch > this.#media.epoch || this.#unsureMove === this.#media.epoch;
     return isPlaced && !this.#mediaIsLost ? this.#media.epoch : undefined;
   }
 
-  /** Media nodes that the client found no path to: another one is better. */
+  /** Media nodes that the client found no path to. */
   get unreachedNodes(): readonly MediaNodeId[] {
     return this.#unreachedNodes;
   }
@@ -191,13 +191,13 @@ export class Session {
     return this.#mediaIsLost;
   }
 
-  /** A request goes to a media node. @returns its number among those of this session */
+  /** Numbers a request to a media node. @returns its number among the requests of this session */
   beginMediaRequest(): number {
     this.#mediaRequests += 1;
     return this.#mediaRequests;
   }
 
-  /** A media node answered. */
+  /** Notes that a media node answered the request. */
   noteMediaAnswer(request: number): void {
     this.#answeredMediaRequest = Math.max(this.#answeredMediaRequest, request);
   }
@@ -207,17 +207,17 @@ export class Session {
     return this.#answeredMediaRequest > request;
   }
 
-  /** A placement was made, whether or not a node admits the peer under it. */
+  /** Notes a placement, whether or not a node admits the peer under it. */
   notePlaced(epoch: Epoch): void {
     if (epoch > this.#highestEpoch) this.#highestEpoch = epoch;
   }
 
-  /** Another placement beside media may have been made: the store did not answer. */
+  /** Notes that another placement may have been made beside this epoch, because the store did not answer. */
   noteUnsureMove(epoch: Epoch): void {
     this.#unsureMove = epoch;
   }
 
-  /** @param previous - what goes on beside it until the client has moved */
+  /** @param previous - the media session that continues beside the new one until the client has moved */
   moveTo(media: LiveMedia, previous?: MediaSession): void {
     this.#media = media;
     this.#previous = previous;
@@ -226,18 +226,18 @@ export class Session {
     this.#keepConsumers();
   }
 
-  /** The client needs its previous media no more. */
+  /** Ends the move: the client has left its previous media session. */
   completeMove(): void {
     this.#previous = undefined;
     this.#keepConsumers();
   }
 
-  /** The store knows that the client has moved to this media. */
+  /** Notes that the store knows that the client has moved to this media session. */
   noteMoveStored(epoch: Epoch): void {
     this.#moveStoredForEpoch = epoch;
   }
 
-  /** Whether the client has nothing but its newest media, and the store knows that. */
+  /** Whether the client has only its newest media session, and the store knows that. */
   get hasCompletedMove(): boolean {
     return this.#previous === undefined && this.#moveStoredForEpoch === this.#media.epoch;
   }
@@ -246,12 +246,12 @@ export class Session {
     this.consumers.keepOnly(this.allMedia.map(({ epoch }) => epoch));
   }
 
-  /** The store notes this edge as the holder of the placement anew. */
+  /** Notes a new hold of this edge on the placement. */
   noteHold(epoch: Epoch, holdEpoch: Epoch): void {
     if (this.#media.epoch === epoch) this.#media = { ...this.#media, holdEpoch };
   }
 
-  /** @returns whether this is news: a loss is told once */
+  /** @returns whether the loss is new, so that the client is notified of it once */
   noteMediaLost(epoch: Epoch): boolean {
     if (this.#previous?.epoch === epoch) {
       this.#previous = undefined;
@@ -262,7 +262,7 @@ export class Session {
     return true;
   }
 
-  /** Runs one change of the session's placement after the other. */
+  /** Runs changes of the session's placement one after the other. */
   async inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
     return this.#turns.run('placement', change);
   }

@@ -2,16 +2,16 @@ import { PlenaryError } from '@plenary/cluster';
 import type { ClientRequestName } from '@plenary/cluster/protocol';
 
 /**
- * Where one connection of a client stands. `Entered` is what a joined connection holds, `Entry` what identifies a join
- * under way, so that its repeat can be told from another one.
+ * The state of one connection of a client. `Entered` is the session of a joined connection. `Entry` identifies a join under
+ * way, so that its repeat is distinguished from another join.
  */
 export type SocketState<Entered, Entry> =
-  /** Open, in no room: also while a person still looks at the pre-join page. */
+  /** Open, in no room; also while a person is on the pre-join page. */
   | { readonly phase: 'connected' }
   /** A join or a resume is under way. */
   | { readonly phase: 'entering'; readonly entry: Entry }
   | { readonly phase: 'joined'; readonly session: Entered }
-  /** Has left; may join again on the same connection. */
+  /** The client has left; it may join again on the same connection. */
   | { readonly phase: 'left' }
   | { readonly phase: 'closed' };
 
@@ -26,7 +26,7 @@ export type SocketEvent<Entered, Entry> =
 
 type EventType = SocketEvent<unknown, unknown>['type'];
 
-/** The whole table of transitions: what is not in it does not happen (SPEC SE1). */
+/** The whole table of transitions: any other event is refused (SPEC SE1). */
 const NEXT: Readonly<Record<Phase, Partial<Record<EventType, Phase>>>> = {
   connected: { entry_started: 'entering', closed: 'closed' },
   entering: { entry_failed: 'connected', entered: 'joined', closed: 'closed' },
@@ -57,10 +57,10 @@ export function nextSocketState<Entered, Entry>(
   }
 }
 
-/** Those that make a connection one of a room; `entering` lets a repeated join find the one under way. */
+/** Requests that enter a room; they are allowed while `entering`, so that a repeated join finds the one under way. */
 const ENTERING: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
 
-/** In which phases a request fits. */
+/** The phases in which a request is allowed. */
 export function phasesOf(name: ClientRequestName): readonly Phase[] {
   return ENTERING.has(name) ? ['connected', 'left', 'entering'] : ['joined'];
 }

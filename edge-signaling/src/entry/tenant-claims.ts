@@ -4,7 +4,7 @@ import type { TenantId } from '@plenary/cluster/ids';
 import type { ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 
-/** The limits of each tenant: its own where it has some, else those of all others. */
+/** The limits of each tenant: its own if it has any, otherwise those of all others. */
 export interface TenantLimitTable {
   readonly byTenant: ReadonlyMap<TenantId, TenantLimits>;
   readonly others: TenantLimits;
@@ -15,16 +15,16 @@ export interface TenantClaimsSettings {
   readonly limits: TenantLimitTable;
   readonly localRooms: LocalRooms;
   readonly isStoreAvailable: () => boolean;
-  /** How often claims are renewed. */
+  /** How often claims are renewed, in milliseconds. */
   readonly renewMs: number;
-  /** How long a session whose connection broke is kept, by whichever edge. */
+  /** How long any edge keeps a session whose connection broke, in milliseconds. */
   readonly resumeWithinMs: number;
   readonly reportFault: ReportFault;
 }
 
 /**
- * The claims of this edge's sessions on their tenants' limits (SPEC PL12 to PL14, PL28, PL29). Tenants without limits claim nothing,
- * so that nobody pays for what is not used.
+ * The claims of this edge's sessions on their tenants' limits (SPEC PL12 to PL14, PL28, PL29). Sessions of tenants without limits
+ * claim nothing, which saves the store's work.
  */
 export class TenantClaims {
   readonly #settings: TenantClaimsSettings;
@@ -45,7 +45,7 @@ export class TenantClaims {
 
   /**
    * Claims a place for a peer that is about to join.
-   * @returns whether the claim is new, so that it is this join's to free
+   * @returns whether the claim is new, so that this join has to free it if it fails
    * @throws PlenaryError `tenant_limit_reached`, `store_unavailable`
    */
   async claim(tenantId: TenantId, claim: TenantClaim): Promise<boolean> {
@@ -54,7 +54,7 @@ export class TenantClaims {
     return this.#settings.tenants.claim(tenantId, claim, limits, this.#leaseMs);
   }
 
-  /** Frees the claim of a peer that is gone. Never throws: what cannot be freed lapses by itself. */
+  /** Frees the claim of a peer that is gone. Never throws: a claim that cannot be freed lapses. */
   async release(tenantId: TenantId | undefined, { roomId, peerId }: TenantClaim): Promise<void> {
     if (tenantId === undefined || this.#limitsOf(tenantId) === undefined) return;
     try {
@@ -64,7 +64,7 @@ export class TenantClaims {
     }
   }
 
-  /** Renews the claims of all sessions that this edge holds. Never throws: their sessions go on without. */
+  /** Renews the claims of all sessions that this edge holds. Never throws: sessions continue without a claim. */
   async renew(): Promise<void> {
     this.#renewing ??= this.#renewAll().finally(() => {
       this.#renewing = undefined;
@@ -87,7 +87,7 @@ export class TenantClaims {
     }
   }
 
-  /** Two renewals may be lost, after the time in which another edge may take the session up. */
+  /** Covers the time in which another edge may resume the session, and two lost renewals after it. */
   get #leaseMs(): number {
     return this.#settings.resumeWithinMs + 3 * this.#settings.renewMs;
   }

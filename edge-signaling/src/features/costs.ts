@@ -1,12 +1,12 @@
-/** What the requests of features cost. A feature that is added has a line in each list here (CONTRIBUTING, "A feature"). */
+/** The costs of the requests of features. Each new feature adds a line to each list here (CONTRIBUTING, "A feature"). */
 import { HAND_COSTS, HAND_WORK } from './hands/costs.ts';
 
-/** What each takes of the edge's own work, whatever it holds (SPEC RL1). */
+/** The edge's own work for each request, whatever the request contains (SPEC RL1). */
 export const FEATURE_WORK = {
   ...HAND_WORK,
 };
 
-/** What each costs beside, by what it holds and by how many people the room has (SPEC BU4). */
+/** The further cost of each request, by its content and the number of people in the room (SPEC BU4). */
 export const FEATURE_COSTS = {
   ...HAND_COSTS,
 };

@@ -1,10 +1,10 @@
 import { CLOCK_OFF_MS } from '@plenary/cluster';
 
 /**
- * Whether it is this edge whose clock is off, and not Redis' own: one wrong clock there must not take every edge away. So the
- * media nodes are asked, and most of them must say so as well (SPEC HL47).
- * @param isOffStore - whether this clock and that of Redis are too far apart
- * @param nodeOffsetsMs - how far this clock is before those of the media nodes
+ * Whether the clock of this edge is off, and not that of Redis: a wrong clock of Redis must not take every edge out of service.
+ * So most media nodes must disagree with this edge as well (SPEC HL47).
+ * @param isOffStore - whether the clocks of this edge and of Redis are too far apart
+ * @param nodeOffsetsMs - how far the clock of this edge is ahead of the clock of each media node
  */
 export function isOwnClockOff(isOffStore: boolean, nodeOffsetsMs: readonly number[]): boolean {
   if (!isOffStore) return false;

@@ -56,69 +56,68 @@ import { noticeRoutes } from './notice-routes.ts';
 import type { NoticeListener } from './notice-routes.ts';
 import { UpWaiters } from './up-waiters.ts';
 
-/** The edge gives up a handshake that takes longer, and starts another one. */
+/** How long a handshake may take before the edge starts another one, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
 /** How many beats may be missing before a media node counts as gone. */
 const MISSED_BEATS = 3;
 /** How often the edge checks whether beats have stopped. */
 const CHECK_BEATS_MS = 100;
 /**
- * The edge sends a question of its own to a node that has answered nothing for so long, in milliseconds: peers may request nothing
- * for an hour, and an edge without peers there has to know before it places one (SPEC HL40).
+ * How long a node may answer nothing before the edge sends it a question, in milliseconds. Peers may request nothing for an hour,
+ * and an edge without peers there has to know whether the node answers before it places one (SPEC HL40).
  */
 const ASK_AFTER_MS = 5_000;
-/** The peer that the question names where this edge has none on the node: the node answers that it hosts no such peer. */
+/** The peer that the question names if this edge has none on the node: the node answers that it hosts no such peer. */
 const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', epoch: 1 });
 
-/** What a link tells its owner. */
+/** Receives the notices of a link's node and the changes of the link. */
 export interface ControlLinkListener extends NoticeListener {
-  /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
+  /** The link is up. `incarnation` differs from the last one if the node was started again. */
   onUp(
     link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
     incarnation: Incarnation,
   ): void;
-  /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
+  /** The link is down and tries to connect again. Called again with `refused` if the node's process turns out to be gone. */
   onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
 }
 
 export interface ControlLinkSettings {
   readonly mediaNodeId: MediaNodeId;
   readonly controlUrl: string;
-  /** With what the edge proves who it is, and whom it believes. */
+  /** The keys by which the edge proves itself and verifies the node. */
   readonly identity: ControlIdentity;
-  /** Whose certificates are believed of nodes that speak TLS; default those that Node knows. */
+  /** The certificate authority that nodes with TLS are verified by; default: the authorities that Node.js trusts. */
   readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly listener: ControlLinkListener;
-  /** Reads the registry and resolves to whether it still announces the node; also `true` where it cannot be read. */
+  /** Reads the registry and resolves to whether it still announces the node; also `true` when it cannot be read. */
   readonly isAnnounced: () => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Shared by all links: whoever writes into the registry decides how many of them fail. */
+  /** Shared by all links, because an attacker who can write to the registry decides how many of them fail. */
   readonly lines: RareLines;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
 
-/** The link of this edge to one media node: connects by itself for ever, until it is closed (SPEC CL2). */
+/** The link of this edge to one media node: reconnects automatically until it is closed (SPEC CL2). */
 export class ControlLink {
   readonly mediaNodeId: MediaNodeId;
   readonly controlUrl: string;
   readonly #settings: ControlLinkSettings;
   readonly #socket: Socket;
-  /** Proves both ends and seals what goes over the socket. */
+  /** Authenticates both ends and seals each message on the socket. */
   readonly #caller: LinkCaller;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
   readonly #answers: AnswerWatch<PlacedPeer>;
-  /** The last request to the node, and when the node last answered anything. */
   #lastRequest: unknown;
   #answeredAtMs = 0;
   readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
   #wasUp = false;
-  /** The link was up and is down, and its listener was not told yet that the node's process is gone. */
+  /** Whether the link was up, is down, and its listener was not notified yet that the node's process is gone. */
   #mayBeRefused = false;
   #isClosed = false;
   /** Whether the node stopped in an orderly way since the link was last up. */
@@ -126,9 +125,9 @@ export class ControlLink {
   #downSinceMs: number;
   #lastFailure = '';
   #trouble: LinkTrouble | undefined;
-  /** What the node's wall clock showed when this process' monotonic clock began. */
+  /** The time that the node's wall clock showed when the monotonic clock of this process began. */
   #nodeOriginMs: number | undefined;
-  /** How often the node has proved itself and greeted. */
+  /** How often the node has authenticated and sent its hello. */
   #connections = 0;
 
   constructor(settings: ControlLinkSettings) {
@@ -191,7 +190,7 @@ export class ControlLink {
     return this.#isUp;
   }
 
-  /** For how long the link has been down, in milliseconds; 0 while it is up. */
+  /** How long the link has been down, in milliseconds; 0 while it is up. */
   downForMs(): number {
     return this.#isUp ? 0 : this.#settings.clock.monotonicMs() - this.#downSinceMs;
   }
@@ -201,7 +200,7 @@ export class ControlLink {
     return this.#isUp ? undefined : this.#trouble;
   }
 
-  /** How far this clock is before the node's, in milliseconds; `undefined` where it does not say. */
+  /** How far the clock of this edge is ahead of the node's, in milliseconds; `undefined` if the node sent no time. */
   get clockOffsetMs(): number | undefined {
     const { clock } = this.#settings;
     return this.#isUp && this.#nodeOriginMs !== undefined
@@ -209,14 +208,14 @@ export class ControlLink {
       : undefined;
   }
 
-  /** Which life of the node answered last. */
+  /** The run of the node that sent the last hello. */
   get incarnation(): Incarnation | undefined {
     return this.#incarnation;
   }
 
   /**
-   * Asks the media node.
-   * @throws PlenaryError what the node answered; `media_unavailable` when the link is down; `timed_out`
+   * Sends a request to the media node.
+   * @throws PlenaryError the node's error; `media_unavailable` when the link is down; `timed_out`
    */
   async call<Name extends ControlRequestName>(
     name: Name,
@@ -248,12 +247,12 @@ export class ControlLink {
     return this.#waiters.size > 0;
   }
 
-  /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
+  /** Waits until the link is up, for `withinMs` at most; 0 does not wait. @returns whether the link is up */
   async whenUp(withinMs: number): Promise<boolean> {
     return this.#waiters.wait(withinMs);
   }
 
-  /** Ends the link for good: the edge stops, or the node is announced no more. */
+  /** Closes the link permanently: the edge stops, or the node is no longer announced. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -281,7 +280,7 @@ export class ControlLink {
     this.#socket.on(
       'connect_error',
       guardCallback('control_link', (error) => {
-        // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
+        // Socket.IO retries automatically if the node did not answer, but not if it refused this edge.
         if (this.#socket.active) inBackground(() => this.#onFailure(error));
         else this.#refuse(readRefusal(error), error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
@@ -295,7 +294,7 @@ export class ControlLink {
       guardCallback('control_link', (reason) => {
         const wasUp = this.#isUp;
         this.#setDown('broken', reason);
-        // Socket.IO does not connect again by itself when the other side said to go.
+        // Socket.IO does not reconnect automatically after the node closed the connection.
         if (reason === 'io server disconnect') this.#connectAgain(wasUp);
       }),
     );
@@ -337,7 +336,7 @@ export class ControlLink {
     this.#waiters.finish();
   }
 
-  /** The node beats and answers no request: peers there can change nothing, so they are moved. */
+  /** The node beats but answers no request: its peers can change nothing, so they are moved. */
   #setMute(): void {
     this.#settings.metrics.faults.inc({ where: 'control_link' });
     this.#settings.logger.error(
@@ -373,7 +372,7 @@ export class ControlLink {
   #checkBeats(): void {
     if (!this.#beats.hasStopped() || !this.#isUp) return;
     this.#setDown('silent', 'beats stopped');
-    // A connection that is dead without having said so would only be noticed by its ping much later.
+    // Reconnects at once: the ping would find a silently dead connection much later.
     this.#socket.disconnect();
     this.#socket.connect();
   }
@@ -382,7 +381,7 @@ export class ControlLink {
     this.#answeredAtMs = this.#settings.clock.monotonicMs();
   }
 
-  /** Finds out whether a node that had no request for a while still answers. */
+  /** Checks whether a node that received no request for a while still answers. */
   #checkAnswers(): void {
     if (!this.#isUp || this.#settings.clock.monotonicMs() - this.#answeredAtMs < ASK_AFTER_MS) return;
     const about = PLACED_PEER.safeParse(this.#lastRequest);
@@ -412,16 +411,16 @@ export class ControlLink {
   async #onFailure(failure: Error): Promise<void> {
     const why = describeFailure(failure);
     this.#trouble = troubleOfFailure(failure);
-    // A stopped node is not expected to answer: no fault, and nothing to warn of.
+    // A stopped node is not expected to answer, so this is no fault and needs no warning.
     if (await this.#hasStopped) return;
     if (this.#isUp || this.#isClosed) return;
-    // The same failure comes with each attempt: said once.
+    // Each attempt fails in the same way: only the first one is logged.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
     const trouble = troubleOfFailure(failure);
     const detail = { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] };
     this.#settings.metrics.faults.inc({ where: 'control_link' });
-    // A node that was there may come back by itself; for one that never was, somebody must act.
+    // A node that was reachable before may come back without help; if it never was, an operator must act.
     const what = 'media node unreachable; connecting again';
     if (this.#wasUp) this.#say('warn', `unopened ${trouble} again`, detail, what);
     else this.#say('error', `unopened ${trouble}`, detail, what);

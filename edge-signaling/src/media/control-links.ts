@@ -5,68 +5,68 @@ import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
 import type { ControlLink, ControlLinkListener } from './control-link.ts';
 import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
 
-/** A link as those who ask media nodes see it. */
+/** The part of a link for callers that send requests to media nodes. */
 export type MediaNodeLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
 
-/** A link as its owner sees it. */
+/** The part of a link for its owner. */
 export type OwnedLink = MediaNodeLink &
   Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'isAwaited' | 'close'> &
   Partial<Pick<ControlLink, 'trouble' | 'clockOffsetMs'>>;
 
-/** The links to the media nodes, as those who ask them see them. */
+/** The links to the media nodes, for callers that send requests. */
 export interface MediaLinks {
   get(mediaNodeId: MediaNodeId): MediaNodeLink | undefined;
   /**
-   * A link that is down for longer than `withinMs` already is not waited for, nor one whose node counts as lost (SPEC CL3). A
-   * node that waits for its turn is connected to now (SPEC CL13).
-   * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
+   * Returns the link to a node once it is up. Fails at once if the link has already been down for longer than `withinMs`, or its
+   * node counts as lost (SPEC CL3). Connects now to a node that waits for its turn (SPEC CL13).
+   * @throws PlenaryError `media_unavailable` if there is no link, or it is not up within `withinMs`
    */
   reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaNodeLink>;
-  /** The media nodes that count as lost, or whose links are down for so long, although they may still be announced. */
+  /** The media nodes that count as lost, or whose links have been down for `downForMs`; the registry may still announce them. */
   lost(downForMs: number): MediaNodeId[];
 }
 
-/** A node that is neither announced nor reachable for so long gets no more attempts. */
+/** How long a node that is not announced may be unreachable before its link is closed, in milliseconds. */
 const FORGET_AFTER_MS = 30_000;
 
-/** When every link that was up is down for so long, the edge is no good for anybody new, in milliseconds. */
+/** How long all links that were up may be down before the edge takes no new clients, in milliseconds. */
 const UNUSABLE_AFTER_MS = 3_000;
 
 /**
- * Links to nodes that never proved themselves, at a time: whoever writes into the registry names as many nodes as they like, and
- * to try all of them each second would take an edge's time and files.
+ * Links at a time to nodes that never proved themselves. An attacker who can write to the registry can announce any number of
+ * nodes; trying all of them each second would exhaust the edge's CPU and file descriptors.
  */
 const MAX_UNPROVEN = 64;
-/** How long one of them is tried before it makes room for another one that waits, in milliseconds. */
+/** How long an unproven node is tried before its place goes to a waiting one, in milliseconds. */
 const TRIED_FOR_MS = 5_000;
 
 export interface ControlLinksOptions<Link extends OwnedLink> {
-  /** Makes the link to a node, which connects by itself for ever and tells its listener. */
+  /** Makes the link to a node, which reconnects automatically and notifies its listener. */
   readonly open: (
     node: Pick<MediaNodeRecord, 'mediaNodeId' | 'controlUrl'>,
     listener: ControlLinkListener,
   ) => Link;
   readonly listener: ControlLinkListener;
-  /** Told how many links are up and down, whenever that may have changed. */
+  /** Called with the numbers of links that are up and down, whenever they may have changed. */
   readonly count: (links: { readonly up: number; readonly down: number }) => void;
 }
 
 /**
- * One link to each media node. A node that is not announced any more keeps its link while it works: to lose the store
- * is not to lose the node.
+ * One link to each media node. A node that is no longer announced keeps its link while the link works, because a loss of the
+ * store is no loss of the node.
  */
 export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   readonly #options: ControlLinksOptions<Link>;
   readonly #links = new Map<MediaNodeId, Link>();
   /** Why links are down that were up. */
   readonly #losses = new WeakMap<Pick<Link, 'mediaNodeId'>, LinkLoss>();
-  /** Links that are up or were, and those in their place. */
+  /** Links that are or were up, and the links that replaced them. */
   readonly #usable = new WeakSet<Pick<Link, 'mediaNodeId'>>();
-  /** Which life of its node each link was last seen to be meant for. */
-  readonly #lives = new WeakMap<Link, Incarnation>();
-  /** Announced nodes that wait for their turn to be tried, in the order of their turns. */
+  /** The incarnation of its node that each link was last opened for or seen with. */
+  readonly #incarnations = new WeakMap<Link, Incarnation>();
+  /** Announced nodes that wait for their turn to be connected to, in the order of their turns. */
   #waiting = new Map<MediaNodeId, MediaNodeRecord>();
-  /** Those of them that had a turn, the last ones last. */
+  /** Nodes that already had a turn, the latest last. */
   readonly #tried = new Set<MediaNodeId>();
   readonly #upListeners: ((mediaNodeId: MediaNodeId) => void)[] = [];
 
@@ -75,8 +75,8 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   }
 
   /**
-   * Opens links to the nodes that are announced, and gives up those to nodes that are gone. A node that was started anew is
-   * connected to at once: its link waits longer and longer between attempts, and counts as lost meanwhile (SPEC CL11).
+   * Opens links to announced nodes, and closes links to nodes that are gone. Replaces the link of a restarted node at once, because
+   * the old link pauses longer and longer between attempts and its node counts as lost meanwhile (SPEC CL11).
    */
   reconcile(nodes: readonly MediaNodeRecord[]): void {
     const announced = new Set(nodes.map(({ mediaNodeId }) => mediaNodeId));
@@ -84,7 +84,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       const link = this.#links.get(node.mediaNodeId);
       if (link !== undefined && !this.#isCurrent(node, link)) this.#replace(node, link);
     }
-    this.#giveTurns(nodes, announced);
+    this.#openInTurn(nodes, announced);
     for (const [mediaNodeId, link] of this.#links) {
       if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
       this.#links.delete(mediaNodeId);
@@ -93,25 +93,25 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     this.#count();
   }
 
-  /** Opens links to those that have none: to all, or in turns where very many are announced and prove nothing (SPEC CL12). */
-  #giveTurns(nodes: readonly MediaNodeRecord[], announced: ReadonlySet<MediaNodeId>): void {
+  /** Opens links to all nodes without one, or in turns if very many unproven nodes are announced (SPEC CL12). */
+  #openInTurn(nodes: readonly MediaNodeRecord[], announced: ReadonlySet<MediaNodeId>): void {
     const unlinked = (): MediaNodeRecord[] =>
       nodes.filter(({ mediaNodeId }) => !this.#links.has(mediaNodeId));
-    if (unlinked().length > this.#room()) this.#endTurns(announced);
+    if (unlinked().length > this.#freePlaces()) this.#endTurns(announced);
     const turns = new Map([...this.#tried].map((mediaNodeId, turn) => [mediaNodeId, turn]));
-    // By chance among those that had none yet: the names are the choice of whoever announced them.
+    // The order is random among nodes without a turn so far, because an attacker can choose the names of nodes.
     const inTurn = unlinked()
       .map((node) => ({ node, turn: turns.get(node.mediaNodeId) ?? -1, chance: Math.random() }))
       .sort((left, right) => left.turn - right.turn || left.chance - right.chance)
       .map(({ node }) => node);
     this.#waiting = new Map(inTurn.map((node) => [node.mediaNodeId, node]));
-    this.#fillRoom();
+    this.#fillFreePlaces();
     for (const mediaNodeId of this.#tried) if (!announced.has(mediaNodeId)) this.#tried.delete(mediaNodeId);
   }
 
-  /** Opens links to the next in turn: also between two readings of the registry, when links that came up make room. */
-  #fillRoom(): void {
-    for (const node of [...this.#waiting.values()].slice(0, this.#room())) this.#openWaiting(node);
+  /** Opens links to the next nodes in turn; also between two reads of the registry, when links that come up free places. */
+  #fillFreePlaces(): void {
+    for (const node of [...this.#waiting.values()].slice(0, this.#freePlaces())) this.#openWaiting(node);
   }
 
   #openWaiting(node: MediaNodeRecord): Link {
@@ -119,11 +119,11 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     return this.#replace(node, undefined);
   }
 
-  #room(): number {
+  #freePlaces(): number {
     return Math.max(0, MAX_UNPROVEN - this.#unproven().length);
   }
 
-  /** Closes links that were tried for long enough and that nobody waits for, or whose nodes are not announced any more. */
+  /** Closes unproven links whose time is over and that no request waits for, and those whose nodes are no longer announced. */
   #endTurns(announced: ReadonlySet<MediaNodeId>): void {
     for (const link of this.#unproven()) {
       const { mediaNodeId } = link;
@@ -139,7 +139,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     link?.close();
     const next = this.#open(node);
     if (link !== undefined && this.#usable.has(link)) this.#usable.add(next);
-    this.#lives.set(next, node.incarnation);
+    this.#incarnations.set(next, node.incarnation);
     this.#links.set(node.mediaNodeId, next);
     return next;
   }
@@ -149,18 +149,17 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   }
 
   #isCurrent({ controlUrl, incarnation }: MediaNodeRecord, link: Link): boolean {
-    if (!link.isUp) return link.controlUrl === controlUrl && this.#lives.get(link) === incarnation;
-    // It has proven whose it is. The registry proves nothing, and whoever writes into it cuts no link by it.
-    this.#lives.set(link, incarnation);
+    if (!link.isUp) return link.controlUrl === controlUrl && this.#incarnations.get(link) === incarnation;
+    // The node has proved itself. The registry proves nothing, so a forged record must not cut a working link.
+    this.#incarnations.set(link, incarnation);
     return true;
   }
 
-  /** Calls back whenever a link is up. */
+  /** Calls the listener whenever a link comes up. */
   onLinkUp(listener: (mediaNodeId: MediaNodeId) => void): void {
     this.#upListeners.push(listener);
   }
 
-  /** Every link that there is. */
   all(): readonly Link[] {
     return [...this.#links.values()];
   }
@@ -170,14 +169,13 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   }
 
   /**
-   * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for, nor one whose
-   * node counts as lost. A node that waits for its turn is connected to now.
-   * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
+   * Returns the link to a node once it is up; see {@link MediaLinks.reach}.
+   * @throws PlenaryError `media_unavailable` if there is no link, or it is not up within `withinMs`
    */
   async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<Link> {
     const waiting = this.#waiting.get(mediaNodeId);
     const link = waiting === undefined ? this.#links.get(mediaNodeId) : this.#openWaiting(waiting);
-    if (link === undefined || !(await link.whenUp(this.#givenUpAfterMs(link, withinMs) - link.downForMs()))) {
+    if (link === undefined || !(await link.whenUp(this.#waitLimitMs(link, withinMs) - link.downForMs()))) {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
     return link;
@@ -189,24 +187,24 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     return [...new Set(links.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])))].sort();
   }
 
-  /** How far this clock is before those of the media nodes that say theirs, in milliseconds. */
+  /** How far the clock of this edge is ahead of each media node's, in milliseconds; only nodes that sent their time. */
   clockOffsetsMs(): readonly number[] {
     return this.all().flatMap(({ clockOffsetMs }) => (clockOffsetMs === undefined ? [] : [clockOffsetMs]));
   }
 
-  /** Whether any link is up, or was: what brings all of them down later is the nodes' end as likely as this edge's fault. */
+  /** Whether any link is or was up. If so, a later loss of all links is as likely the nodes' fault as this edge's. */
   wasUsable(): boolean {
     return this.all().some((link) => this.#usable.has(link));
   }
 
-  /** One that was up is given some time: a node that restarts, or a network that hiccups, makes no edge useless. */
+  /** Whether a link is up or may soon be up again: a node's restart or a short network fault does not make this edge unusable. */
   #mayComeBack(link: Link): boolean {
     return link.isUp || (this.#usable.has(link) && link.downForMs() < UNUSABLE_AFTER_MS);
   }
 
   lost(downForMs: number): MediaNodeId[] {
     const down = this.all().filter(
-      (link) => !link.isUp && link.downForMs() >= this.#givenUpAfterMs(link, downForMs),
+      (link) => !link.isUp && link.downForMs() >= this.#waitLimitMs(link, downForMs),
     );
     return [...down.map(({ mediaNodeId }) => mediaNodeId), ...this.#waiting.keys()];
   }
@@ -224,7 +222,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       onUp: (link, incarnation) => {
         this.#losses.delete(link);
         this.#usable.add(link);
-        this.#fillRoom();
+        this.#fillFreePlaces();
         this.#count();
         listener.onUp(link, incarnation);
         for (const onUp of this.#upListeners) onUp(link.mediaNodeId);
@@ -237,8 +235,8 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     });
   }
 
-  /** How long a link may be down before nobody waits for it, where `withinMs` would be given to one that was never up. */
-  #givenUpAfterMs(link: Link, withinMs: number): number {
+  /** How long a link may be down before requests stop waiting for it; `withinMs` if it was never up. */
+  #waitLimitMs(link: Link, withinMs: number): number {
     const loss = this.#losses.get(link);
     return loss === undefined ? withinMs : Math.min(withinMs, NODE_LOST_AFTER_MS[loss]);
   }

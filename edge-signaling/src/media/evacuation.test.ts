@@ -6,7 +6,8 @@ import { Evacuation } from './evacuation.ts';
 
 const LEASE_MS = 5_000;
 
-async function people(count: number) {
+/** Places peers on one media node whose link is up; another node is announced. */
+async function peersOnOneNode(count: number) {
   const parts = new EdgeParts();
   const link = parts.links.add('node');
   const sockets: RecordingSocket[] = [];
@@ -31,34 +32,60 @@ async function people(count: number) {
     leaseMs: LEASE_MS,
     clock: parts.clock,
   });
-  /** How many are asked to move now. */
-  const look = (): number => {
+  /** Runs one check. @returns the number of clients that it requested to move */
+  const movesOfNextCheck = (): number => {
     evacuation.check();
     return sockets.flatMap(({ told }) => told.splice(0)).filter((name) => name === 'media.move').length;
   };
-  return { parts, link, world, look };
+  return { parts, link, world, movesOfNextCheck };
 }
 
 describe('Evacuation', () => {
-  it('[DR8] asks those on a node that is missing for two leases to move, some at a time, and again who stays', async () => {
-    const { parts, world, look } = await people(30);
+  it('[DR8] moves no peer while its node is missing for two leases or less', async () => {
+    const { world, movesOfNextCheck } = await peersOnOneNode(30);
+
     world.missingForMs = 2 * LEASE_MS;
-    expect(look()).toBe(0);
-    world.missingForMs += 1;
-    expect([look(), look(), look()]).toEqual([20, 10, 0]);
-    parts.clock.advance(10_000);
-    expect([look(), look(), look()]).toEqual([20, 10, 0]);
+
+    expect(movesOfNextCheck()).toBe(0);
   });
 
-  it('[DR27] asks nobody where there is no other node, nor whose node does not answer either', async () => {
-    const { world, link, look } = await people(3);
+  it('[DR8] moves peers off a node that is missing for more than two leases, at most 20 at a check', async () => {
+    const { world, movesOfNextCheck } = await peersOnOneNode(30);
+
+    world.missingForMs = 2 * LEASE_MS + 1;
+
+    expect([movesOfNextCheck(), movesOfNextCheck(), movesOfNextCheck()]).toEqual([20, 10, 0]);
+  });
+
+  it('[DR8] requests a move again after 10 s from peers that stay', async () => {
+    const { parts, world, movesOfNextCheck } = await peersOnOneNode(30);
+    world.missingForMs = 2 * LEASE_MS + 1;
+    const first = [movesOfNextCheck(), movesOfNextCheck(), movesOfNextCheck()];
+
+    parts.clock.advance(10_000);
+
+    expect(first).toEqual([20, 10, 0]);
+    expect([movesOfNextCheck(), movesOfNextCheck(), movesOfNextCheck()]).toEqual([20, 10, 0]);
+  });
+
+  it('[DR27] moves no peer while no other node is announced', async () => {
+    const { world, movesOfNextCheck } = await peersOnOneNode(3);
     world.missingForMs = 60_000;
+
     world.announced = [];
-    expect(look()).toBe(0);
-    world.announced = [mediaNodeRecord('another')];
+
+    expect(movesOfNextCheck()).toBe(0);
+  });
+
+  it('[DR27] moves no peer while its node does not answer this edge either', async () => {
+    const { world, link, movesOfNextCheck } = await peersOnOneNode(3);
+    world.missingForMs = 60_000;
+
     link.isUp = false;
-    expect(look()).toBe(0);
+    const whileDown = movesOfNextCheck();
     link.isUp = true;
-    expect(look()).toBe(3);
+    const onceUp = movesOfNextCheck();
+
+    expect([whileDown, onceUp]).toEqual([0, 3]);
   });
 });

@@ -5,10 +5,10 @@ import type { MediaLinks } from './control-links.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { Session } from '../entry/session.ts';
 
-/** Sessions that are asked to move at each reading of the registry: each of them takes its new node some work. */
+/** Sessions that are requested to move after each read of the registry, at most: each move costs the new node some work. */
 const MOVES_AT_A_TIME = 20;
-/** Who is still there is asked again after this time, in milliseconds. */
-const ASK_AGAIN_MS = 10_000;
+/** How long a session may stay before it is requested to move again, in milliseconds. */
+const REQUEST_AGAIN_MS = 10_000;
 
 export interface EvacuationSettings {
   readonly localRooms: Pick<LocalRooms, 'sessions'>;
@@ -19,19 +19,19 @@ export interface EvacuationSettings {
 }
 
 /**
- * Moves people off media nodes that answer this edge and yet are surely missing in the registry: such a node is cut off from
- * the store, perhaps from the other nodes as well, so that the pictures of those on it reach nobody new. Nothing else would
- * ever move them. They move as from a node that drains; where there is no other node, everything stays (SPEC DR8).
+ * Moves peers off media nodes that answer this edge but are certainly missing in the registry. Such a node is cut off from the
+ * store, perhaps from other nodes as well, so that its tracks may reach no new viewer. Nothing else would move these peers. They
+ * move as from a node that drains; without another node they stay (SPEC DR8).
  */
 export class Evacuation {
   readonly #settings: EvacuationSettings;
-  readonly #askedAtMs = new WeakMap<Session, number>();
+  readonly #requestedAtMs = new WeakMap<Session, number>();
 
   constructor(settings: EvacuationSettings) {
     this.#settings = settings;
   }
 
-  /** To be called after each reading of the registry. */
+  /** To be called after each read of the registry. */
   check(): void {
     const { localRooms, directory, clock } = this.#settings;
     if (directory.mediaNodes.length === 0) return;
@@ -42,9 +42,9 @@ export class Evacuation {
       const { mediaNodeId, epoch } = session.media;
       const isCutOff = cutOff.get(mediaNodeId) ?? this.#isCutOff(mediaNodeId);
       cutOff.set(mediaNodeId, isCutOff);
-      const askedAtMs = this.#askedAtMs.get(session) ?? Number.NEGATIVE_INFINITY;
-      if (!isCutOff || session.mediaIsLost || nowMs - askedAtMs < ASK_AGAIN_MS) continue;
-      this.#askedAtMs.set(session, nowMs);
+      const requestedAtMs = this.#requestedAtMs.get(session) ?? Number.NEGATIVE_INFINITY;
+      if (!isCutOff || session.mediaIsLost || nowMs - requestedAtMs < REQUEST_AGAIN_MS) continue;
+      this.#requestedAtMs.set(session, nowMs);
       session.socket?.notify('media.move', { epoch });
       left -= 1;
       if (left === 0) return;

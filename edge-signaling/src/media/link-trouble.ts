@@ -1,18 +1,18 @@
-/** Why a control link is down, what an operator can do about it, and how soon it is opened again: decided here, acted on by the link. */
+/** Pure decisions about a control link: why it is down, what an operator can do, and how soon it is opened again. */
 import { isTlsFault, lacksFiles, LINK_REFUSALS, linkRefusalOf, RAISE_FILE_LIMIT } from '@plenary/cluster';
 import type { PlenaryError } from '@plenary/cluster';
 
-/** Pauses between attempts to connect: the first one, and the longest. */
+/** The first and the longest pause between attempts to connect, in milliseconds. */
 export const RECONNECT_FIRST_MS = 100;
 export const RECONNECT_LATEST_MS = 1_000;
 
 /**
- * How a link was lost: its connection broke; the node's beats stopped, or it answers no request; or a new connection was refused,
- * or ended at once, so that the node's process is gone.
+ * How a link was lost. `broken`: its connection broke. `silent`: the node's beats stopped, or it answers no request. `refused`:
+ * a new connection was refused or ended at once, so the node's process is gone.
  */
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
-/** Why a link is not up: a closed set, which `/ready` and a metric name. */
+/** Why a link is not up: a closed set, whose members `/ready` and a metric show. */
 export const LINK_TROUBLES = [
   ...LINK_REFUSALS,
   'unreachable',
@@ -24,7 +24,7 @@ export const LINK_TROUBLES = [
 ] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
-/** What an operator does about each trouble, and where. */
+/** The advice for an operator about each trouble. */
 export const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   other_secret:
     'give this edge and that node the same PLENARY_CLUSTER_SECRET (or a PLENARY_NODE_KEY made of it) and PLENARY_NAMESPACE',
@@ -41,8 +41,8 @@ export const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
 };
 
 /**
- * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
- * beats have stopped, the node has said nothing for three of them already (SPEC CL3, CL18).
+ * How long a link may be down before its node counts as lost, in milliseconds. A broken connection may be back at once; after
+ * `silent` the node has missed three beats already (SPEC CL3, CL18).
  */
 export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
   broken: 1_000,
@@ -53,44 +53,44 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
 /**
  * Whether a lost link means that its node stopped in an orderly way: the node itself closed the link, and it had withdrawn its
  * registration before (SPEC LC22).
- * @param reason - of the disconnect, as Socket.IO names it
+ * @param reason - Socket.IO's reason of the disconnect
  */
 export async function hasStopped(reason: string, isAnnounced: () => Promise<boolean>): Promise<boolean> {
   return reason === 'io server disconnect' && !(await isAnnounced());
 }
 
-/** Why a link ended whose other end failed to prove itself. Once both have done so, somebody between them changes their messages. */
+/** Why a link ended whose other end failed to prove itself. If both ends had done so before, a third party changes their messages. */
 export function linkTroubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';
   return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
 }
 
 /**
- * How long the edge waits before it opens a link again that either end has ended. A link that was up is opened as soon as one that
- * breaks, so that an attacker who changes messages does no more harm than one who cuts the line (SPEC CL28).
+ * How long the edge waits before it opens a link again that either end closed, in milliseconds. A link that was up is opened as
+ * soon as a broken one, so that an attacker who changes messages does no more harm than one who cuts the line (SPEC CL28).
  */
 export const reconnectAfterMs = (wasUp: boolean): number =>
   wasUp ? RECONNECT_FIRST_MS : RECONNECT_LATEST_MS;
 
 /**
- * How a system says that nobody listens: the host itself refuses, or a proxy before it, which accepts the connection first, resets
- * it. A node that lives and refuses this edge gives its reason in words.
+ * The system's error codes when no process listens: the host refuses the connection, or a proxy before it accepts and then
+ * resets it. A running node that refuses this edge sends its reason instead.
  */
 const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET']);
 
-/** Why a connection failed, with the system's own words: a refused certificate looks like any other fault without them. */
+/** Why a connection failed, with the system's message: without it a refused certificate looks like any other fault. */
 export function describeFailure(failure: Error): string {
   const cause = causeOf(failure);
-  // OpenSSL begins with the number of a thread and ends with places in its source: the same fault would look like another one.
-  const said =
+  // OpenSSL adds a thread number and positions in its source, so the same fault would look like a new one each time.
+  const detail =
     cause?.message.replace(/\b[0-9A-F]{8,}:(error:[^:]*:[^:]*:[^:]*:[^:]*):[^]*$/, '$1').trim() ?? '';
-  return said === '' ? failure.message : `${failure.message}: ${said}`;
+  return detail === '' ? failure.message : `${failure.message}: ${detail}`;
 }
 
-/** Engine.IO hands on what its WebSocket said: an event with the error in it. */
+/** Returns the WebSocket's error, which Engine.IO wraps in an event. */
 function causeOf(failure: Error): Error | undefined {
-  const said = 'description' in failure ? failure.description : undefined;
-  const cause = typeof said === 'object' && said !== null && 'error' in said ? said.error : undefined;
+  const event = 'description' in failure ? failure.description : undefined;
+  const cause = typeof event === 'object' && event !== null && 'error' in event ? event.error : undefined;
   return cause instanceof Error ? cause : undefined;
 }
 
@@ -102,7 +102,7 @@ export function troubleOfFailure(failure: Error): LinkTrouble {
   return isTlsFault(cause) ? 'tls_refused' : 'unreachable';
 }
 
-/** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */
+/** Whether a connection failed because no process listens at its address; for a host name, at any of its addresses. */
 export function isRefusal(failure: unknown): boolean {
   if (!(failure instanceof Error)) return false;
   if ('code' in failure) return REFUSALS.has(failure.code);

@@ -16,22 +16,22 @@ import { MoveReminder } from './move-reminder.ts';
 import { PeerDrops } from './peer-drops.ts';
 import { Placer } from './placer.ts';
 
-/** From here on latency falls off a cliff. */
+/** The load above which a node takes no more peers: latency rises steeply from here. */
 const MAX_NODE_LOAD = 0.7;
-/** Admissions that one media node is asked for at a time: it does one call of mediasoup after the other. */
+/** Admissions that are requested from one media node at a time: it makes one mediasoup call after the other. */
 const ADMISSIONS_AT_ONCE = 32;
 
-/** The links to the media nodes, with what their owner does with them. */
+/** The links to the media nodes, with the methods for their owner only. */
 export interface OwnedMediaLinks extends MediaLinks {
-  /** Calls back whenever a link is up. */
+  /** Calls the listener whenever a link comes up. */
   onLinkUp(listener: (mediaNodeId: MediaNodeRecord['mediaNodeId']) => void): void;
-  /** Told of the nodes that live, after each reading of the registry. */
+  /** Opens and closes links to match the announced nodes; to be called after each read of the registry. */
   reconcile(nodes: readonly MediaNodeRecord[]): void;
-  /** Whether any link is up, or was. */
+  /** Whether any link is or was up. */
   wasUsable(): boolean;
-  /** How far this clock is before those of the media nodes that say theirs, in milliseconds. */
+  /** How far the clock of this edge is ahead of each media node's, in milliseconds; only nodes that sent their time. */
   clockOffsetsMs(): readonly number[];
-  /** Why this edge can use no media node at all, by its links; `undefined` where it can, or knows none. */
+  /** Why each link of this edge is unusable; `undefined` if one is usable, or if no media node is known. */
   unusable(): readonly LinkTrouble[] | undefined;
   closeAll(): void;
 }
@@ -65,8 +65,8 @@ export interface MediaAssemblySettings {
 }
 
 /**
- * What an edge has to do with media nodes: the links to them, what clients are told by them (watch), which of them a peer is
- * placed on (placer), what is freed there (drops), and moves off nodes that will go or are cut off.
+ * The media part of an edge: links to media nodes, notices from nodes to clients (watch), the choice of a node for a peer
+ * (placer), freed transports (drops), and moves off nodes that drain or are cut off.
  */
 export class MediaAssembly {
   readonly watch: MediaWatch;
@@ -134,7 +134,7 @@ export class MediaAssembly {
     this.#moveReminder.start();
   }
 
-  /** Asks nobody to move any more: this edge is about to stop. */
+  /** Stops requesting moves, because this edge is about to stop. */
   retire(): void {
     this.#moveReminder.stop();
   }

@@ -11,11 +11,11 @@ import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { Session } from '../entry/session.ts';
 
-/** Sessions asked about at a time when a link is back. */
+/** Sessions that are attached again at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
 /** Rooms whose tracks are ended at a time when a media node is lost. */
 const ROOMS_AT_ONCE = 32;
-/** After a failure the node is asked again in this time, in milliseconds. */
+/** How long after a failure a session is attached again, in milliseconds. */
 const ATTACH_AGAIN_MS = 2_000;
 
 type LossReason = EdgeNotice<'media.lost'>['reason'];
@@ -30,11 +30,11 @@ export interface MediaWatchSettings {
   readonly reportFault: ReportFault;
 }
 
-/** Turns what control links tell into what clients are told (SPEC CL4, SE8). */
+/** Turns the notices of media nodes and the changes of control links into notices to clients (SPEC CL4, SE8). */
 export class MediaWatch implements ControlLinkListener {
   readonly #settings: MediaWatchSettings;
   readonly #lossTimers = new Map<MediaNodeId, NodeJS.Timeout>();
-  /** What was told of peers that are being taken in, by peer. */
+  /** Notices about peers that are being admitted, by peer; each waits until the session can receive it. */
   readonly #kept = new Map<PeerId, Set<(() => void)[]>>();
 
   constructor(settings: MediaWatchSettings) {
@@ -49,7 +49,7 @@ export class MediaWatch implements ControlLinkListener {
   readonly onUp: ControlLinkListener['onUp'] = (link) => {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     this.#lossTimers.delete(link.mediaNodeId);
-    inBackground(() => this.#takeUpAgain(link));
+    inBackground(() => this.#resumeSessionsOn(link));
   };
 
   readonly onDown: ControlLinkListener['onDown'] = (link, why) => {
@@ -64,20 +64,20 @@ export class MediaWatch implements ControlLinkListener {
 
   readonly onRoomEvents: ControlLinkListener['onRoomEvents'] = (mediaNodeId, { roomId, events }) => {
     const own = events.filter(({ event }) => this.#mayTell(mediaNodeId, roomId, event));
-    if (own.length < events.length) this.#noteLie(mediaNodeId, 'room.events');
+    if (own.length < events.length) this.#reportForeignPeers(mediaNodeId, 'room.events');
     if (own.length > 0) this.#settings.channel.publishEvents(roomId, own);
   };
 
   readonly onSpeakers: ControlLinkListener['onSpeakers'] = (mediaNodeId, { roomId, speakers }) => {
     const own = speakers.filter(({ peerId }) => this.#mayHost(mediaNodeId, roomId, peerId));
-    if (own.length < speakers.length) this.#noteLie(mediaNodeId, 'speakers');
+    if (own.length < speakers.length) this.#reportForeignPeers(mediaNodeId, 'speakers');
     this.#settings.channel.publish(roomId, 'speakers', { mediaNodeId, speakers: own });
   };
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (mediaNodeId, news) => {
     const { consumerId, trackId, isPathLost } = news;
     this.#tell(mediaNodeId, news, (session) => {
-      // Most often the track has ended. One that has not is read again when somebody subscribes to it.
+      // Most often the track has ended. A track that has not is read again when a client subscribes to it.
       if (isPathLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
       session.consumers.closed([consumerId]);
       session.socket?.notify('consumer.closed', { consumerId, trackId, isPathLost });
@@ -110,7 +110,7 @@ export class MediaWatch implements ControlLinkListener {
     });
   };
 
-  /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL25). */
+  /** Moves a client without a path to its node to another node, if there is one, twice at most (SPEC HL25). */
   readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
     this.#tell(mediaNodeId, news, (session) => {
       const media = session.mediaSessionOf(news.epoch);
@@ -127,10 +127,10 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   /**
-   * A peer is being taken in, or placed anew: from now on its media node tells of it, and its session cannot hear yet
-   * (SPEC SE15).
-   * @returns to be called when the session stands, or is not to be: it is told what was kept, after the answer that it is
-   *   waiting for, which is out by the end of that turn
+   * Keeps notices for a peer that is being admitted or placed again: its media node already sends them, but its session
+   * cannot receive them yet (SPEC SE15).
+   * @returns a function to call when the session exists, or when the entry failed. It delivers the kept notices after the
+   *   answer that the client waits for, which is sent by the end of that turn.
    */
   keepFor(peerId: PeerId): () => void {
     const kept: (() => void)[] = [];
@@ -147,7 +147,7 @@ export class MediaWatch implements ControlLinkListener {
     };
   }
 
-  /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
+  /** Notifies sessions once of each lost media session. Ends its tracks if the node cannot do so. Never throws. */
   async lose(
     hosted: readonly HostedMedia[],
     reason: LossReason,
@@ -158,10 +158,10 @@ export class MediaWatch implements ControlLinkListener {
       this.#settings.metrics.mediaLost.inc({ reason: counted });
       session.socket?.notify('media.lost', { reason, epoch: media.epoch });
     }
-    // A node that lives ends the tracks itself.
+    // A running node ends the tracks itself.
     if (reason !== 'node_lost') return;
     const byRoom = Map.groupBy(news, ({ session }) => session.roomId);
-    // One that takes long holds up no others: a node of many small rooms may be lost while the store is slow.
+    // Rooms run side by side, so that a slow store delays no others when a node of many small rooms is lost.
     await sideBySide(byRoom, ROOMS_AT_ONCE, ([roomId, ofRoom]) => this.#endTracks(roomId, ofRoom));
   }
 
@@ -175,13 +175,13 @@ export class MediaWatch implements ControlLinkListener {
       const trackIds = ended.map((track) => track.trackId);
       channel.publishEvents(roomId, await roomLog.endTracks(roomId, trackIds, 'node_lost'));
     } catch (fault) {
-      // The sweep ends them later.
+      // The sweep ends these tracks later.
       reportFault('sweep', fault, { doing: 'ending the tracks of a lost node' });
     }
   }
 
-  /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
-  async #takeUpAgain(link: MediaNodeLink): Promise<void> {
+  /** Attaches sessions again after a link came up: the node may have restarted, or dropped peers while the link was down. */
+  async #resumeSessionsOn(link: MediaNodeLink): Promise<void> {
     const hosted = this.#settings.localRooms.mediaOn(link.mediaNodeId);
     const another = hosted.filter(({ media }) => media.incarnation !== link.incarnation);
     await this.lose(another, 'node_lost');
@@ -198,8 +198,8 @@ export class MediaWatch implements ControlLinkListener {
       if (!alive) await this.lose([{ session, media }], 'node_lost');
     } catch (fault) {
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
-      // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
-      // it frees whom nobody asks for.
+      // If the link broke again, `onUp` attaches the session. If it holds, the attempt must be repeated here, because a node
+      // frees peers that no edge claims.
       after(ATTACH_AGAIN_MS, () => {
         const { localRooms } = this.#settings;
         const isLive = localRooms.holds(session) && session.mediaSessionOf(media.epoch) !== undefined;
@@ -209,8 +209,8 @@ export class MediaWatch implements ControlLinkListener {
   }
 
   /**
-   * Whether a peer may live on a node, as far as this edge knows: of whom it serves it knows, and of others it does not. A node that was
-   * taken over speaks for its own peers only (SPEC CL15).
+   * Whether a peer may be on a node. This edge knows the nodes of the peers that it serves, and believes any node about other
+   * peers. A compromised node can speak for its own peers only (SPEC CL15).
    */
   #mayHost(mediaNodeId: MediaNodeId, roomId: RoomId, peerId: PeerId): boolean {
     const session = this.#settings.localRooms.find(peerId);
@@ -227,7 +227,7 @@ export class MediaWatch implements ControlLinkListener {
           this.#mayHost(mediaNodeId, roomId, event.track.peerId) &&
           this.#mayBeHome(mediaNodeId, roomId, event.track.trackId)
         );
-      // A peer that moved leaves tracks behind, which its old node ends.
+      // A peer that moved leaves tracks on its old node, which ends them.
       case 'track.changed':
         return this.#mayBeHome(mediaNodeId, roomId, event.trackId);
       case 'track.ended':
@@ -247,12 +247,12 @@ export class MediaWatch implements ControlLinkListener {
     return home === undefined || home === mediaNodeId;
   }
 
-  #noteLie(mediaNodeId: MediaNodeId, name: string): void {
+  #reportForeignPeers(mediaNodeId: MediaNodeId, name: string): void {
     const error = new PlenaryError('unauthorised', 'It tells of peers that live on another node.');
     this.#settings.reportFault('control_notice', error, { mediaNodeId, name });
   }
 
-  /** Tells a session of its media on that node, now or, where it is being taken in, when it can hear. */
+  /** Passes a notice to the session on that node: now, or once the session can receive it while the peer is being admitted. */
   #tell(mediaNodeId: MediaNodeId, news: PlacedPeer, tell: (session: Session) => void): void {
     const tellNow = (): void => {
       const session = this.#settings.localRooms.find(news.peerId);

@@ -2,16 +2,16 @@ import { every } from '@plenary/cluster';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { Session } from '../entry/session.ts';
 
-/** How often clients are looked at, and how long a move may take before it is asked for again, in milliseconds. */
+/** How often sessions are checked, and so how long a move may take before it is requested again, in milliseconds. */
 export const REMIND_MS = 10_000;
 
 /**
- * Asks clients again whose move was begun and does not end, although their node does not ask any more: no node admitted
- * them, the answer was lost, or the node serves again. A move that was begun is placed, so it has to be finished (SPEC EP14).
+ * Requests a move again from clients whose move has begun but not ended. Their node may not repeat the request: no node
+ * admitted them, the answer was lost, or the node serves again. A begun move is placed, so it has to be completed (SPEC EP14).
  */
 export class MoveReminder {
   readonly #localRooms: Pick<LocalRooms, 'sessions'>;
-  /** Those that were moving the last time. */
+  /** The sessions that were moving at the last check. */
   #moving = new Set<Session>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -21,7 +21,7 @@ export class MoveReminder {
 
   start(): void {
     this.#timer = every(REMIND_MS, () => {
-      this.#look();
+      this.#check();
     });
   }
 
@@ -29,7 +29,7 @@ export class MoveReminder {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const moving = new Set<Session>();
     for (const session of this.#localRooms.sessions()) {
       const epoch = session.toLeave;

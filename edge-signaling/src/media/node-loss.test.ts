@@ -29,24 +29,28 @@ describe('a media node whose link is down', () => {
     vi.useRealTimers();
   });
 
-  it('[CL3] is lost after a while, unless its link is up again', async () => {
+  it('[CL3] counts as lost after a delay, which starts again after the link was up', async () => {
     const { watch, socket, link } = await watching();
     watch.onDown(link, 'broken');
     await vi.advanceTimersByTimeAsync(NODE_LOST_AFTER_MS.broken - 1);
     watch.onUp(link, mintIncarnation());
     await vi.advanceTimersByTimeAsync(60_000);
+
     watch.onDown(link, 'broken');
     await vi.advanceTimersByTimeAsync(NODE_LOST_AFTER_MS.broken - 1);
     expect(socket.told).not.toContain('media.lost');
     await vi.advanceTimersByTimeAsync(1);
+
     expect(socket.told.filter((name) => name === 'media.lost')).toHaveLength(1);
   });
 
-  it('[CL18] is lost at once when its host says that nobody listens there, and is lost once', async () => {
+  it('[CL18] counts as lost at once, and only once, when its host refuses connections', async () => {
     const { watch, socket, link } = await watching();
     watch.onDown(link, 'broken');
+
     watch.onDown(link, 'refused');
     await vi.advanceTimersByTimeAsync(0);
+
     expect(socket.told.filter((name) => name === 'media.lost')).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(socket.told.filter((name) => name === 'media.lost')).toHaveLength(1);

@@ -2,7 +2,7 @@ import { CONTROL_NOTICES, notice } from '@plenary/cluster';
 import type { ControlNotice, NoticeRoute } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 
-/** Hears what a media node tells of its rooms and peers. */
+/** Receives a media node's notices about its rooms and peers. */
 export interface NoticeListener {
   onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
@@ -15,7 +15,7 @@ export interface NoticeListener {
   onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
 }
 
-/** What a media node tells of rooms and peers. It is told on with the node's id: a node is believed about its own peers (SPEC CL15). */
+/** Routes a media node's notices to the listener with the node's id: a node is believed about its own peers only (SPEC CL15). */
 export function noticeRoutes(
   from: MediaNodeId,
   listener: NoticeListener,

@@ -4,12 +4,12 @@ import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer } from '@plenary/cluster/protocol';
 
 /**
- * The consumers that a session opened by this edge, by the media that they belong to: so that nobody opens them without end.
- * No truth: the media node knows, and has a bound of its own.
+ * The consumers that a session opened through this edge, by the epoch of their media session, so that no client opens them
+ * without limit. This count is an estimate: the media node has the exact one, and a limit of its own.
  */
 export class OpenConsumers {
   readonly #byEpoch = new Map<Epoch, Set<ConsumerId>>();
-  /** For each request that opens consumers and is under way: what was closed meanwhile. */
+  /** For each request under way that opens consumers: the consumers that were closed meanwhile. */
   readonly #underWay = new Set<Set<ConsumerId>>();
 
   /** How many more may be opened. */
@@ -24,9 +24,9 @@ export class OpenConsumers {
   }
 
   /**
-   * Counts what a request opens, once it is answered. Consumers that were closed before the answer do not count, nor does
-   * anything where the media has gone meanwhile.
-   * @param isLive - whether the session still has the media; asked after the answer
+   * Counts the consumers that a request opens, once it is answered. Consumers that were closed before the answer do not count.
+   * If the media session ended meanwhile, none counts.
+   * @param isLive - whether the peer still has the media session; called after the answer
    */
   async counting<Reply extends Pick<MediaOffer, 'consumers'>>(
     epoch: Epoch,
@@ -49,7 +49,7 @@ export class OpenConsumers {
     }
   }
 
-  /** Counts those that came with an admission. */
+  /** Counts the consumers of an admission. */
   openedWith({ epoch, consumers }: Pick<MediaOffer, 'epoch' | 'consumers'>): void {
     this.opened(
       epoch,
@@ -66,7 +66,7 @@ export class OpenConsumers {
     }
   }
 
-  /** Forgets those of media that are gone. */
+  /** Forgets the consumers of all media sessions except those of the given epochs. */
   keepOnly(epochs: readonly Epoch[]): void {
     for (const epoch of this.#byEpoch.keys()) {
       if (!epochs.includes(epoch)) this.#byEpoch.delete(epoch);

@@ -5,10 +5,10 @@ import type { ReportFault } from '../metrics.ts';
 import { RetryQueue } from '../recovery/retry-queue.ts';
 import type { MediaLinks } from './control-links.ts';
 
-/** Drops that wait at most, over all nodes; a node ends what no edge asks for by itself. */
+/** Drops that wait at most, over all nodes. A node automatically drops peers that no edge claims. */
 const MAX_PENDING_DROPS = 10_000;
 
-/** A placement of a peer that ends at a node. */
+/** The end of a peer's placement at a node. */
 interface Drop {
   readonly mediaNodeId: MediaNodeId;
   readonly placed: PlacedPeer;
@@ -19,7 +19,7 @@ export interface PeerDropsSettings {
   readonly reportFault: ReportFault;
 }
 
-/** Frees the transports of peers at media nodes; at a node that does not answer, as soon as its link is up again (SPEC SE34). */
+/** Frees the transports of peers at media nodes. If a node does not answer, frees them once its link is up again (SPEC SE34). */
 export class PeerDrops {
   readonly #settings: PeerDropsSettings;
   readonly #waiting: RetryQueue<Drop>;
@@ -29,12 +29,12 @@ export class PeerDrops {
     this.#waiting = new RetryQueue({
       maxWaiting: MAX_PENDING_DROPS,
       retry: (drop) => this.#attempt(drop),
-      onGivenUp: ({ placed }) =>
+      onDiscarded: ({ placed }) =>
         settings.reportFault('departure', new Error('Too many drops wait.'), { ...placed }),
     });
   }
 
-  /** Frees all that the node has of a peer up to the epoch. Never throws. */
+  /** Frees the transports that a peer has at the node up to the epoch. Never throws. */
   async drop(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<void> {
     const drop = { mediaNodeId, placed };
     if (await this.#attempt(drop)) return;
@@ -51,12 +51,12 @@ export class PeerDrops {
     this.#waiting.stop();
   }
 
-  /** @returns whether nothing is left to be tried again */
+  /** @returns `false` if the drop has to be tried again */
   async #attempt({ mediaNodeId, placed }: Drop): Promise<boolean> {
     const { links, reportFault } = this.#settings;
     try {
       const link = links.get(mediaNodeId);
-      // A node that is not known yet, or not announced now, may be there all the same.
+      // A node without a link may still run: this edge may not know it yet, or its announcement lapsed.
       if (link === undefined) throw new PlenaryError('media_unavailable');
       await link.call('peer.drop', placed);
       return true;

@@ -42,15 +42,15 @@ import type { PeerDrops } from './peer-drops.ts';
 import { SilentNodes } from './silent-nodes.ts';
 
 const MAX_TRIES = 3;
-/** A node that does not admit within this is taken to be gone, and another one is tried. */
+/** How long a node may take to admit a peer before another node is tried, in milliseconds. */
 const ADMIT_TIMEOUT_MS = 3_000;
-/** How long a link is waited for that is just being opened, or has just broken. */
+/** How long an admission waits for a link that is being opened or has just broken, in milliseconds. */
 const LINK_WAIT_MS = 1_500;
 
 /** Nodes that one line of the log names. */
 const MAX_NAMED = 8;
 
-/** Errors of an admission after which another node may do better. */
+/** Errors of an admission after which another node may succeed. */
 const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
   'media_unavailable',
   'timed_out',
@@ -64,33 +64,33 @@ export interface HostRequest {
   readonly roomId: RoomId;
   readonly peerId: PeerId;
   readonly requestId: RequestId;
-  /** Whose places in the room a first placement counts among: see {@link digestOfSubject}. */
+  /** The person whose peers in the room are limited; counts at a first placement: see {@link digestOfSubject}. */
   readonly subject?: string;
-  /** By which the media node knows the person again: see {@link digestOfPerson}. */
+  /** The digest by which the media node recognizes the person: see {@link digestOfPerson}. */
   readonly person?: string;
-  /** Where the client comes from: see {@link networkOf}. */
+  /** The digest of the client's network: see {@link networkOf}. */
   readonly network?: string;
   readonly media: MediaRequest;
   readonly view: RoomView;
-  /** Where the token says that the person is. */
+  /** The datacenter that the token names. */
   readonly datacenter: DatacenterId | undefined;
-  /** What the client measured. */
+  /** The round trips that the client measured. */
   readonly roundTrips: readonly RoundTrip[];
-  /** The placement that is to be replaced; absent for a first one. */
+  /** The epoch of the placement to replace; absent for a first placement. */
   readonly replaces?: Epoch;
-  /** The newest hold of the session, where there is one: who took it up since places the peer (SPEC SE28). */
+  /** The newest hold of the session, if there is one: an edge that resumed it since then places the peer instead (SPEC SE28). */
   readonly knownHoldEpoch?: () => Epoch;
-  /** Of a peer that moves: the epoch of the placement that goes on beside the new one. */
+  /** For a peer that moves: the epoch of the placement that continues beside the new one. */
   readonly keeps?: Epoch;
   readonly exclude?: readonly MediaNodeId[];
-  /** By the monotonic clock: when the answer must be out. */
+  /** The time on the monotonic clock by which the answer must be sent. */
   readonly deadlineMs: number;
-  /** Whose turn it has to be at the media node, and the place that is given away meanwhile (SPEC BU2, BU14). */
+  /** The entrant that waits for a turn at the media node, and its place at the gate, which is free meanwhile (SPEC BU2, BU14). */
   readonly entrant: Entrant;
   readonly place: GatePlace;
-  /** Told of each placement at once: one that no node admits has to be removed as well. */
+  /** Called with each placement at once, because a placement that no node admits has to be removed as well. */
   readonly onPlaced?: (placement: Placement) => void;
-  /** Run beside each admission, so that it costs no round trip of its own. */
+  /** Runs beside each admission, so that it costs no extra round trip. */
   readonly beside?: (placement: Placement) => Promise<void>;
 }
 
@@ -103,7 +103,7 @@ export interface Hosted {
 export interface PlacerSettings {
   readonly edgeId: EdgeId;
   readonly datacenter: DatacenterId;
-  /** Where to look when neither token nor client say more. */
+  /** The order of datacenters if neither the token nor the client names one. */
   readonly datacenterOrder: readonly DatacenterId[];
   readonly placements: Pick<PlacementStore, 'placePeer'>;
   readonly directory: Directory;
@@ -118,7 +118,7 @@ export interface PlacerSettings {
   readonly metrics: EdgeMetrics;
 }
 
-/** Finds a media node for a peer and has it admitted there, with another node for each that fails (SPEC SE11). */
+/** Chooses a media node for a peer and has the peer admitted there; tries another node after a failure (SPEC SE11). */
 export class Placer {
   readonly #settings: PlacerSettings;
   readonly #silent: SilentNodes;
@@ -130,15 +130,15 @@ export class Placer {
     this.#lines = new RareLines(settings.clock, FIRST_LINES);
   }
 
-  /** Says what its log left out so far. */
+  /** Logs how many lines were omitted so far. */
   close(): void {
     this.#lines.close();
   }
 
   /**
-   * @throws PlenaryError `no_media_node`, `room_full`, `joined_too_often`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
-   *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of
-   *   several admitted the peer; what `beside` throws
+   * @throws PlenaryError `no_media_node`, `room_full`, `joined_too_often`, `store_unavailable`; `stale_epoch` if `keeps` is not live, or another
+   *   edge holds the session; `peer_not_found` if `replaces` is given and the peer is gone; the last node's error if no node
+   *   admitted the peer; any error of `beside`
    */
   async host(request: HostRequest): Promise<Hosted> {
     const excluded = new Set(request.exclude ?? []);
@@ -147,7 +147,7 @@ export class Placer {
     for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {
       const placement = await request.place.whileSlow(async () => {
         const placed = await this.#place(request, excluded, replaces);
-        // At once: there may be no turn any more to go on in.
+        // Called at once: the entry may get no further turn.
         request.onPlaced?.(placed);
         return placed;
       });
@@ -169,15 +169,15 @@ export class Placer {
           mediaNodeId,
         );
         if (lastFault.code === 'stale_epoch' || lastFault.code === 'media_lost') {
-          // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
-          // told to drop this one, so that it has to be replaced. Or a worker ended in the middle: the node has others.
+          // `stale_epoch`: another request placed the peer meanwhile, and `#place` returns that placement; or the node dropped
+          // this placement on request, so it must be replaced. `media_lost`: a worker ended, and the node has others.
           replaces = placement.epoch;
           continue;
         }
         if (!TRY_ANOTHER.has(lastFault.code)) throw lastFault;
         excluded.add(placement.mediaNodeId);
         replaces = placement.epoch;
-        // The node may have admitted the peer and only its answer was lost.
+        // The node may have admitted the peer, and only its answer was lost.
         inBackground(() =>
           this.#settings.drops.drop(placement.mediaNodeId, {
             roomId: request.roomId,
@@ -213,13 +213,13 @@ export class Placer {
       replaces === undefined
         ? placements.placePeer(first)
         : placements.placePeer({ ...first, replacesEpoch: replaces, ...held }).catch((fault: unknown) => {
-            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+            // The end of an earlier try of this join removed its placement meanwhile.
             if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
               throw fault;
             return placements.placePeer(first);
           });
     const placement = await placing;
-    // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
+    // After an admission the node would send the peer's notices to this edge, and not to the one that holds the session.
     if (request.knownHoldEpoch !== undefined && placement.edgeId !== edgeId)
       throw new PlenaryError('stale_epoch', 'Another edge holds the session.');
     directory.notePlacement(placement.mediaNodeId);
@@ -230,7 +230,7 @@ export class Placer {
     const { directory, links, logger } = this.#settings;
     let choice = this.#countedChoice(request, excluded, false);
     if (choice.mediaNodeId === null) {
-      // A node may have been announced within the last second, also one that counted as lost (SPEC CL30).
+      // A node may have been announced within the last second, even one that counted as lost (SPEC CL30).
       await directory.refresh();
       choice = this.#countedChoice(request, excluded, true);
     }
@@ -263,7 +263,7 @@ export class Placer {
     return lapsed.mediaNodeId === null ? announced : lapsed;
   }
 
-  /** The best node among those that let no admission time out lately. */
+  /** The best node among those at which no admission timed out lately. */
   #selectAnswering(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): NodeChoice {
     return this.#select(request, new Set([...excluded, ...this.#silent.rested]));
   }
@@ -284,7 +284,7 @@ export class Placer {
       nodes,
       room: request.view.occupancy,
       datacenters,
-      // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
+      // The nodes of a lost datacenter stay announced until their leases lapse, and would use up all tries.
       exclude: new Set([...excluded, ...links.lost(LINK_WAIT_MS)]),
       inFlight: directory.inFlight(),
       joins: directory.joins(),
@@ -304,7 +304,7 @@ export class Placer {
     const admission = async (link: MediaNodeLink): Promise<Hosted> => {
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
       if (timeoutMs === 0) throw new PlenaryError('timed_out');
-      // Who moves has the tracks already, and asks for them anew when its receivers stand.
+      // A peer that moves has the tracks already, and subscribes to them again once its new transports are ready.
       const tracks = request.keeps === undefined ? initialTracks(request.view, peerId) : [];
       const admitting = link.call(
         'peer.admit',
@@ -319,7 +319,7 @@ export class Placer {
         },
         timeoutMs,
       );
-      const reply = await this.#noted(link, timeoutMs, admitting);
+      const reply = await this.#noteWhetherAnswered(link, timeoutMs, admitting);
       const offer: MediaOffer = {
         mediaNodeId,
         datacenter: this.#datacenterOfNode(mediaNodeId),
@@ -334,13 +334,13 @@ export class Placer {
     const inTurn = async () => {
       const link = await links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
       return admissions.pass(mediaNodeId, entrant, async () => {
-        // Somebody who came before waited in vain: those behind go elsewhere at once, where another node can take them.
+        // An admission ahead in the queue timed out: this peer tries another node at once, if one can take it.
         if (
           this.#silent.isSilentSince(mediaNodeId, sentAtMs) &&
           this.#selectAnswering(request, new Set([...excluded, mediaNodeId])).mediaNodeId !== null
         )
           throw new PlenaryError('media_unavailable');
-        // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
+        // Waits for both, so that a failure of one does not leave the other running unobserved.
         return Promise.allSettled([admission(link), request.beside?.(placement)]);
       });
     };
@@ -352,8 +352,12 @@ export class Placer {
     return admitted.value;
   }
 
-  /** Notes whether a node answers. Where it had less than its time, or the link broke meanwhile, that cannot be told. */
-  async #noted<Reply>(link: MediaNodeLink, timeoutMs: number, admitting: Promise<Reply>): Promise<Reply> {
+  /** Notes whether a node answers. A shortened timeout, or a link that broke meanwhile, proves nothing about the node. */
+  async #noteWhetherAnswered<Reply>(
+    link: MediaNodeLink,
+    timeoutMs: number,
+    admitting: Promise<Reply>,
+  ): Promise<Reply> {
     const { mediaNodeId } = link;
     try {
       const reply = await admitting;
@@ -377,7 +381,7 @@ export class Placer {
   }
 }
 
-/** Nodes whose entries in the registry lapsed a moment ago, but which are there: their links are up (SPEC PL15). */
+/** Nodes whose entries in the registry lapsed a moment ago, but which still run: their links are up (SPEC PL15). */
 export function lapsedButLinked(
   directory: Pick<Directory, 'lapsedNodes'>,
   links: Pick<MediaLinks, 'get'>,
@@ -385,7 +389,7 @@ export function lapsedButLinked(
   return directory.lapsedNodes.filter(({ mediaNodeId }) => links.get(mediaNodeId)?.isUp === true);
 }
 
-/** Keeps a node's refusal apart from other errors. */
+/** Distinguishes a failed admission from other errors. */
 class AdmissionFailed extends Error {
   readonly fault: PlenaryError;
 
@@ -395,7 +399,7 @@ class AdmissionFailed extends Error {
   }
 }
 
-/** What a joiner hears and sees at once: all audio first, since a missing voice is worse than a missing picture. */
+/** The tracks that a joining peer receives at once: all audio first, since a missing voice is worse than a missing picture. */
 export function initialTracks(view: RoomView, selfId: PeerId): TrackHome[] {
   const others = view.tracks.filter((track) => track.peerId !== selfId);
   const inOrder = [

@@ -1,16 +1,16 @@
 import type { Clock } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 
-/** For how long a node that let an admission time out is passed over, in milliseconds, before one person tries it again. */
+/** How long a node is passed over after an admission timed out there, in milliseconds, before one peer tries it again. */
 export const SILENT_REST_MS = 10_000;
 
 interface Silence {
-  /** When an admission was last found to be not answered. */
+  /** When an admission last timed out. */
   readonly sinceMs: number;
   readonly restUntilMs: number;
 }
 
-/** The media nodes that let an admission time out, as this edge found out: one person waits for it, and no others (SPEC HL42, HL44). */
+/** The media nodes at which an admission of this edge timed out. One peer at a time tries such a node (SPEC HL42, HL44). */
 export class SilentNodes {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #silences = new Map<MediaNodeId, Silence>();
@@ -19,7 +19,7 @@ export class SilentNodes {
     this.#clock = clock;
   }
 
-  /** Those that are passed over while another one can take a peer. */
+  /** The nodes that are passed over while another node can take a peer. */
   get rested(): ReadonlySet<MediaNodeId> {
     const nowMs = this.#clock.monotonicMs();
     return new Set(
@@ -29,7 +29,7 @@ export class SilentNodes {
     );
   }
 
-  /** Somebody is sent to a node. Where its rest is over, others pass it over until this one was answered. */
+  /** Notes that a peer is sent to a node. After the node's rest, other peers pass it over until this peer is answered. */
   sent(mediaNodeId: MediaNodeId): void {
     const silence = this.#silences.get(mediaNodeId);
     if (silence !== undefined) this.#rest(mediaNodeId, silence.sinceMs);
@@ -43,7 +43,7 @@ export class SilentNodes {
     this.#silences.delete(mediaNodeId);
   }
 
-  /** Whether an admission was found to be not answered there since then. */
+  /** Whether an admission timed out at the node after the given time. */
   isSilentSince(mediaNodeId: MediaNodeId, sinceMs: number): boolean {
     return (this.#silences.get(mediaNodeId)?.sinceMs ?? Number.NEGATIVE_INFINITY) > sinceMs;
   }

@@ -1,5 +1,6 @@
 import { after } from '@plenary/cluster';
-/** Those who wait for a link to come up. */
+
+/** The requests that wait for a link to come up. */
 export class UpWaiters {
   readonly #isUp: () => boolean;
   readonly #waiting = new Set<() => void>();
@@ -8,12 +9,11 @@ export class UpWaiters {
     this.#isUp = isUp;
   }
 
-  /** How many wait. */
   get size(): number {
     return this.#waiting.size;
   }
 
-  /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
+  /** Waits until the link is up, for `withinMs` at most; 0 does not wait. @returns whether the link is up */
   async wait(withinMs: number): Promise<boolean> {
     if (this.#isUp() || withinMs <= 0) return this.#isUp();
     return new Promise((resolve) => {
@@ -27,7 +27,7 @@ export class UpWaiters {
     });
   }
 
-  /** The link is up now, or will never be. */
+  /** Ends all waits: the link is up, or is closed permanently. */
   finish(): void {
     for (const finish of [...this.#waiting]) finish();
   }

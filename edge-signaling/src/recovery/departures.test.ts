@@ -12,7 +12,7 @@ const departureOf = (placement: Placement): Departure => ({
   tenantId: undefined,
 });
 
-/** Answers no removal until it is told to. */
+/** A room log that fails each removal until `answers` is set. */
 class SilentLog extends MemoryRoomLog {
   answers = false;
 
@@ -30,40 +30,46 @@ describe('Departures', () => {
     vi.useRealTimers();
   });
 
-  it('[SE32] tries a removal again whose answer was lost, though the store never went away', async () => {
+  it('[SE32] retries a removal that failed, although the store never counted as down', async () => {
     const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
     const departures = parts.departures();
     await departures.depart(departureOf(placement));
     expect(await parts.placements.placementOf(ROOM, placement.peerId)).toBeDefined();
+
     parts.roomLog.answers = true;
     await vi.advanceTimersByTimeAsync(10_000);
+
     expect(await parts.placements.placementOf(ROOM, placement.peerId)).toBeUndefined();
     expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
     departures.stop();
   });
 
-  it('[SE35] removes nobody who came back to this edge while the removal waited', async () => {
+  it('[SE35] does not remove a peer that came back to this edge while the removal waited', async () => {
     const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
     const departures = parts.departures();
     await departures.depart(departureOf(placement));
     parts.hold(placement);
+
     parts.roomLog.answers = true;
     await vi.advanceTimersByTimeAsync(10_000);
+
     expect(await parts.placements.placementOf(ROOM, placement.peerId)).toEqual(placement);
     expect(link.asked).toEqual([]);
     departures.stop();
   });
 
-  it('[SE33] frees the media of a placement that was replaced meanwhile, and nothing of the newer one', async () => {
+  it('[SE33] frees the transports of a placement that was replaced meanwhile, and none of the newer one', async () => {
     const parts = new EdgeParts();
     const link = parts.links.add('node');
     const first = await parts.place('ann', 'node');
     const second = await parts.place('ann', 'another', first.epoch);
+
     await parts.departures().depart(departureOf(first));
+
     expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
     expect(await parts.placements.placementOf(ROOM, second.peerId)).toEqual(second);
   });

@@ -8,19 +8,19 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 import { RetryQueue } from './retry-queue.ts';
 import type { TenantClaims } from '../entry/tenant-claims.ts';
 
-/** Peers remembered as gone, should the store forget that they are. */
+/** How many removed peers are remembered at most, in case the store loses their removal. */
 const MAX_DEPARTED = 10_000;
-/** Removals that wait at most; one that is given up is found by the sweep. */
+/** How many removals wait at most; the sweep finds the peers of discarded ones. */
 const MAX_PENDING_REMOVALS = 10_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
-  /** Where the peer has media; nobody but a peer that moves has it twice. */
+  /** The nodes that the peer has media sessions on; only a peer that moves has two. */
   readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
-  /** Only when nobody took the session up after this hold of it; absent: whoever holds it (SPEC SE28). */
+  /** Removes the peer only if no edge resumed its session after this hold; absent: whichever edge holds it (SPEC SE28). */
   readonly knownHoldEpoch: Epoch | undefined;
-  /** Whose claim is freed once the peer is removed. */
+  /** The tenant whose claim is released once the peer is removed. */
   readonly tenantId: TenantId | undefined;
 }
 
@@ -29,16 +29,16 @@ export interface DeparturesSettings {
   readonly roomLog: Pick<RoomLog, 'removePeer'>;
   readonly drops: Pick<PeerDrops, 'drop'>;
   readonly channel: RoomChannel;
-  /** Whether a session of exactly this placement is served here. */
-  readonly isTakenUp: (placed: PlacedPeer) => boolean;
+  /** Whether this edge serves a session of exactly this placement. */
+  readonly isServedHere: (placed: PlacedPeer) => boolean;
   readonly tenantClaims: TenantClaims;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
 
 /**
- * Takes peers out: their media at the node, their records in the store. What cannot be done while the store or the node
- * is away is done when it returns, so that no ghost stays behind (SPEC SE6, SE32).
+ * Removes peers: their transports at the node, and their records in the store. If the store or the node is down, the removal
+ * completes when it returns, so that no ghost stays in the room (SPEC SE6, SE32).
  */
 export class Departures {
   readonly #settings: DeparturesSettings;
@@ -52,26 +52,26 @@ export class Departures {
     this.#removals = new RetryQueue({
       maxWaiting: MAX_PENDING_REMOVALS,
       retry: (departure) => this.#attempt(departure),
-      onGivenUp: ({ placed }) =>
+      onDiscarded: ({ placed }) =>
         reportFault('departure', new Error('Too many removals wait.'), { ...placed }),
     });
   }
 
-  /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
+  /** Removes a peer; if the store is down, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
     const isDone = await this.#attempt(departure);
     if (!isDone) this.#removals.add(keyOf(departure.placed), departure);
     this.#noteSize();
   }
 
-  /** @returns whether nothing is left to be tried again */
+  /** @returns `false` if the removal has to be tried again */
   async #attempt(departure: Departure): Promise<boolean> {
     const { placed } = departure;
     const onlyIfHeld = departure.knownHoldEpoch !== undefined;
-    // While this waited its client may have come back, to this very edge.
-    if (onlyIfHeld && this.#settings.isTakenUp(placed)) return true;
+    // The client may have come back to this edge while the removal waited.
+    if (onlyIfHeld && this.#settings.isServedHere(placed)) return true;
     if (!onlyIfHeld) this.#noteDeparted(placed);
-    // Without the condition nobody else can want this media, so it need not wait for the store.
+    // Without the condition no other edge can serve these transports, so freeing them need not wait for the store.
     if (!onlyIfHeld) inBackground(() => this.#dropAll(departure));
     try {
       const outcome = await this.#remove(departure);
@@ -88,7 +88,7 @@ export class Departures {
     }
   }
 
-  /** Whether this edge removed the peer, or is about to, so that a record of it is one that the store should have lost. */
+  /** Whether this edge removed the peer, or is about to: the store should have no record of it any more. */
   hasDeparted(placed: PlacedPeer): boolean {
     return (this.#departed.get(peerKeyOf(placed)) ?? -1) >= placed.epoch;
   }
@@ -103,7 +103,7 @@ export class Departures {
     this.#noteSize();
   }
 
-  /** A peer that came back is not to be removed by what was decided before of the same placement. */
+  /** Cancels the waiting removal of a placement, because its peer came back. */
   cancel(placed: PlacedPeer): void {
     this.#removals.delete(keyOf(placed));
     this.#departed.delete(peerKeyOf(placed));
@@ -126,14 +126,14 @@ export class Departures {
     await Promise.all(mediaNodeIds.map(async (mediaNodeId) => drops.drop(mediaNodeId, placed)));
   }
 
-  /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by who took it up since */
+  /** @returns the state of the placement: `gone`, `replaced` by a newer one, or `held` by an edge that resumed the session */
   async #remove({ placed, reason, knownHoldEpoch }: Departure): Promise<'gone' | 'replaced' | 'held'> {
     const { placements, roomLog, channel } = this.#settings;
     const { roomId, peerId, epoch } = placed;
     const events = await roomLog.removePeer(roomId, peerId, epoch, reason, knownHoldEpoch);
     channel.publishEvents(roomId, events);
     if (events.length > 0 || knownHoldEpoch === undefined) return 'gone';
-    // A peer that was placed and never entered the roster goes without an event.
+    // Removing a peer that was placed but never entered the roster causes no event.
     const live = await placements.placementOf(roomId, peerId);
     if (live === undefined) return 'gone';
     return live.epoch > epoch ? 'replaced' : 'held';

@@ -30,8 +30,8 @@ export interface RecoveryAssemblySettings {
 }
 
 /**
- * What keeps the store true: who left is removed (departures), what this edge owns is published again (republisher, claims of
- * tenants), and what nobody owns any more is swept away.
+ * The part of an edge that keeps the store correct: departures remove peers that left, the republisher and the tenant claims
+ * rewrite the records that this edge owns, and the sweeper removes records without an owner.
  */
 export class RecoveryAssembly {
   readonly tenantClaims: TenantClaims;
@@ -60,7 +60,7 @@ export class RecoveryAssembly {
       roomLog,
       drops,
       channel,
-      isTakenUp: (placed) => localRooms.serves(placed),
+      isServedHere: (placed) => localRooms.serves(placed),
       tenantClaims: this.tenantClaims,
       metrics,
       reportFault,
@@ -101,15 +101,15 @@ export class RecoveryAssembly {
     this.tenantClaims.start();
   }
 
-  /** The store answers again: what an owner published it publishes again, and what waited is done. */
+  /** Completes waiting removals and rewrites this edge's records, because the store answers again. */
   storeReturned(): void {
     this.storeWait.returned();
-    // Who left is removed before those who stay are published again, so that no one is restored who is gone.
+    // Removals come first, so that the republication restores no peer that has left.
     inBackground(() => this.departures.retryRemovals().then(() => this.republisher.all()));
     inBackground(() => this.tenantClaims.renew());
   }
 
-  /** Sessions are for other edges to take up from now on, and so is what they own. */
+  /** Stops all periodic work: from now on other edges resume the sessions and own their records. */
   retire(): void {
     this.sweeper.stop();
     this.tenantClaims.stop();

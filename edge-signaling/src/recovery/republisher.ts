@@ -15,7 +15,7 @@ import type { PeerDrops } from '../media/peer-drops.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 
-/** Told that a session is over here: another edge took it up (`moved`), or the peer was removed (`gone`). */
+/** Called when a session ends at this edge: another edge resumed it (`moved`), or the peer was removed (`gone`). */
 export type OutdatedListener = (session: Session, verdict: PeerVerdict) => void;
 
 export interface RepublisherSettings {
@@ -32,14 +32,14 @@ export interface RepublisherSettings {
 }
 
 /**
- * Publishes again and again what this edge owns of rooms: the peers whose sessions it holds (SPEC RC1). So what the store
- * lost, by a failover, a `FLUSHALL` or a write that was never carried out, is there again within a moment, without anybody
- * having to notice the loss. Tells clients how far their room's log is, so that an event lost by pub/sub is noticed although
- * no other one follows (LG7); but not of a room that is still being rebuilt. Silent while the store is away.
+ * Rewrites periodically the records that this edge owns: the peers whose sessions it holds (SPEC RC1). So records that the store
+ * lost, by a failover, a `FLUSHALL` or a write that was never executed, are back within a moment, and no process has to notice
+ * the loss. Also sends clients the id of their room's last event, so that they notice an event that pub/sub lost although no
+ * other one follows (LG7); not in a room that is still being rebuilt. Does nothing while the store is down.
  */
 export class Republisher {
   readonly #settings: RepublisherSettings;
-  /** What each room is being published by. */
+  /** The publication under way of each room. */
   readonly #underWay = new Map<RoomId, Promise<void>>();
   readonly #listeners: OutdatedListener[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -49,7 +49,7 @@ export class Republisher {
     this.#settings = settings;
   }
 
-  /** Tells from now on which sessions are over here, by what the store knows. */
+  /** Calls the listener for each session that, according to the store, this edge does not hold any more. */
   onOutdated(listener: OutdatedListener): void {
     this.#listeners.push(listener);
   }
@@ -69,7 +69,7 @@ export class Republisher {
     this.#isPublishing = true;
     try {
       await sideBySide(localRooms.roomIds(), ROOMS_REPUBLISHED_AT_ONCE, (roomId) =>
-        // A part of a Redis Cluster may be away: the other rooms are not held up by it.
+        // If a part of a Redis Cluster is down, only its rooms fail.
         this.room(roomId).catch((fault: unknown) => reportFault('republish', fault)),
       );
     } finally {
@@ -78,7 +78,7 @@ export class Republisher {
   }
 
   /**
-   * Publishes one room now, for who found something missing in it.
+   * Publishes one room now, because a record of it is missing.
    * @throws PlenaryError `store_unavailable`
    */
   async room(roomId: RoomId): Promise<void> {
@@ -98,19 +98,19 @@ export class Republisher {
     if (result.hasLostEvents) metrics.repairs.inc({ what: 'events' });
     localRooms.noteEvent(roomId, result.lastEventId);
     localRooms.notePeople(roomId, result.peerCount);
-    this.#obey(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
+    this.#applyVerdicts(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
     this.#removeAgain(roomId, result.unlisted);
     await entryReconciler.reconcile(roomId, result);
     if (!result.isRebuilding) channel.publishLocally(roomId, 'head', { lastEventId: result.lastEventId });
   }
 
-  /** The store knows better than this edge what became of a session. */
-  #obey({ verdicts }: RepublishedPeers, told: ReadonlyMap<PeerId, Epoch>): void {
+  /** Ends the sessions that this edge does not hold any more: the store knows this better than the edge. */
+  #applyVerdicts({ verdicts }: RepublishedPeers, published: ReadonlyMap<PeerId, Epoch>): void {
     const { localRooms, drops } = this.#settings;
     for (const { peerId, verdict } of verdicts) {
       const session = localRooms.find(peerId);
-      // It may have been taken up or moved while this was under way.
-      if (session === undefined || session.media.holdEpoch !== told.get(peerId)) continue;
+      // The session may have been resumed or moved while the publication was under way.
+      if (session === undefined || session.media.holdEpoch !== published.get(peerId)) continue;
       if (verdict === 'gone') {
         for (const { mediaNodeId } of session.allMedia)
           inBackground(() => drops.drop(mediaNodeId, session.placed));
@@ -120,8 +120,8 @@ export class Republisher {
   }
 
   /**
-   * Removes again who left, though the store forgot it (SPEC RC20). The other placements of this edge whose sessions it does
-   * not hold are the sweep's.
+   * Removes peers again whose removal the store lost (SPEC RC20). The sweep handles this edge's other placements without a
+   * session.
    */
   #removeAgain(roomId: RoomId, unlisted: readonly Placement[]): void {
     const { localRooms, departures, metrics } = this.#settings;

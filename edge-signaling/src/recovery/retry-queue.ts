@@ -1,24 +1,24 @@
 import { forgetOldest, sideBySide, after, inBackground, tellEntryFault } from '@plenary/cluster';
 
-/** The first retry comes after so long, in milliseconds; each one that helps nobody doubles it. */
+/** The pause before the first retry, in milliseconds; each round doubles it until one item succeeds. */
 const FIRST_RETRY_MS = 2_000;
-/** So long at most, in milliseconds. */
+/** The longest pause between retries, in milliseconds. */
 const LAST_RETRY_MS = 60_000;
-/** Retries that are under way at a time: thousands must not fall upon a store that has just returned. */
+/** Retries under way at a time: thousands of them at once would overload a store that has just returned. */
 const RETRIES_AT_ONCE = 16;
 
 export interface RetryQueueSettings<Item> {
-  /** What waits at most; beyond it the oldest is given up. */
+  /** How many items wait at most; beyond it the oldest is discarded. */
   readonly maxWaiting: number;
-  /** Tries one again. @returns whether it is done; one that is not, or throws, goes on waiting */
+  /** Tries one item again. @returns whether it is done; otherwise, or if this throws, the item stays in the queue */
   readonly retry: (item: Item) => Promise<boolean>;
-  /** The oldest was given up. */
-  readonly onGivenUp: (item: Item) => void;
+  /** Called with the oldest item when it is discarded. */
+  readonly onDiscarded: (item: Item) => void;
 }
 
 /**
- * What could not be done and is tried again: bounded, a few at a time, later and later while nothing helps. What is added
- * under a key that waits already takes its place.
+ * Retries failed work: a bounded number of items, a few at a time, with growing pauses while none succeeds. A new item replaces
+ * the one that waits under the same key.
  */
 export class RetryQueue<Item> {
   readonly #settings: RetryQueueSettings<Item>;
@@ -36,7 +36,7 @@ export class RetryQueue<Item> {
   }
 
   add(key: string, item: Item): void {
-    const { maxWaiting, onGivenUp } = this.#settings;
+    const { maxWaiting, onDiscarded: onGivenUp } = this.#settings;
     const [oldest] = this.#waiting.values();
     this.#waiting.delete(key);
     this.#waiting.set(key, item);
@@ -51,12 +51,12 @@ export class RetryQueue<Item> {
     this.#waiting.delete(key);
   }
 
-  /** Tries at once what fits, because what it waited for is back. Never rejects. */
+  /** Tries the matching items at once, because the store or node that they wait for is back. Never rejects. */
   async retryNow(fits: (item: Item) => boolean = () => true): Promise<void> {
     const due = [...this.#waiting].filter(([, item]) => fits(item));
     let done = 0;
     await sideBySide(due, RETRIES_AT_ONCE, async ([key, item]) => {
-      // It may have been taken back, or a later one may have taken its place, while others were tried.
+      // The item may have been deleted or replaced while others were tried.
       if (this.#waiting.get(key) !== item || !(await this.#try(item))) return;
       done += 1;
       if (this.#waiting.get(key) === item) this.#waiting.delete(key);
@@ -64,7 +64,7 @@ export class RetryQueue<Item> {
     if (done > 0) this.#retryMs = FIRST_RETRY_MS;
   }
 
-  /** One that throws holds up neither the others nor the next time. */
+  /** Catches the item's error, so that it stops neither the other items nor the next round. */
   async #try(item: Item): Promise<boolean> {
     try {
       return await this.#settings.retry(item);
@@ -89,7 +89,7 @@ export class RetryQueue<Item> {
   async #retryAll(): Promise<void> {
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
     await this.retryNow();
-    // Only now: what failed again waits for the next time, and no two rounds run at once.
+    // The next round is scheduled only now, so that no two rounds run at once.
     this.#timer = undefined;
     if (this.#waiting.size > 0) this.#retryLater();
   }

@@ -4,9 +4,9 @@ import { STORE_PATIENCE_MS, StoreWait } from './store-wait.ts';
 describe('StoreWait', () => {
   let isAvailable = false;
   const wait = new StoreWait(() => isAvailable);
-  const outcome = async (): Promise<string> =>
+  const outcomeOfWait = async (): Promise<string> =>
     wait.untilAvailable().then(
-      () => 'there',
+      () => 'available',
       (fault: unknown) => String(fault),
     );
 
@@ -18,19 +18,23 @@ describe('StoreWait', () => {
     vi.useRealTimers();
   });
 
-  it('[SE18] lets somebody go on as soon as the store is back, and at once while it is there', async () => {
-    const first = outcome();
+  it('[SE18] ends as soon as the store is back, and at once while it is available', async () => {
+    const outcome = outcomeOfWait();
     await vi.advanceTimersByTimeAsync(STORE_PATIENCE_MS - 1);
+
     isAvailable = true;
     wait.returned();
-    expect(await first).toBe('there');
-    expect(await outcome()).toBe('there');
+
+    expect(await outcome).toBe('available');
+    expect(await outcomeOfWait()).toBe('available');
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[SE18] refuses in the end', async () => {
-    const first = outcome();
+  it('[SE18] fails if the store is not back within the time limit', async () => {
+    const outcome = outcomeOfWait();
+
     await vi.advanceTimersByTimeAsync(STORE_PATIENCE_MS);
-    expect(await first).toContain('The store does not answer');
+
+    expect(await outcome).toContain('The store does not answer');
   });
 });

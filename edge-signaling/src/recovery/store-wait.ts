@@ -1,12 +1,12 @@
 import { PlenaryError, after } from '@plenary/cluster';
 
 /**
- * How long somebody who is in a meeting already waits at an edge for a store that is away, in milliseconds. To come back again
- * and again, with longer and longer pauses, would cost them more, and the edge as well.
+ * How long a request of a peer in a meeting waits at the edge for a store that is down, in milliseconds. Retries by the client,
+ * with growing pauses, would cost both the client and the edge more.
  */
 export const STORE_PATIENCE_MS = 4_000;
 
-/** Lets those who need the store wait for a while until it is back. */
+/** Delays requests that need the store until it is back, for a limited time. */
 export class StoreWait {
   readonly #isAvailable: () => boolean;
   readonly #waiting = new Set<() => void>();
@@ -15,12 +15,12 @@ export class StoreWait {
     this.#isAvailable = isAvailable;
   }
 
-  /** The store is back. */
+  /** Ends all waits, because the store is back. */
   returned(): void {
     for (const go of [...this.#waiting]) go();
   }
 
-  /** @throws PlenaryError `store_unavailable` when the store is not there within {@link STORE_PATIENCE_MS} */
+  /** @throws PlenaryError `store_unavailable` if the store is not available within {@link STORE_PATIENCE_MS} */
   async untilAvailable(): Promise<void> {
     if (this.#isAvailable()) return;
     await new Promise<void>((resolve) => {

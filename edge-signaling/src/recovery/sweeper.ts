@@ -10,13 +10,13 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 
 const SWEEP_INTERVAL_MS = 5_000;
-/** A room is still swept for so long after its last session here was gone, in milliseconds. */
+/** How long a room is still swept after its last session at this edge ended, in milliseconds. */
 const NOTED_FOR_MS = 60_000;
-/** Every how many sweeps the other holders of a room's sessions are told of it. */
-const SWEEPS_PER_SEEKING = 2;
+/** The other holders of a room's sessions are notified once in this number of sweeps. */
+const SWEEPS_PER_LOOKUP = 2;
 /** Rooms that are swept at a time. */
 const ROOMS_AT_ONCE = 8;
-/** Peers of one room that are judged at a time: a media node that does not answer holds up no others. */
+/** Peers of one room that are judged at a time, so that a media node that does not answer delays no others. */
 const PEERS_AT_ONCE = 8;
 
 export interface SweeperSettings {
@@ -27,7 +27,7 @@ export interface SweeperSettings {
   readonly localRooms: LocalRooms;
   readonly departures: Pick<Departures, 'depart'>;
   readonly links: MediaLinks;
-  /** For how long an edge or a node has surely been missing; see {@link Directory.missingForMs}. */
+  /** How long an edge or a node has certainly been missing, in milliseconds; see {@link Directory.missingForMs}. */
   readonly missingForMs: (id: EdgeId | MediaNodeId) => number;
   readonly leaseMs: number;
   readonly resumeWithinMs: number;
@@ -37,13 +37,13 @@ export interface SweeperSettings {
   readonly reportFault: ReportFault;
 }
 
-/** What is to become of a peer whose edge is missing. */
+/** The decision about a peer whose edge is missing. */
 export type SweepVerdict = 'keep' | 'remove' | 'ask_media_node';
 
 /**
- * Judges one placement (SPEC SE36, SE37). Nothing is judged before owners had a lease's time to announce themselves, since
- * `edgeMissingMs` and `nodeMissingMs` count only time in which the registry could be read. A peer whose media node
- * lives may still be talking: its node is asked, and only after the time in which its client may resume.
+ * Judges one placement (SPEC SE36, SE37). Owners first have a lease's time to announce themselves, because `edgeMissingMs` and
+ * `nodeMissingMs` count only time in which the registry could be read. A peer whose media node runs may still be talking: the
+ * edge asks its node, and only after the time in which its client may resume.
  */
 export function judgePlacement(question: {
   readonly edgeMissingMs: number;
@@ -59,17 +59,17 @@ export function judgePlacement(question: {
 
 const keyOf = ({ peerId, epoch }: Placement): string => `${peerId} ${epoch}`;
 
-/** Removes what dead processes left in the rooms that this edge serves. Several edges may sweep one room. */
+/** Removes records of dead processes from the rooms that this edge serves. Several edges may sweep one room. */
 export class Sweeper {
   readonly #settings: SweeperSettings;
-  /** Rooms beside those that are served now, with when they were noted. */
+  /** The rooms that are swept, with the time at which each was last noted. */
   readonly #noted = new Map<RoomId, number>();
-  /** Since when this edge has been missing the session of a placement of its own, by room and placement. */
-  readonly #missedSinceMs = new Map<RoomId, ReadonlyMap<string, number>>();
+  /** The time since which a placement of this edge has had no session, by room and placement. */
+  readonly #missingSinceMs = new Map<RoomId, ReadonlyMap<string, number>>();
   /** Tracks of replaced placements that the last sweep of each room saw. */
   readonly #outdated = new Map<RoomId, ReadonlySet<TrackId>>();
-  /** Sessions that this sweep misses and other edges may have. */
-  readonly #toSeek: PeerId[] = [];
+  /** Sessions that this sweep misses and that other edges may hold. */
+  readonly #toLookUp: PeerId[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isSweeping = false;
   #sweeps = 0;
@@ -86,12 +86,12 @@ export class Sweeper {
     clearInterval(this.#timer);
   }
 
-  /** Sweeps this room too, for a while: something of this edge's may be left in it. */
+  /** Sweeps this room too for a while, because it may contain records of this edge. */
   note(roomId: RoomId): void {
     this.#noted.set(roomId, this.#settings.clock.monotonicMs());
   }
 
-  /** Sweeps once. Never throws: the next sweep comes. */
+  /** Sweeps once. Never throws: the next sweep retries. */
   async sweep(): Promise<void> {
     const { localRooms, isStoreAvailable, clock } = this.#settings;
     if (this.#isSweeping || !isStoreAvailable()) return;
@@ -100,17 +100,17 @@ export class Sweeper {
     try {
       for (const roomId of localRooms.roomIds()) this.#noted.set(roomId, clock.monotonicMs());
       await sideBySide(this.#noted.keys(), ROOMS_AT_ONCE, (roomId) =>
-        this.#apart({ roomId }, () => this.#sweepRoom(roomId)),
+        this.#isolateFaults({ roomId }, () => this.#sweepRoom(roomId)),
       );
-      this.#seekSessions();
+      this.#lookUpSessions();
       this.#forget();
     } finally {
       this.#isSweeping = false;
     }
   }
 
-  /** One room, peer or track that cannot be dealt with costs no other one its sweep. */
-  async #apart(what: Record<string, unknown>, work: () => Promise<void>): Promise<void> {
+  /** Reports an error of the work, so that one failing room, peer or track does not stop the sweep of others. */
+  async #isolateFaults(what: Record<string, unknown>, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (fault) {
@@ -123,13 +123,13 @@ export class Sweeper {
     const placed = await placements.list(roomId);
     const missing = placed.filter(({ peerId }) => localRooms.find(peerId) === undefined);
     const own = missing.filter((placement) => placement.edgeId === edgeId);
-    this.#noteMissed(roomId, own);
+    this.#noteMissing(roomId, own);
     await sideBySide(missing, PEERS_AT_ONCE, (placement) =>
-      this.#apart({ roomId, peerId: placement.peerId }, () =>
-        placement.edgeId === edgeId ? this.#miss(roomId, placement) : this.#judge(roomId, placement),
+      this.#isolateFaults({ roomId, peerId: placement.peerId }, () =>
+        placement.edgeId === edgeId ? this.#handleMissing(roomId, placement) : this.#judge(roomId, placement),
       ),
     );
-    this.#seek(
+    this.#notifyHolders(
       roomId,
       new Set(placed.map((placement) => placement.edgeId).filter((holder) => holder !== edgeId)),
     );
@@ -140,39 +140,39 @@ export class Sweeper {
     const { missingForMs, leaseMs, resumeWithinMs, links } = this.#settings;
     const verdict = judgePlacement({
       edgeMissingMs: missingForMs(placement.edgeId),
-      // A node that answers is there, whatever became of its announcement.
+      // A node that answers runs, even if its announcement lapsed.
       nodeMissingMs:
         links.get(placement.mediaNodeId)?.isUp === true ? 0 : missingForMs(placement.mediaNodeId),
       leaseMs,
       resumeWithinMs,
     });
     if (verdict === 'remove') await this.#remove(roomId, placement, 'node_lost');
-    if (verdict === 'ask_media_node') await this.#ask(roomId, placement);
+    if (verdict === 'ask_media_node') await this.#checkAtMediaNode(roomId, placement);
   }
 
-  /** Since when each placement of this edge has been without its session; one that has it again begins anew. */
-  #noteMissed(roomId: RoomId, missed: readonly Placement[]): void {
+  /** Notes since when each placement of this edge has had no session; a session that returns resets the time. */
+  #noteMissing(roomId: RoomId, missing: readonly Placement[]): void {
     const nowMs = this.#settings.clock.monotonicMs();
-    const known = this.#missedSinceMs.get(roomId);
+    const known = this.#missingSinceMs.get(roomId);
     const sinceMs = new Map(
-      missed.map((placement) => [keyOf(placement), known?.get(keyOf(placement)) ?? nowMs] as const),
+      missing.map((placement) => [keyOf(placement), known?.get(keyOf(placement)) ?? nowMs] as const),
     );
-    if (sinceMs.size > 0) this.#missedSinceMs.set(roomId, sinceMs);
-    else this.#missedSinceMs.delete(roomId);
+    if (sinceMs.size > 0) this.#missingSinceMs.set(roomId, sinceMs);
+    else this.#missingSinceMs.delete(roomId);
   }
 
   /**
-   * The store says that this edge holds a session, and it does not: an unanswered command placed it, a failover brought it
-   * back, or a previous life of this edge held it. Unless another edge says that it has it, it is removed (SPEC SE13).
+   * Handles a session that this edge holds according to the store, but does not have: an unanswered command placed it, a failover
+   * restored it, or a previous run of this edge held it. It is removed unless another edge claims it (SPEC SE13).
    */
-  async #miss(roomId: RoomId, placement: Placement): Promise<void> {
+  async #handleMissing(roomId: RoomId, placement: Placement): Promise<void> {
     const { clock, departures, leaseMs, resumeWithinMs } = this.#settings;
     const { peerId, epoch, holdEpoch, mediaNodeId } = placement;
     const nowMs = clock.monotonicMs();
-    const sinceMs = this.#missedSinceMs.get(roomId)?.get(keyOf(placement)) ?? nowMs;
-    // A session that is being entered is not missing yet.
+    const sinceMs = this.#missingSinceMs.get(roomId)?.get(keyOf(placement)) ?? nowMs;
+    // A session whose entry may be under way is not missing yet.
     if (nowMs - sinceMs <= leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS) {
-      this.#toSeek.push(peerId);
+      this.#toLookUp.push(peerId);
       return;
     }
     await departures.depart({
@@ -184,36 +184,36 @@ export class Sweeper {
     });
   }
 
-  /** Other edges are asked together for all sessions of this sweep: after a failover thousands may be missed at once. */
-  #seekSessions(): void {
+  /** Looks up all missing sessions of this sweep in a few messages: after a failover thousands may be missing at once. */
+  #lookUpSessions(): void {
     const { channel, edgeId } = this.#settings;
-    while (this.#toSeek.length > 0) {
-      const peerIds = this.#toSeek.splice(0, MAX_SESSIONS_NAMED);
+    while (this.#toLookUp.length > 0) {
+      const peerIds = this.#toLookUp.splice(0, MAX_SESSIONS_NAMED);
       channel.tellEdges({ type: 'sessions.lookup', peerIds, edgeId });
     }
   }
 
-  /** The holders of sessions in a room may not know of it, after a start anew: now and then they are told. */
-  #seek(roomId: RoomId, holders: ReadonlySet<EdgeId>): void {
-    if (this.#sweeps % SWEEPS_PER_SEEKING !== 0) return;
+  /** Notifies the holders of sessions in a room now and then, because an edge that restarted may not know that it holds them. */
+  #notifyHolders(roomId: RoomId, holders: ReadonlySet<EdgeId>): void {
+    if (this.#sweeps % SWEEPS_PER_LOOKUP !== 0) return;
     for (const edgeId of holders) this.#settings.channel.tellEdges({ type: 'room.lookup', roomId, edgeId });
   }
 
-  /** Rooms in which this edge has had nothing for a while are swept no more. */
+  /** Stops sweeping rooms in which this edge has had no session for a while. */
   #forget(): void {
     const { clock } = this.#settings;
     for (const [roomId, notedAtMs] of this.#noted) {
-      if (clock.monotonicMs() - notedAtMs <= NOTED_FOR_MS || this.#missedSinceMs.has(roomId)) continue;
+      if (clock.monotonicMs() - notedAtMs <= NOTED_FOR_MS || this.#missingSinceMs.has(roomId)) continue;
       this.#noted.delete(roomId);
       this.#outdated.delete(roomId);
     }
   }
 
-  async #ask(roomId: RoomId, placement: Placement): Promise<void> {
+  async #checkAtMediaNode(roomId: RoomId, placement: Placement): Promise<void> {
     const { peerId, epoch, mediaNodeId } = placement;
     const link = this.#settings.links.get(mediaNodeId);
     if (link?.isUp !== true) return;
-    // Asked, not attached: the edge that is missing here may serve the peer all the same.
+    // Uses `peer.ask`, not `peer.attach`: an edge that is missing in the registry may still serve the peer.
     const { alive } = await link.call('peer.ask', { roomId, peerId, epoch });
     if (!alive) await this.#remove(roomId, placement, 'connection_lost');
   }
@@ -230,7 +230,7 @@ export class Sweeper {
     channel.publishEvents(roomId, events);
   }
 
-  /** Ends tracks whose node is gone, and those of placements that were replaced: nobody else would (SPEC SE14). */
+  /** Ends tracks of lost nodes and of replaced placements, because no other process would (SPEC SE14). */
   async #endLostTracks(roomId: RoomId, placed: readonly Placement[]): Promise<void> {
     const { placements, roomLog, channel, missingForMs, leaseMs, links } = this.#settings;
     const { tracks } = await placements.view(roomId);
@@ -243,7 +243,7 @@ export class Sweeper {
     const before = this.#outdated.get(roomId);
     this.#outdated.set(roomId, outdated);
     const lost = tracks.filter(({ trackId, homeNodeId }) => {
-      // A peer that is placed anew keeps its old tracks until it has new ones: so it must have been seen before.
+      // A peer that is placed again keeps its old tracks until it has new ones, so a track ends at the second sweep that finds it outdated.
       if (before?.has(trackId) === true && outdated.has(trackId)) return true;
       return missingForMs(homeNodeId) > 2 * leaseMs && links.get(homeNodeId)?.isUp !== true;
     });
@@ -252,7 +252,7 @@ export class Sweeper {
       const previous = outdated.has(trackId)
         ? await placements.previousPlacementOf(roomId, peerId)
         : undefined;
-      // Its peer is moving, and goes on there until it has moved (SPEC EP7).
+      // The tracks of a moving peer's previous placement stay until the move is complete (SPEC EP7).
       if (previous?.epoch !== epoch) trackIds.push(trackId);
     });
     if (trackIds.length === 0) return;

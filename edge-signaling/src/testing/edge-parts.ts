@@ -229,7 +229,7 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
       roomLog,
       drops,
       channel,
-      isTakenUp,
+      isServedHere: isTakenUp,
       tenantClaims,
       metrics,
       reportFault,

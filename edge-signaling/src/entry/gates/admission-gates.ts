@@ -4,17 +4,17 @@ import { EntryGate } from './entry-gate.ts';
 import type { Entrant } from './entry-gate.ts';
 
 export interface AdmissionGatesSettings {
-  /** Admissions that one media node is asked for at a time. */
+  /** Admissions that are requested from one media node at a time. */
   readonly atOnce: number;
   readonly patienceMs: number;
   readonly clock: Clock;
-  /** Told how many wait for all nodes together, whenever that changes. */
+  /** Called with the number of entrants that wait for all nodes together, whenever it changes. */
   readonly onWaiting: (count: number) => void;
 }
 
 /**
- * A gate for each media node (SPEC BU14): so many admissions are under way there that the first ones are done while the last
- * ones wait, and a node that does not answer holds up nobody who goes to another one.
+ * A gate for each media node (SPEC BU14). A bounded number of admissions is under way at a node, so that the first ones complete
+ * while the last ones wait. A node that does not answer delays no peers of other nodes.
  */
 export class AdmissionGates {
   readonly #settings: AdmissionGatesSettings;
@@ -25,7 +25,7 @@ export class AdmissionGates {
     this.#settings = settings;
   }
 
-  /** @throws PlenaryError `timed_out` when it was not its turn in time, or nobody wants it any more; what the work throws */
+  /** @throws PlenaryError `timed_out` if no turn came in time, or the client is gone; any error of the work */
   async pass<Result>(
     mediaNodeId: MediaNodeId,
     entrant: Entrant,
@@ -39,7 +39,7 @@ export class AdmissionGates {
     }
   }
 
-  /** For how long the next one waits at the node where that is least; 0 where there is no node. */
+  /** The shortest time that the next entrant of any of these nodes has waited, in milliseconds; 0 without a node. */
   leastWaitedMs(mediaNodeIds: readonly MediaNodeId[]): number {
     if (mediaNodeIds.length === 0) return 0;
     return Math.min(...mediaNodeIds.map((id) => this.#gates.get(id)?.gate.waitedMs ?? 0));

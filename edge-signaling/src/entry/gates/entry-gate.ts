@@ -3,58 +3,58 @@ import type { Clock } from '@plenary/cluster';
 import { FairQueue } from './fair-queue.ts';
 import type { QueueOwner } from './fair-queue.ts';
 
-/** A client waits ten seconds for an answer; whoever is let in by then is answered in time. */
+/** How long an entrant waits at most, in milliseconds. A client waits ten seconds for an answer, so this leaves two for the work. */
 export const ENTRY_PATIENCE_MS = 8_000;
 
 export interface EntryGateSettings {
   /** Entries under way at a time. */
   readonly atOnce: number;
-  /** Who waited for longer is refused: the client is about to give up, and what it asked would be done for nobody. */
+  /** Entrants that waited for longer are refused, in milliseconds: the client is about to give up, so the work would be wasted. */
   readonly patienceMs: number;
   readonly clock: Clock;
-  /** Told how many wait, whenever that changes. */
+  /** Called with the number of waiting entrants, whenever it changes. */
   readonly onWaiting: (count: number) => void;
 }
 
-/** Who enters. */
+/** A client that waits for a turn at a gate. */
 export interface Entrant {
   readonly owner: QueueOwner;
-  /** Asked when its turn comes: whether there is still somebody to do the work for. */
+  /** Whether the client still waits for the work; called when its turn comes. */
   readonly isWanted: () => boolean;
 }
 
-/** One of the places in a gate, as the work that holds it sees it. */
+/** One of the places in a gate, for the work that holds it. */
 export interface GatePlace {
   /**
-   * Gives the place to the next one while something is waited for that is no work of this edge (SPEC BU2): a room that is
-   * being rebuilt, a store or a media node that does not answer. It goes on, before those that have not begun, when a place
-   * is free again.
-   * @throws PlenaryError `timed_out` when there was none in time, or nobody wants the work any more; what is waited for throws
+   * Gives the place to the next entrant while the work waits for something outside this edge (SPEC BU2): a room that is
+   * being rebuilt, a store or a media node that does not answer. The work continues when a place is free again, before
+   * entrants that have not begun.
+   * @throws PlenaryError `timed_out` if no place was free in time, or the client is gone; any error of `waiting`
    */
   whileWaiting<Result>(waiting: () => Promise<Result>): Promise<Result>;
   /**
-   * The same for what is quick as a rule, such as a command to the store: the place is given up only after {@link SLOW_AFTER_MS}. So a
-   * store that answers has no more to do at a time than the gate lets in, and a silent master of a Redis Cluster holds up nobody
-   * whose room is kept elsewhere.
+   * Like {@link whileWaiting}, for calls that are mostly quick, such as a command to the store: gives the place away only after
+   * {@link SLOW_AFTER_MS}. So the gate also bounds the load of a store that answers, and a silent master of a Redis Cluster delays no
+   * entrants whose rooms are on another master.
    * @throws as {@link whileWaiting}
    */
   whileSlow<Result>(waiting: () => Promise<Result>): Promise<Result>;
 }
 
-/** For how long a place is held for what should have been answered by then, in milliseconds. */
+/** How long the work keeps its place while it waits for a mostly quick call, in milliseconds. */
 export const SLOW_AFTER_MS = 100;
 
 interface Waiting {
   readonly entrant: Entrant;
-  /** When the client asked: its patience counts from here. */
+  /** The time of the client's request; `patienceMs` counts from here. */
   readonly askedMs: number;
-  /** Since when it has waited for this turn. */
+  /** The time since which it has waited for this turn. */
   readonly sinceMs: number;
   readonly admit: () => void;
   readonly refuse: (error: PlenaryError) => void;
 }
 
-/** Whether something is not settled within {@link SLOW_AFTER_MS}. */
+/** Whether the work is not settled within {@link SLOW_AFTER_MS}. */
 async function isSlow(work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
@@ -71,15 +71,15 @@ async function isSlow(work: Promise<unknown>): Promise<boolean> {
 }
 
 /**
- * Lets entries in a bounded number at a time (SPEC HE2), in turn between addresses and peers (BU1). When thousands come at
- * once, the first ones are then done while the last ones wait; without it all would be done last, after many have given up.
- * By hand: queues such as `p-queue` know no turns between addresses, no patience of who waits and no turns of the event loop. What waits costs
- * nothing but its place: each turn of the event loop does the work of `atOnce` entries at most, so that
- * everybody else's requests get their turn as well.
+ * Admits a bounded number of entries at a time (SPEC HE2), in turn between addresses and peers (BU1). When thousands of clients
+ * enter at once, the first entries complete while the last ones wait. Without a gate all would complete late, after many clients
+ * have given up. Queues such as `p-queue` know no turns between addresses, no time limit for entrants and no turns of the event
+ * loop. A waiting entrant costs only its place in the queue: each turn of the event loop does the work of `atOnce` entries at
+ * most, so that other requests get their turn as well.
  */
 export class EntryGate {
   readonly #settings: EntryGateSettings;
-  /** Those that have begun and gave their place away meanwhile go first: what is half done is finished. */
+  /** Entries that have begun and gave their place away; they go first, so that begun work is finished. */
   readonly #returning = new FairQueue<Waiting>();
   readonly #arriving = new FairQueue<Waiting>();
   #underWay = 0;
@@ -89,8 +89,8 @@ export class EntryGate {
   }
 
   /**
-   * Does the work once it is its turn.
-   * @throws PlenaryError `timed_out` when it was not its turn in time, or nobody wants it any more; what the work throws
+   * Does the work once the entrant's turn comes.
+   * @throws PlenaryError `timed_out` if no turn came in time, or the client is gone; any error of the work
    */
   async pass<Result>(entrant: Entrant, work: (place: GatePlace) => Promise<Result>): Promise<Result> {
     const askedMs = this.#settings.clock.monotonicMs();
@@ -122,13 +122,13 @@ export class EntryGate {
     }
   }
 
-  /** For how long the one whose turn is next has waited, in milliseconds; 0 when nobody waits. */
+  /** How long the next entrant has waited, in milliseconds; 0 if none waits. */
   get waitedMs(): number {
     const next = this.#returning.first ?? this.#arriving.first;
     return next === undefined ? 0 : this.#settings.clock.monotonicMs() - next.sinceMs;
   }
 
-  /** Whether nobody is in it or waits. */
+  /** Whether no entry is under way and none waits. */
   get isIdle(): boolean {
     return this.#underWay === 0 && this.#returning.length + this.#arriving.length === 0;
   }

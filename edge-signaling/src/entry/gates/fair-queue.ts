@@ -1,4 +1,4 @@
-/** One after the other, without moving what waits behind it each time that one leaves. */
+/** A first-in, first-out queue that does not move its items each time the first one leaves. */
 class Line<Item> {
   #items: Item[] = [];
   #head = 0;
@@ -28,8 +28,8 @@ class Line<Item> {
 }
 
 /**
- * Lines of several owners that are served in turn: one of each, and then again. Within a line the first comes first. Taking
- * and adding cost the same however many wait.
+ * Serves the lines of several owners in turn: one item of each line, then again from the first line. Taking and adding take
+ * constant time, however many items wait.
  */
 class Turntable<Key, Item> {
   readonly #lines = new Map<Key, Item>();
@@ -47,13 +47,13 @@ class Turntable<Key, Item> {
     return line;
   }
 
-  /** Whose turn it is. */
+  /** The line whose turn it is, with its owner. */
   get next(): readonly [Key, Item] | undefined {
     const first = this.#lines.entries().next();
     return first.done === true ? undefined : first.value;
   }
 
-  /** Puts a line that was served behind the others, or out where nobody waits in it. */
+  /** Moves a line that was served behind the others, or removes it if it is empty. */
   served(key: Key, isEmpty: boolean): void {
     const line = this.#lines.get(key);
     if (line === undefined) return;
@@ -62,11 +62,11 @@ class Turntable<Key, Item> {
   }
 }
 
-/** Who waits in a queue: in turn by address, and within one address by peer. */
+/** The owner of an item: the queue takes turns between addresses, and within one address between peers. */
 export interface QueueOwner {
-  /** Of IPv6 the whole site (/48). */
+  /** The client's address; for IPv6 the whole site (/48). */
   readonly address: string;
-  /** Whom the client claims to be: it only sorts the entries of its own address. */
+  /** The unverified identity that the client claims: it only sorts the entries of the client's own address. */
   readonly peer: string;
 }
 
@@ -76,8 +76,8 @@ interface AddressLines<Item> {
 }
 
 /**
- * A queue that is fair between addresses, and within an address between peers (SPEC BU1): who has one entry waits for as
- * many others as there are owners, not for all that one owner has put in.
+ * A queue that is fair between addresses, and within an address between peers (SPEC BU1): an owner's single entry waits for one
+ * entry of each other owner, not for all entries of one owner.
  */
 export class FairQueue<Item> {
   readonly #addresses = new Turntable<string, AddressLines<Item>>(() => ({
@@ -90,7 +90,7 @@ export class FairQueue<Item> {
     return this.#length;
   }
 
-  /** The one that {@link take} gives next. */
+  /** The item that {@link take} returns next. */
   get first(): Item | undefined {
     return this.#addresses.next?.[1].peers.next?.[1].first;
   }

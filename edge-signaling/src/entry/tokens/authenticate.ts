@@ -9,9 +9,9 @@ import {
 import type { JoinKeys, KeyRing, SessionClaims, VerifiedJoin } from '@plenary/cluster';
 import type { ClientRequest, SessionKeyJwk } from '@plenary/cluster/protocol';
 
-/** Who is let in, and since when. */
+/** A person with a valid token, and the time of their admission. */
 export interface AdmittedPerson extends VerifiedJoin {
-  /** When the application let this person in: at this join, or at the one that they come back from. */
+  /** The time at which the application admitted this person: at this join, or, for a rejoin, at the first one. */
   readonly admittedAtSeconds: number;
 }
 
@@ -19,11 +19,11 @@ export interface AuthenticatorSettings {
   readonly joinKeys: Pick<JoinKeys, 'find'>;
   readonly sessionKeys: KeyRing;
   readonly rejoinKeys: KeyRing;
-  /** How long after their join token was brought people may come back. */
+  /** How long after the use of their join token people may join again. */
   readonly rejoinWithinSeconds: number;
 }
 
-/** Checks the tokens that clients bring (SPEC TK, RJ). */
+/** Verifies the tokens of clients (SPEC TK, RJ). */
 export class Authenticator {
   readonly #settings: AuthenticatorSettings;
 
@@ -32,8 +32,8 @@ export class Authenticator {
   }
 
   /**
-   * Who comes by a join token; or, with a proof, by a rejoin token.
-   * @param nonce - of the connection that it came on
+   * Verifies a join token or, with a proof, a rejoin token.
+   * @param nonce - the nonce of the connection that the request came on
    * @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room`, `keys_unavailable`, `proof_invalid`
    */
   async join(
@@ -42,12 +42,12 @@ export class Authenticator {
   ): Promise<AdmittedPerson> {
     const { token, proof, roomId } = request;
     const admission =
-      proof === undefined ? await this.#joinAnew(token) : await this.#rejoin({ ...request, proof }, nonce);
+      proof === undefined ? await this.#firstJoin(token) : await this.#rejoin({ ...request, proof }, nonce);
     if (admission.grants.room !== roomId) throw new PlenaryError('token_wrong_room');
     return admission;
   }
 
-  async #joinAnew(token: string): Promise<AdmittedPerson> {
+  async #firstJoin(token: string): Promise<AdmittedPerson> {
     const verified = await verifyJoinToken(token, this.#settings.joinKeys);
     return { ...verified, admittedAtSeconds: Math.floor(Date.now() / 1_000) };
   }
@@ -59,15 +59,15 @@ export class Authenticator {
     const { rejoinKeys, rejoinWithinSeconds } = this.#settings;
     const { token, proof, sessionKey } = request;
     const { key, ...admission } = await verifyRejoinToken(rejoinKeys, token, rejoinWithinSeconds);
-    // The session that begins is bound to the same key: who has only copied the token gets nothing by it.
+    // The new session is bound to the same key, so that a copied token alone is useless.
     if (key.x !== sessionKey.x || key.y !== sessionKey.y) throw new PlenaryError('proof_invalid');
     await verifyRejoinProof(key, { nonce, rejoinToken: token, proof });
     return admission;
   }
 
   /**
-   * The claims of a session token that comes with the proof of its key.
-   * @param nonce - of the connection that it came on
+   * Returns the claims of a session token after verifying the proof of its key.
+   * @param nonce - the nonce of the connection that the request came on
    * @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room`, `proof_invalid`
    */
   async resume(
@@ -81,7 +81,7 @@ export class Authenticator {
     return claims;
   }
 
-  /** The claims of a session token, which prove nothing of who brings it. @throws PlenaryError `token_invalid`, `token_expired` */
+  /** The claims of a session token; they do not prove the client's identity. @throws PlenaryError `token_invalid`, `token_expired` */
   async session(sessionToken: string): Promise<SessionClaims> {
     return verifySessionToken(this.#settings.sessionKeys, sessionToken);
   }

@@ -1,15 +1,15 @@
 import type { RoomName, TenantId } from '@plenary/cluster/ids';
 
-/** Where guests may go: into rooms of one tenant whose names fit (SPEC TN4). */
+/** The rooms that guests may enter: those of one tenant whose names match a pattern (SPEC TN4). */
 export interface GuestRooms {
   readonly tenantId: TenantId;
   readonly isOpen: (roomName: RoomName) => boolean;
 }
 
-/** A room name in which `*` stands for any characters, also none. */
+/** A room name in which `*` stands for any number of characters. */
 const PATTERN = /^[A-Za-z0-9_*-]{1,64}$/;
 
-/** @returns whether a name fits one of the patterns; `undefined` when one of them is none */
+/** @returns a function that tells whether a name matches one of the patterns; `undefined` if a pattern is invalid */
 export function parseRoomPatterns(text: string): ((roomName: RoomName) => boolean) | undefined {
   const patterns = text.split(',').map((item) => item.trim());
   if (!patterns.every((pattern) => PATTERN.test(pattern))) return undefined;
@@ -17,7 +17,7 @@ export function parseRoomPatterns(text: string): ((roomName: RoomName) => boolea
   return (roomName) => pieces.some((ofPattern) => fits(roomName, ofPattern));
 }
 
-/** Without a regular expression, in which many stars would take exponential time. */
+/** Matches a name without a regular expression, in which many stars would take exponential time. */
 function fits(name: string, [first = '', ...others]: readonly string[]): boolean {
   const last = others.pop();
   if (last === undefined) return name === first;

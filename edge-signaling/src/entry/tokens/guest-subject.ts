@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** A subject for one guest token, which nobody else has. */
+/** Returns a unique subject for one guest token. */
 export function newGuestSubject(): string {
   return `guest-${randomBytes(12).toString('base64url')}`;
 }

@@ -1,4 +1,4 @@
-/** The settings that say by whose keys join tokens may be signed. */
+/** The settings of the keys that may sign join tokens. */
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { A_PLACEHOLDER, isPlaceholder, parseKeySet, shownEntry } from '@plenary/cluster';
@@ -7,7 +7,7 @@ import { z } from 'zod';
 
 /** An API key with its secret, as `key:secret`; several are joined by commas. */
 const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
-/** A secret that goes on like a pair of its own: the pairs were joined by something else than a comma. */
+/** A secret that contains another pair: the pairs were not separated by a comma. */
 const ANOTHER_PAIR = /[;|&][A-Za-z0-9_-]{1,64}:[^\s,]{32}/;
 const MAX_SECRETS_PER_KEY = 4;
 
@@ -38,7 +38,7 @@ export const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
   return keys;
 });
 
-/** Where the key sets of API keys are. */
+/** The addresses of the key sets, by API key. */
 export type KeySetAddresses = ReadonlyMap<string, KeySetAddress>;
 
 const KEY_SET_OF = /^([A-Za-z0-9_-]{1,64})=(\S+)$/;
@@ -72,20 +72,20 @@ function addressOf(source: string): KeySetAddress | undefined {
   return isSafe && username === '' && password === '' ? { url: source } : undefined;
 }
 
-/** A file is looked at beforehand. What a URL answers, or whether it does, is known later. */
+/** Returns the fault of a key set file. A URL is read only later, so it has no fault here. */
 function faultOf(address: KeySetAddress): string | undefined {
   if ('url' in address) return undefined;
   try {
     parseKeySet(readFileSync(address.path, 'utf8'));
     return undefined;
   } catch (fault) {
-    // A parser's message has a piece of the text, which may be a secret where another file was named.
+    // A parser's message quotes the text, which may be a secret if the setting names a wrong file.
     if (fault instanceof SyntaxError) return `${address.path} is no key set (it is not JSON)`;
     return `${address.path} is no key set (${fault instanceof Error ? fault.message : String(fault)})`;
   }
 }
 
-/** Without any key nobody could join. @param given - the text of each setting that is given */
+/** Requires at least one key, because no client could join without one. @param given - the text of each setting that is set */
 export function keyFaults(given: Environment): readonly string[] {
   return ['PLENARY_API_KEYS', 'PLENARY_JOIN_KEYS'].some((name) => given[name] !== undefined)
     ? []

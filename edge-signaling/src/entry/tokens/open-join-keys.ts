@@ -5,7 +5,7 @@ import type { KeySetAddresses } from './key-settings.ts';
 
 export interface OpenJoinKeys {
   readonly keys: JoinKeys;
-  /** Begins to read the key sets. None that cannot be read holds the edge up. */
+  /** Begins to read the key sets. The edge starts even if none can be read. */
   start(): void;
   stop(): void;
 }
@@ -41,7 +41,7 @@ export function openJoinKeys(
         clock,
         onRead: (fault) => {
           metrics.keySetReadings.inc({ result: fault === undefined ? 'ok' : 'failed' });
-          // Said when it begins and when it ends: it is tried again every few seconds.
+          // Logged when the fault begins and when it ends, because the key set is read again every few seconds.
           if (fault !== undefined && !isFailing) {
             const doing = 'its join tokens are checked with the keys that were read last, if any';
             logger.warn({ apiKey, ...address, err: fault }, `key set of an API key cannot be read: ${doing}`);

@@ -5,9 +5,9 @@ import type { PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 
 /**
- * The id of the peer that a join makes. It follows from the join itself, so that a repeat finds the same peer on
- * whichever edge it arrives (SPEC SE2, SE24), and from a key of the cluster, so that nobody can guess it. Who repeats somebody
- * else's join with a key of their own is another peer, and so is the same subject of another tenant, which the room's id names.
+ * Derives the id of the peer of a join. It depends on the join, so that a repeat finds the same peer on any edge (SPEC SE2, SE24),
+ * and on a key of the cluster, so that it cannot be guessed. An attacker who repeats another client's join with a different session
+ * key becomes another peer. So does the same subject of another tenant, because the room id contains the tenant.
  */
 export function derivePeerId(
   key: KeyObject,
@@ -18,7 +18,7 @@ export function derivePeerId(
     readonly sessionKey: SessionKeyJwk;
   },
 ): PeerId {
-  // JSON keeps the parts apart: no choice of subject and room gives the text of another choice.
+  // JSON separates the parts, so that no two combinations of subject and room give the same text.
   const { x, y } = join.sessionKey;
   const text = JSON.stringify(['peer', join.subject, join.roomId, join.requestId, x, y]);
   const digest = createHmac('sha256', key).update(text).digest();
