@@ -130,8 +130,8 @@ describe('a meeting', () => {
       until(
         what,
         async () => ({
-          bobAsked: bob.layerWords.asked,
-          annWasTold: ann.layerWords.told,
+          bobRequested: bob.layerMessages.requested,
+          annReceived: ann.layerMessages.announced,
           annMaySend: await ann.allowedCameraLayers(),
         }),
         ({ annMaySend }) => annMaySend === layers,

@@ -1,4 +1,4 @@
-/** What the page says and shows while a path is cut, a device is lost or a feature is missing, in real browsers. */
+/** The page's texts and states while a path is cut, a device is lost or a feature is missing, in real browsers. */
 import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 import { CHROMIUM_OPTIONS, launchChromium } from '@plenary/loadtest/browser';
 import { chromium } from 'playwright-core';

@@ -1,12 +1,12 @@
 import {
   PlenaryError,
-  guardCallback,
   every,
+  exitOnFault,
   refuseDebugger,
   StopSequence,
   systemClock,
 } from '@plenary/cluster';
-import type { EdgeRecord, Logger, Registry, StopSignal } from '@plenary/cluster';
+import type { EdgeRecord, FaultHooks, Logger, Registry, StopSignal } from '@plenary/cluster';
 import type { ReportFault } from './metrics.ts';
 
 /** Renewals in one lease: two of them may be lost before the lease lapses. */
@@ -82,21 +82,15 @@ export interface Stoppable {
 }
 
 /** The parts of a process that its end needs; a port, so that only the entry file names `process`. */
-export interface ProcessHooks {
+export interface ProcessHooks extends FaultHooks {
   on(event: StopSignal | 'SIGUSR1', listener: () => void): unknown;
   on(event: 'uncaughtException' | 'unhandledRejection', listener: (fault: unknown) => void): unknown;
-  exit(code: number): void;
 }
 
 /**
- * Ends the process as {@link StopSequence} says, within {@link STOP_DEADLINE_MS}. An uncaught error is logged as fatal and ends
- * the process with 1, because its state can no longer be trusted (SPEC LC1, LC2).
+ * Ends the process as {@link StopSequence} says, within {@link STOP_DEADLINE_MS}, and on uncaught errors (SPEC LC1, LC2).
  */
 export function guardProcess(process: ProcessHooks, stoppable: Stoppable, logger: Logger): StopSequence {
-  const die = (fault: unknown): void => {
-    logger.fatal({ err: fault }, 'uncaught error; exiting');
-    process.exit(1);
-  };
   const sequence = new StopSequence({
     process,
     drain: () => stoppable.drain(),
@@ -107,8 +101,7 @@ export function guardProcess(process: ProcessHooks, stoppable: Stoppable, logger
   });
   sequence.listen();
   refuseDebugger(process, logger);
-  process.on('uncaughtException', guardCallback('signal', die));
-  process.on('unhandledRejection', guardCallback('signal', die));
+  exitOnFault(process, logger);
   return sequence;
 }
 

@@ -50,7 +50,7 @@ export function certainFault(address: string, listenIp: string): string | undefi
   return undefined;
 }
 
-/** What is known of an announced address before a client has tried it. */
+/** The node's knowledge of an announced address before a client has tried it. */
 export type AnnouncedAddressVerdict = 'own interface' | 'comes back in' | 'not known from here';
 
 export interface AddressCheckOptions {

@@ -1,4 +1,4 @@
-import { StopSequence, guardCallback, systemClock } from '@plenary/cluster';
+import { StopSequence, systemClock } from '@plenary/cluster';
 import type { Logger, StopHooks } from '@plenary/cluster';
 
 /** How long a stop waits for the nodes behind this gateway to move their tracks, in milliseconds. */
@@ -13,16 +13,6 @@ export const STOP_DEADLINE_MS = HANDOVER_MS + 2 * FAREWELL_MS + CLOSING_MS;
 /** A part of a process that can be stopped. */
 export interface Stoppable {
   stop(): Promise<void>;
-}
-
-/** Exits on uncaught errors: a process in an unknown state must not host meetings. Must be called first. */
-export function exitOnFault(logger: Logger): void {
-  const exit = (fault: unknown): void => {
-    logger.fatal({ err: fault }, 'uncaught error; exiting');
-    process.exit(1);
-  };
-  process.on('unhandledRejection', guardCallback('signal', exit));
-  process.on('uncaughtException', guardCallback('signal', exit));
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   ConfigError,
   connectClusterStore,
   createLogger,
+  exitOnFault,
   guardCallback,
   FIRST_LINES,
   installNameLookups,
@@ -17,7 +18,7 @@ import {
 } from '@plenary/cluster';
 import { loadConfig } from './config.ts';
 import type { MediaNodeConfig } from './config.ts';
-import { exitOnFault, stopOnSignals } from './lifecycle.ts';
+import { stopOnSignals } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { MediaNode } from './media-node.ts';
 import { createEntrySink, createMetrics } from './metrics.ts';
@@ -43,7 +44,7 @@ const config = readConfig();
 const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe, drainMs } = config;
 const output = openStandardOutput();
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel, output);
-exitOnFault(logger);
+exitOnFault(process, logger);
 refuseDebugger(process, logger);
 // mediasoup passes this process' environment on to its workers.
 keepForWorkers(process.env);

@@ -41,7 +41,7 @@ declare global {
   var plenary: PageMeeting | undefined;
 }
 
-/** What a page has received from others so far. */
+/** Totals of the video and audio that a page has received from others. */
 export interface Reception {
   readonly framesDecoded: number;
   readonly audioEnergy: number;

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { openContext } from './browser.ts';
-import { LayerWords } from './layer-words.ts';
+import { LayerMessages } from './layer-messages.ts';
 import './page-meeting.ts';
 import type { Reception } from './page-meeting.ts';
 import { until } from './until.ts';
@@ -11,14 +11,14 @@ export class Participant {
   readonly name: string;
   /** Uncaught errors of the page, which tests expect to be none. */
   readonly errors: string[] = [];
-  readonly layerWords: LayerWords;
+  readonly layerMessages: LayerMessages;
   readonly #context: BrowserContext;
 
   private constructor(context: BrowserContext, page: Page, name: string) {
     this.#context = context;
     this.page = page;
     this.name = name;
-    this.layerWords = new LayerWords(page);
+    this.layerMessages = new LayerMessages(page);
     page.on('pageerror', (error) => this.errors.push(error.message));
   }
 

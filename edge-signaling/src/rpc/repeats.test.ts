@@ -199,7 +199,7 @@ describe('what is so already', () => {
   it.each(ROWS)('[BU33] costs neither calls nor the store nor telling anybody: $name', async ({ repeat }) => {
     const ann = await somebody();
     const again = repeat(ann);
-    // What is completed by the first is so from then on.
+    // The first repeat may complete a change; later repeats find it completed.
     await again();
     const before = ann.session.budget?.resources.levels;
     const completed = ann.placements.completed;

@@ -1,6 +1,7 @@
 import type { MachineInfo } from '../bench-join/machine.ts';
 import { figure, formatTable } from '../table.ts';
-import type { StormResult, Percentiles } from './storm.ts';
+import type { Percentiles } from '../bench-join/statistics.ts';
+import type { StormResult } from './storm.ts';
 
 /** The results of one run, as the JSON has them. */
 export interface StormReport {

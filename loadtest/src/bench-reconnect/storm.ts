@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSecondsOf } from '../bench-join/process-cpu.ts';
 import { byLabel, difference, fetchMetrics } from '../bench-join/prometheus.ts';
 import { redisCommandCalls } from '../bench-join/redis-commands.ts';
-import { percentile } from '../bench-join/statistics.ts';
+import { percentilesOf, type Percentiles } from '../bench-join/statistics.ts';
 import { ReconnectingCrowd } from './reconnecting-crowd.ts';
 import type { CrowdReport } from './crowd-messages.ts';
 import { nowMs } from './member.ts';
@@ -18,14 +18,6 @@ const BACK_WITHIN_MS = 120_000;
 const POLL_MS = 200;
 /** How many edges stop one after the other in a flap. */
 const FLAPS = 3;
-
-/** In milliseconds. */
-export interface Percentiles {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly worst: number;
-}
 
 /** A process's usage between the fault and the last person's return. */
 export interface ProcessUse {
@@ -144,7 +136,7 @@ export async function runStorm(
       lost: present - total.same,
       joinedAnew: total.joinedAnew,
       failures: total.failures,
-      resumeMs: spreadOf(resumed),
+      resumeMs: percentilesOf(resumed),
       overAfterMs: lastBackMs - struckAtMs,
       mediaReopened: total.mediaReopened,
       malformed: total.malformed,
@@ -153,7 +145,7 @@ export async function runStorm(
       newcomers: {
         served: newcomersResult.servedMs.length,
         failures: newcomersResult.failures,
-        joinMs: spreadOf(newcomersResult.servedMs),
+        joinMs: percentilesOf(newcomersResult.servedMs),
       },
       sessionsByEdge: await sessionsByEdge(cluster),
       resumesByResult: Object.fromEntries(difference(before.resumes, after.resumes)),
@@ -250,10 +242,4 @@ function combine(reports: readonly CrowdReport[]): CrowdReport {
     timedOut: sum(({ timedOut }) => timedOut),
     incomplete: sum(({ incomplete }) => incomplete),
   };
-}
-
-function spreadOf(values: readonly number[]): Percentiles | null {
-  const sorted = [...values].sort((left, right) => left - right);
-  const at = (rank: number): number => percentile(sorted, rank) ?? 0;
-  return sorted.length === 0 ? null : { p50: at(0.5), p95: at(0.95), p99: at(0.99), worst: at(1) };
 }
